@@ -1,0 +1,1 @@
+"""FIX venues: a pure codec and quickfix in a child process."""

@@ -1,0 +1,1 @@
+"""The execution gateway: target weights in, fills in the book out."""

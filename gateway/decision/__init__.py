@@ -1,0 +1,1 @@
+"""Verbs: whether and how far to trade. Pure; numpy allowed."""

@@ -1,0 +1,1 @@
+"""Nouns: instruments, orders, lots, the book. Standard library only."""

@@ -1,0 +1,1 @@
+"""The order manager: checks, plans, order lives. Pure state."""

@@ -1,0 +1,1 @@
+"""The edges: asyncio, Redis, the clock."""

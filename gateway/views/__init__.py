@@ -1,0 +1,1 @@
+"""Readers: they may read everything and change nothing."""

@@ -1,0 +1,1 @@
+"""Every world that is not real."""

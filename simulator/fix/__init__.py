@@ -1,0 +1,1 @@
+"""Our own asyncio FIX acceptor: it shares no code with the gateway's FIX adapter."""
