@@ -1,0 +1,95 @@
+"""What every broker is to the gateway: a `Broker` that is told things and later reports things.
+
+Rules of this room:
+1. A broker's answer is never a return value. `submit`, `cancel` and `look_up` hand a message over;
+   whatever comes of it arrives through `events`, as an event of `gateway.events`.
+2. `submit` returns as soon as the message is handed over. If it raises `NotSent`, the order
+   certainly did not leave; any other outcome is in doubt and the engine looks the order up.
+3. `events` yields batches in order. Each event that came from the broker carries `link_seq`, its
+   place in the link's own durable inbound record. The gateway calls `acknowledge(link_seq)` once
+   the event is in the journal; after a restart the broker hands over everything behind the
+   `after_seq` it is started with. Nothing is ever lost between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.events import (
+    CancelOrder,
+    CancelRejected,
+    LinkBehind,
+    LinkDown,
+    LinkUp,
+    LookUpOrder,
+    MessageRefused,
+    OrderUnknown,
+    ReportReceived,
+    ReportUnreadable,
+    SendOrder,
+)
+
+BrokerEvent = (
+    ReportReceived | CancelRejected | OrderUnknown | MessageRefused | ReportUnreadable
+    | LinkUp | LinkDown | LinkBehind
+)  # fmt: skip
+
+
+class NotSent(Exception):
+    """The message certainly did not leave this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """Say what a broker can do, so that nobody has to guess.
+
+    `refuses_duplicate_client_id`: a second order with a ClOrdID(11) already used is refused.
+    `can_look_up`: a single order can be asked for by its ClOrdID(11).
+    `orders_per_s`: the venue's message limit, the router's throttle; 0 means none.
+    """
+
+    refuses_duplicate_client_id: bool
+    can_look_up: bool
+    fractional: bool
+    orders_per_s: float
+
+
+class Broker(Protocol):
+    """Carry orders to one venue and reports back."""
+
+    name: str
+    capabilities: Capabilities
+
+    async def start(self, after_seq: int) -> None:
+        """Connect and hand over every report recorded behind `after_seq`; returns at once."""
+        ...
+
+    async def stop(self) -> None:
+        """Log out and release everything; safe to call twice."""
+        ...
+
+    def submit(self, wish: SendOrder) -> None:
+        """Hand one order over; raises `NotSent` when it certainly did not leave."""
+        ...
+
+    def cancel(self, wish: CancelOrder) -> None:
+        """Ask for a cancel; raises `NotSent` when the request certainly did not leave."""
+        ...
+
+    def look_up(self, wish: LookUpOrder) -> None:
+        """Ask what the venue knows of an order; raises `NotSent` when the question did not leave."""
+        ...
+
+    def flush(self) -> None:
+        """Push messages handed over so far to the wire (a broker may batch until then)."""
+        ...
+
+    def events(self) -> AsyncIterator[Sequence[BrokerEvent]]:
+        """Yield batches of what happened, in order, until `stop`."""
+        ...
+
+    def acknowledge(self, link_seq: int) -> None:
+        """Note that everything up to `link_seq` is in the journal and need not be kept."""
+        ...

@@ -1,0 +1,44 @@
+"""The view: everything a decision may look at, gathered by the engine at one instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from gateway.domain.book import Book
+from gateway.domain.instrument import Instrument
+from gateway.domain.order import Side
+from gateway.domain.settings import AccountSettings
+from gateway.events import Others, Regime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """Name an order of the household that may still fill `leaves_qty` units."""
+
+    account: str
+    symbol: str
+    side: Side
+    leaves_qty: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Show one account and its household to the decision layer.
+
+    `prices` are reference prices by symbol (only those known and fresh), `targets` are weights of
+    NAV by symbol, `open_orders` are the whole household's. `trade_date` is today in the market's
+    own time zone.
+    """
+
+    trade_date: date
+    account: AccountSettings
+    book: Book
+    instruments: Mapping[str, Instrument]
+    prices: Mapping[str, Decimal]
+    targets: Mapping[str, Decimal]
+    others: Others
+    regime: Regime
+    open_orders: Sequence[OpenOrder] = ()

@@ -1,0 +1,117 @@
+"""Tax lots: what was bought when, for how much, and what a sale realises.
+
+Rules of this room:
+1. Quantities and money are exact Decimals; a lot's `cost` is the total for its `qty`, commissions
+   included. A partial relief takes cost in proportion, the last share takes what is left.
+2. A short position is a lot with negative quantity and negative cost (the proceeds received).
+3. Dates are trade dates in the market's own time zone, not settlement dates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+CENT = Decimal("0.01")
+
+
+class LotMethod(StrEnum):
+    """Name the order in which lots are relieved."""
+
+    FIFO = "fifo"
+    LIFO = "lifo"
+    HIFO = "hifo"
+
+
+@dataclass(slots=True)
+class Lot:
+    """Hold one purchase (or short sale) that is still open."""
+
+    lot_id: str
+    symbol: str
+    acquired: date
+    qty: Decimal
+    cost: Decimal
+
+    @property
+    def unit_cost(self) -> Decimal:
+        """Return the cost of one unit, commissions included."""
+        return self.cost / self.qty
+
+
+@dataclass(frozen=True, slots=True)
+class Relief:
+    """Say how much of which lot a sale takes, and at what cost."""
+
+    lot_id: str
+    acquired: date
+    qty: Decimal
+    cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class RealisedGain:
+    """Record one closed piece of a lot: proceeds and cost are totals for `qty`, net of commissions."""
+
+    account: str
+    symbol: str
+    lot_id: str
+    qty: Decimal
+    acquired: date
+    sold: date
+    proceeds: Decimal
+    cost: Decimal
+
+    @property
+    def gain(self) -> Decimal:
+        """Return proceeds less cost."""
+        return self.proceeds - self.cost
+
+    @property
+    def is_long_term(self) -> bool:
+        """Say whether it was held for more than one year (IRC 1222; see `is_long_term`)."""
+        return is_long_term(self.acquired, self.sold)
+
+
+def is_long_term(acquired: date, sold: date) -> bool:
+    """Say whether a holding is long-term: sold on or after the anniversary of the day after acquisition.
+
+    Source: IRC 1222 and 1223; bought on 28 Feb 2023, a sale is long-term from 1 Mar 2024.
+    """
+    first_day = acquired + timedelta(days=1)
+    try:
+        anniversary = first_day.replace(year=first_day.year + 1)
+    except ValueError:  # 29 February has no anniversary in a common year
+        anniversary = date(first_day.year + 1, 3, 1)
+    return sold >= anniversary
+
+
+def ordered(lots: list[Lot], method: LotMethod) -> list[Lot]:
+    """Return `lots` in the order in which `method` relieves them; ties fall to the older lot."""
+    by_age = sorted(lots, key=lambda lot: (lot.acquired, lot.lot_id))
+    if method is LotMethod.FIFO:
+        return by_age
+    if method is LotMethod.LIFO:
+        return by_age[::-1]
+    return sorted(by_age, key=lambda lot: -lot.unit_cost)
+
+
+def relieve(lots: list[Lot], qty: Decimal, method: LotMethod) -> list[Relief]:
+    """Choose lots for `qty` (positive) units; what the lots cannot cover is not in the answer.
+
+    The signs of the answer's quantities and costs are the lots' own.
+    """
+    taken: list[Relief] = []
+    wanted = qty
+    for lot in ordered(lots, method):
+        if wanted <= 0:
+            break
+        size = min(wanted, abs(lot.qty))
+        whole = size == abs(lot.qty)
+        piece = lot.qty if whole else size.copy_sign(lot.qty)
+        cost = lot.cost if whole else lot.cost * size / abs(lot.qty)
+        taken.append(Relief(lot.lot_id, lot.acquired, piece, cost))
+        wanted -= size
+    return taken

@@ -1,0 +1,53 @@
+"""Proposals and approvals: what we would like to send, and what we may send.
+
+Rules of this room:
+1. The decision layer makes a `Proposal` with every number known about it; it may not be sent.
+2. Only `gateway/oms/checks.py` makes an `Approved`; only an `Approved` becomes an order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from gateway.domain.order import Side
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Propose to trade `qty` (positive, whole lots) of one name at reference price `price`.
+
+    `benefit`, `commission`, `half_spread` and `tax` are money over the horizon in the account's
+    currency; `wash_sale` is the conflict in one sentence, empty when there is none.
+    """
+
+    symbol: str
+    side: Side
+    qty: Decimal
+    price: Decimal
+    benefit: float = 0.0
+    commission: float = 0.0
+    half_spread: float = 0.0
+    tax: float = 0.0
+    wash_sale: str = ""
+
+    @property
+    def notional(self) -> Decimal:
+        """Return quantity times reference price."""
+        return self.qty * self.price
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """Allow one proposal to be sent, at `limit_price` (None: a market order)."""
+
+    proposal: Proposal
+    limit_price: Decimal | None
+
+    @property
+    def cash_needed(self) -> Decimal:
+        """Return the most cash a fill can take, commission included; 0 for a sale."""
+        if self.proposal.side is not Side.BUY:
+            return Decimal(0)
+        price = self.limit_price if self.limit_price is not None else self.proposal.price
+        return self.proposal.qty * price + Decimal(str(self.proposal.commission))

@@ -1,0 +1,462 @@
+"""The whole vocabulary: events that go into the engine and effects that come out of it.
+
+Rules of this room:
+1. Everything is a frozen, slotted dataclass of plain values; times are aware UTC, money is Decimal.
+2. An **event** is a fact. It is journaled before the engine sees it and it is never rewritten; a new
+   field needs a default, so that an old journal can always be read.
+3. An **effect** is a wish. It is carried out after its cause is journaled, and may be carried out
+   again after a crash; whoever carries it out must make that harmless.
+4. `Record` is the one effect that becomes an event: what the engine decided, so that replay never
+   decides again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from gateway.domain.lots import LotMethod
+from gateway.domain.order import OrderSpec, Report, Side
+
+# ----------------------------------------------------------------------------- the words of a decision
+
+
+class Action(StrEnum):
+    """How far to trade: the seed's four words, mildest first."""
+
+    HOLD = "HOLD"
+    PARTIAL = "PARTIAL"
+    FULL = "FULL"
+    IMMEDIATE = "IMMEDIATE"
+
+
+class Mode(StrEnum):
+    """What a request asks for: only show, wait for a person, or trade."""
+
+    PREVIEW = "preview"
+    APPROVE = "approve"
+    EXECUTE = "execute"
+
+
+class Others(StrEnum):
+    """What happens to holdings a request does not name."""
+
+    KEEP = "keep"
+    SELL = "sell"
+
+
+class Regime(StrEnum):
+    """The market condition the strategy declares."""
+
+    NORMAL = "normal"
+    CRISIS = "crisis"
+
+
+class DenyReason(StrEnum):
+    """Why we refused an order (DENIED, never REJECTED: that is the broker's word)."""
+
+    TRANSACTION_COST = "transaction_cost"
+    WASH_SALE = "wash_sale"
+    MAX_ORDER_NOTIONAL = "max_order_notional"
+    MAX_ORDER_NAV_SHARE = "max_order_nav_share"
+    MAX_ORDERS = "max_orders_per_request"
+    MAX_TURNOVER = "max_turnover"
+    PRICE_COLLAR = "price_collar"
+    PRICE_STALE = "price_stale"
+    PRICE_MISSING = "price_missing"
+    RESTRICTED = "restricted"
+    SHORT_SALE = "short_sale"
+    DUPLICATE = "duplicate"
+    CASH = "cash"
+    HALTED = "halted"
+
+
+class RequestState(StrEnum):
+    """Where a request stands; the last five are final."""
+
+    QUEUED = "queued"
+    AWAITING_APPROVAL = "awaiting_approval"
+    WORKING = "working"
+    DONE = "done"
+    HELD = "held"
+    PREVIEWED = "previewed"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Say whether nothing more will happen to the request."""
+        return self not in (RequestState.QUEUED, RequestState.AWAITING_APPROVAL, RequestState.WORKING)
+
+
+@dataclass(frozen=True, slots=True)
+class NameDecision:
+    """Show what was decided for one name and the numbers behind it.
+
+    Weights are fractions of NAV, money is in the account's currency. `qty` is signed: what we would
+    trade. `benefit` and `cost` are the two sides of the transaction-cost gate over the horizon.
+    """
+
+    symbol: str
+    price: Decimal
+    weight_before: float
+    weight_target: float
+    weight_after: float
+    qty: Decimal
+    benefit: float = 0.0
+    commission: float = 0.0
+    half_spread: float = 0.0
+    tax: float = 0.0
+    note: str = ""
+
+    @property
+    def cost(self) -> float:
+        """Return what trading would cost today: commission and half spread (tax is shown apart)."""
+        return self.commission + self.half_spread
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Name an order we refused to send, and why in one sentence."""
+
+    symbol: str
+    side: Side
+    qty: Decimal
+    reason: DenyReason
+    text: str
+
+
+# ----------------------------------------------------------------------------------------- events in
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStarted:
+    """A gateway process took the household over; orders not yet acknowledged are now in doubt."""
+
+    at: datetime
+    epoch: int
+    config_hash: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class LotOpened:
+    """One lot of an opening book; `acquired` is an ISO date, `cost` the total for `qty`."""
+
+    symbol: str
+    acquired: str
+    qty: Decimal
+    cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class AccountOpened:
+    """An account enters the household with its opening cash and lots."""
+
+    at: datetime
+    account: str
+    cash: Decimal
+    lots: tuple[LotOpened, ...] = ()
+    lot_method: LotMethod = LotMethod.FIFO
+    taxable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PricesUpdated:
+    """Reference prices arrived; `as_of` is when they were true."""
+
+    at: datetime
+    as_of: datetime
+    prices: dict[str, Decimal]
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetsSubmitted:
+    """A valid target message was accepted from the stream; `targets` are weights of NAV."""
+
+    at: datetime
+    request_id: str
+    account: str
+    targets: dict[str, Decimal]
+    as_of: datetime
+    expires_at: datetime
+    others: Others = Others.KEEP
+    mode: Mode = Mode.EXECUTE
+    regime: Regime = Regime.NORMAL
+    entry_id: str = ""
+    signed_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDecided:
+    """The engine decided a request: HOLD included, with every number behind it."""
+
+    at: datetime
+    request_id: str
+    account: str
+    action: Action
+    reason: str
+    nav: Decimal
+    cash: Decimal
+    drift: float
+    max_drift: float
+    names: tuple[NameDecision, ...] = ()
+    denied: tuple[Denial, ...] = ()
+    tracking_error_left: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersPlanned:
+    """One wave of approved orders is about to be sent: written before the first of them leaves."""
+
+    at: datetime
+    request_id: str
+    account: str
+    wave: int
+    orders: tuple[OrderSpec, ...]
+    denied: tuple[Denial, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OrderResent:
+    """An order the venue has proved not to know is sent again, same ClOrdID(11), PossResend(97)=Y."""
+
+    at: datetime
+    cl_ord_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAbandoned:
+    """An order that never reached its venue is given up: nothing was sent, nothing will fill."""
+
+    at: datetime
+    cl_ord_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFinished:
+    """A request reached its end."""
+
+    at: datetime
+    request_id: str
+    account: str
+    state: RequestState
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportReceived:
+    """A broker's execution report; `link_seq` is its place in the link's own inbound record."""
+
+    at: datetime
+    link: str
+    link_seq: int
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRejected:
+    """OrderCancelReject(9), or the broker's like of it."""
+
+    at: datetime
+    link: str
+    link_seq: int
+    cl_ord_id: str
+    orig_cl_ord_id: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUnknown:
+    """The venue answered a look-up: it does not know this ClOrdID(11)."""
+
+    at: datetime
+    link: str
+    link_seq: int
+    cl_ord_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRefused:
+    """The venue refused a message of ours at session or business level (35=3 or 35=j)."""
+
+    at: datetime
+    link: str
+    link_seq: int
+    cl_ord_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportUnreadable:
+    """An inbound message could not be decoded; its raw text is kept and a person is told."""
+
+    at: datetime
+    link: str
+    link_seq: int
+    raw: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendWithheld:
+    """The router gave an order back unsent (halt, expiry): it certainly did not leave."""
+
+    at: datetime
+    cl_ord_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """A broker connection is logged on and caught up."""
+
+    at: datetime
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """A broker connection is gone."""
+
+    at: datetime
+    link: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkBehind:
+    """The link's own record says our journal has forgotten events: reconcile only."""
+
+    at: datetime
+    link: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer the engine set is due."""
+
+    at: datetime
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class HaltRequested:
+    """Stop sending for one account, or for all when `account` is empty."""
+
+    at: datetime
+    account: str
+    reason: str
+    by: str
+    cancel_working: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequested:
+    """Allow sending again for one account, or for all when `account` is empty."""
+
+    at: datetime
+    account: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalGiven:
+    """A person approved a request that waited for it."""
+
+    at: datetime
+    request_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """A person asked to cancel everything that still works for one request."""
+
+    at: datetime
+    request_id: str
+    by: str
+
+
+Event = (
+    GatewayStarted | AccountOpened | PricesUpdated | TargetsSubmitted | RequestDecided | OrdersPlanned
+    | OrderResent | OrderAbandoned | RequestFinished | ReportReceived | CancelRejected | OrderUnknown
+    | MessageRefused | ReportUnreadable | SendWithheld | LinkUp | LinkDown | LinkBehind | TimerFired
+    | HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested
+)  # fmt: skip
+
+# -------------------------------------------------------------------------------------- effects out
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Journal this event, then process it."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class SendOrder:
+    """Send one approved order; with `poss_resend` the venue may have seen it (PossResend(97)=Y)."""
+
+    order: OrderSpec
+    poss_resend: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOrder:
+    """Ask the venue to cancel what is left of an order; `cancel_id` is the request's own ClOrdID(11)."""
+
+    order: OrderSpec
+    cancel_id: str
+    order_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LookUpOrder:
+    """Ask the venue what it knows of an order (OrderStatusRequest(H))."""
+
+    order: OrderSpec
+    order_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Fire `TimerFired(key)` at `due`; setting the same key again moves it."""
+
+    key: str
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WithholdOrders:
+    """Give back every order of this account (all when empty) that has not left yet."""
+
+    account: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Tell a person: `severity` is info, warning or critical; `code` is stable, `text` is a sentence."""
+
+    severity: str
+    code: str
+    text: str
+    account: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Put one piece of news on the news stream; `kind` names it, `body` is what happened."""
+
+    kind: str
+    body: dict[str, object] = field(default_factory=dict)
+
+
+Effect = Record | SendOrder | CancelOrder | LookUpOrder | SetTimer | WithholdOrders | Alert | Publish
