@@ -12,121 +12,21 @@ Rules of this room:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 
 from gateway.domain.lots import LotMethod
-from gateway.domain.order import OrderSpec, Report, Side
-
-# ----------------------------------------------------------------------------- the words of a decision
-
-
-class Action(StrEnum):
-    """How far to trade: the seed's four words, mildest first."""
-
-    HOLD = "HOLD"
-    PARTIAL = "PARTIAL"
-    FULL = "FULL"
-    IMMEDIATE = "IMMEDIATE"
-
-
-class Mode(StrEnum):
-    """What a request asks for: only show, wait for a person, or trade."""
-
-    PREVIEW = "preview"
-    APPROVE = "approve"
-    EXECUTE = "execute"
-
-
-class Others(StrEnum):
-    """What happens to holdings a request does not name."""
-
-    KEEP = "keep"
-    SELL = "sell"
-
-
-class Regime(StrEnum):
-    """The market condition the strategy declares."""
-
-    NORMAL = "normal"
-    CRISIS = "crisis"
-
-
-class DenyReason(StrEnum):
-    """Why we refused an order (DENIED, never REJECTED: that is the broker's word)."""
-
-    TRANSACTION_COST = "transaction_cost"
-    WASH_SALE = "wash_sale"
-    MAX_ORDER_NOTIONAL = "max_order_notional"
-    MAX_ORDER_NAV_SHARE = "max_order_nav_share"
-    MAX_ORDERS = "max_orders_per_request"
-    MAX_TURNOVER = "max_turnover"
-    PRICE_COLLAR = "price_collar"
-    PRICE_STALE = "price_stale"
-    PRICE_MISSING = "price_missing"
-    RESTRICTED = "restricted"
-    SHORT_SALE = "short_sale"
-    DUPLICATE = "duplicate"
-    CASH = "cash"
-    HALTED = "halted"
-
-
-class RequestState(StrEnum):
-    """Where a request stands; the last five are final."""
-
-    QUEUED = "queued"
-    AWAITING_APPROVAL = "awaiting_approval"
-    WORKING = "working"
-    DONE = "done"
-    HELD = "held"
-    PREVIEWED = "previewed"
-    EXPIRED = "expired"
-    FAILED = "failed"
-
-    @property
-    def is_final(self) -> bool:
-        """Say whether nothing more will happen to the request."""
-        return self not in (RequestState.QUEUED, RequestState.AWAITING_APPROVAL, RequestState.WORKING)
-
-
-@dataclass(frozen=True, slots=True)
-class NameDecision:
-    """Show what was decided for one name and the numbers behind it.
-
-    Weights are fractions of NAV, money is in the account's currency. `qty` is signed: what we would
-    trade. `benefit` and `cost` are the two sides of the transaction-cost gate over the horizon.
-    """
-
-    symbol: str
-    price: Decimal
-    weight_before: float
-    weight_target: float
-    weight_after: float
-    qty: Decimal
-    benefit: float = 0.0
-    commission: float = 0.0
-    half_spread: float = 0.0
-    tax: float = 0.0
-    note: str = ""
-
-    @property
-    def cost(self) -> float:
-        """Return what trading would cost today: commission and half spread (tax is shown apart)."""
-        return self.commission + self.half_spread
-
-
-@dataclass(frozen=True, slots=True)
-class Denial:
-    """Name an order we refused to send, and why in one sentence."""
-
-    symbol: str
-    side: Side
-    qty: Decimal
-    reason: DenyReason
-    text: str
-
+from gateway.domain.order import OrderSpec, OrdStatus, Report
+from gateway.domain.proposal import Approved
+from gateway.domain.request import Action as Action
+from gateway.domain.request import Denial as Denial
+from gateway.domain.request import DenyReason as DenyReason
+from gateway.domain.request import Mode as Mode
+from gateway.domain.request import NameDecision as NameDecision
+from gateway.domain.request import Others as Others
+from gateway.domain.request import Regime as Regime
+from gateway.domain.request import RequestState as RequestState
 
 # ----------------------------------------------------------------------------------------- events in
 
@@ -192,7 +92,12 @@ class TargetsSubmitted:
 
 @dataclass(frozen=True, slots=True)
 class RequestDecided:
-    """The engine decided a request: HOLD included, with every number behind it."""
+    """The engine decided a request: HOLD included, with every number behind it.
+
+    `drift` is the summed absolute weight gap, `max_drift` the largest, `tracking_error_left` the
+    annualised tracking error after the trades. `approved` may be sent (sells, then the buys they
+    pay for), `denied` may not.
+    """
 
     at: datetime
     request_id: str
@@ -204,6 +109,7 @@ class RequestDecided:
     drift: float
     max_drift: float
     names: tuple[NameDecision, ...] = ()
+    approved: tuple[Approved, ...] = ()
     denied: tuple[Denial, ...] = ()
     tracking_error_left: float = 0.0
 
@@ -267,6 +173,7 @@ class CancelRejected:
     link_seq: int
     cl_ord_id: str
     orig_cl_ord_id: str
+    ord_status: OrdStatus | None = None
     text: str = ""
 
 
@@ -304,7 +211,7 @@ class ReportUnreadable:
 
 @dataclass(frozen=True, slots=True)
 class SendWithheld:
-    """The router gave an order back unsent (halt, expiry): it certainly did not leave."""
+    """An order came back unsent (halt, connection gone, unsendable): it certainly did not leave."""
 
     at: datetime
     cl_ord_id: str
@@ -453,10 +360,9 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Put one piece of news on the news stream; `kind` names it, `body` is what happened."""
+    """Put an event on the news stream, for everyone who listens."""
 
-    kind: str
-    body: dict[str, object] = field(default_factory=dict)
+    event: Event
 
 
 Effect = Record | SendOrder | CancelOrder | LookUpOrder | SetTimer | WithholdOrders | Alert | Publish

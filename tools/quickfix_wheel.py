@@ -73,8 +73,12 @@ def cached_wheel(version: str) -> Path | None:
 def run(command: list[str], quiet: bool, **kwargs: object) -> None:
     """Run one step; its output is shown only when it fails (`quiet`) or as it comes."""
     done = subprocess.run(
-        command, stdout=subprocess.PIPE if quiet else subprocess.DEVNULL,
-        stderr=subprocess.STDOUT if quiet else None, text=True, check=False, **kwargs,  # type: ignore[call-overload]
+        command,
+        stdout=subprocess.PIPE if quiet else subprocess.DEVNULL,
+        stderr=subprocess.STDOUT if quiet else None,
+        text=True,
+        check=False,
+        **kwargs,  # type: ignore[call-overload]
     )
     if done.returncode:
         if done.stdout:
@@ -94,13 +98,31 @@ def build(version: str, jobs: int) -> Path:
         say("quickfix: fetching the build tools and the source")
         run([*pip, "install", "--target", str(tools), "setuptools>=70,<81", "wheel"], quiet=True)
         env = {**os.environ, "PYTHONPATH": str(tools), "SETUPTOOLS_USE_DISTUTILS": "local"}
-        run([*pip, "download", "--no-deps", "--no-binary", "quickfix", "--no-build-isolation",
-             "--dest", str(work), f"quickfix=={version}"], quiet=True, env=env)
+        run(
+            [
+                *pip,
+                "download",
+                "--no-deps",
+                "--no-binary",
+                "quickfix",
+                "--no-build-isolation",
+                "--dest",
+                str(work),
+                f"quickfix=={version}",
+            ],
+            quiet=True,
+            env=env,
+        )
         archive = next(work.glob("quickfix-*.tar.gz"))
         with tarfile.open(archive) as source:
             source.extractall(work, filter="data")
         say(f"quickfix: compiling on {jobs} core(s); about 3 minutes on two cores, done once per machine")
-        env |= {"CFLAGS": FLAGS, "CXXFLAGS": FLAGS, "QUICKFIX_JOBS": str(jobs), "QUICKFIX_DIST": str(work / "dist")}
+        env |= {
+            "CFLAGS": FLAGS,
+            "CXXFLAGS": FLAGS,
+            "QUICKFIX_JOBS": str(jobs),
+            "QUICKFIX_DIST": str(work / "dist"),
+        }
         run([sys.executable, "-c", PARALLEL_SETUP], quiet=False, cwd=work / f"quickfix-{version}", env=env)
         wheel = next((work / "dist").glob("quickfix-*.whl"))
         folder = cache_folder(version)

@@ -257,26 +257,37 @@ def step(order: Order, report: Report) -> Step:
     cum_qty = order.cum_qty + fill_qty
     if cum_qty > order.spec.order_qty:
         return Step(current, illegal=f"over-fill: {cum_qty} of OrderQty(38) {order.spec.order_qty}")
-    ord_status = _status_after(order, report, cum_qty)
+    missing = max(ZERO, report.cum_qty - cum_qty)
+    ord_status = _status_after(order, report, cum_qty, is_short=bool(missing))
     if ord_status is None:
         return Step(current, illegal=f"OrdStatus(39) {current.name} to {report.ord_status.name}")
-    missing = max(ZERO, report.cum_qty - cum_qty)
     return Step(ord_status, fill_qty, report.last_px or ZERO, report.commission, missing)
 
 
-def _status_after(order: Order, report: Report, cum_qty: Decimal) -> OrdStatus | None:
-    """Choose the status after `report`, or None when the step is illegal."""
+def _status_after(  # noqa: PLR0911
+    order: Order, report: Report, cum_qty: Decimal, *, is_short: bool
+) -> OrdStatus | None:
+    """Choose the status after `report`, or None when the step is illegal.
+
+    `is_short` says that the venue counts more fills than we have seen: the order is then not final,
+    whatever the venue says, until the missing executions have come.
+    """
     current, reported = order.ord_status, report.ord_status
     if current is OrdStatus.DENIED:
         return None
-    if report.cum_qty < cum_qty:
-        return current if current not in (S.PENDING_NEW, S.IN_DOUBT) else S.PARTIALLY_FILLED
-    if reported is OrdStatus.FILLED and report.cum_qty < order.spec.order_qty:
+    is_whole = cum_qty == order.spec.order_qty
+    if report.cum_qty < cum_qty:  # an older report, overtaken by one we have already taken
+        if report.exec_type.is_trade and is_whole:
+            return OrdStatus.FILLED
+        return OrdStatus.PARTIALLY_FILLED if current in (S.PENDING_NEW, S.IN_DOUBT) else current
+    if reported is OrdStatus.FILLED and not is_whole:
         reported = OrdStatus.PARTIALLY_FILLED
+    if is_short and reported in FINAL:
+        return OrdStatus.NEW if current in (S.PENDING_NEW, S.IN_DOUBT) else current
     if reported in LIFE[current]:
         return reported
     if report.exec_type.is_trade and current in FINAL:
-        return OrdStatus.FILLED if cum_qty == order.spec.order_qty else current
+        return OrdStatus.FILLED if is_whole else current
     if reported is OrdStatus.PENDING_NEW or (current in FINAL and reported not in FINAL):
         return current
     return None

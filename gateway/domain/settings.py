@@ -69,6 +69,7 @@ class Execution:
     time_in_force: TimeInForce = TimeInForce.DAY
     cash_buffer: Decimal = Decimal("0.0025")
     wave_timeout_s: Decimal = Decimal(120)
+    price_wait_s: Decimal = Decimal(30)
     lookup_wait_s: Decimal = Decimal("0.5")
     lookups_before_unknown: int = 2
     resend_max_age_s: Decimal = Decimal(300)

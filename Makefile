@@ -1,0 +1,75 @@
+# Two commands matter: `make demo` and `make test`. Everything they need is installed on first use.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+QUICKFIX := $(shell sed -n 's/^ *"quickfix==\([0-9.]*\)".*/\1/p' pyproject.toml)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+N ?= 25
+
+.PHONY: help demo test check lint types directions house torture benchmarks faults install install-dev clean
+
+help:
+	@echo "make demo        watch a real FIX session carry a portfolio from weights to fills"
+	@echo "make test        the whole test suite"
+	@echo "make check       the whole gate: lint, types, directions, tests, coverage"
+	@echo "make torture N=  kill -9 every process at random moments, N times; nothing lost, nothing doubled"
+	@echo "make benchmarks  every speed figure of the README"
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "making the virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# quickfix comes as source only: build its wheel once, in parallel, and keep it in the user's cache.
+$(VENV)/.quickfix: $(VENV)/.python
+	@$(BIN)/python -c 'import quickfix' 2>/dev/null || { \
+	  wheel=$$($(BIN)/python tools/quickfix_wheel.py $(QUICKFIX)) && $(PIP) install "$$wheel"; } || { \
+	  echo "falling back to a plain install of quickfix; it compiles for 9 to 15 minutes"; \
+	  $(PIP) install "quickfix==$(QUICKFIX)"; }
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.quickfix pyproject.toml
+	@echo "installing the gateway and its libraries"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
+	@echo "installing the development tools"
+	@$(PIP) install --editable '.[dev]'
+	@touch $@
+
+demo: install
+	@$(BIN)/gateway demo
+
+test: install-dev
+	@$(BIN)/python -m pytest -q
+
+lint: install-dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: install-dev
+	@$(BIN)/mypy
+
+directions: install-dev
+	@$(BIN)/lint-imports
+
+check: lint types directions
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q
+	@$(BIN)/coverage combine -q
+	@$(BIN)/python tools/coverage_gate.py
+
+torture: install-dev
+	@$(BIN)/python -m tests.torture --kills $(N)
+
+benchmarks: install-dev
+	@$(BIN)/python benchmarks/planning.py
+	@$(BIN)/python benchmarks/throughput.py
+
+clean:
+	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis state

@@ -1,0 +1,195 @@
+"""The switchboard: `Engine.process(event) -> list[Effect]`. Pure, synchronous, the same everywhere.
+
+Rules of this room:
+1. `process` first applies the event (`oms/manager.py` changes the state), then reacts to it: the desk
+   moves requests, `oms/reconcile.py` settles orders in doubt. `replay` only applies: what was decided
+   stands in the journal.
+2. A decision is not an effect that happens; it is a `Record`, which comes back as an event once it
+   is durable.
+3. No I/O, no clock (the time is the last event's), no randomness, no exception for anything a user,
+   a strategy or a broker can cause.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from gateway.desk import Desk
+from gateway.domain.order import Order
+from gateway.domain.settings import Settings
+from gateway.events import (
+    AccountOpened,
+    Alert,
+    ApprovalGiven,
+    CancelRejected,
+    CancelRequested,
+    Effect,
+    Event,
+    GatewayStarted,
+    HaltRequested,
+    LinkBehind,
+    LinkDown,
+    LinkUp,
+    MessageRefused,
+    OrderAbandoned,
+    OrderResent,
+    OrdersPlanned,
+    OrderUnknown,
+    PricesUpdated,
+    Publish,
+    ReportReceived,
+    ReportUnreadable,
+    RequestDecided,
+    RequestFinished,
+    RequestState,
+    ResumeRequested,
+    SendOrder,
+    SendWithheld,
+    TargetsSubmitted,
+    TimerFired,
+    WithholdOrders,
+)
+from gateway.oms import reconcile
+from gateway.oms.manager import apply
+from gateway.oms.reports import NOT_YET_SEEN
+from gateway.oms.state import Applied, State
+
+
+class Engine:
+    """Hold one household's state and turn each event into effects."""
+
+    def __init__(self, settings: Settings, state: State | None = None) -> None:
+        self.settings = settings
+        self.state = state if state is not None else State()
+        self.desk = Desk(settings, self.state)
+
+    def replay(self, event: Event) -> None:
+        """Apply one journaled event without reacting to it."""
+        apply(self.state, event, self.settings)
+
+    def process(self, event: Event) -> list[Effect]:
+        """Apply one durable event and say what is to be done."""
+        applied = apply(self.state, event, self.settings)
+        return self._problem(event, applied) + self._react(event, applied)
+
+    def _problem(self, event: Event, applied: Applied) -> list[Effect]:
+        if not applied.problem:
+            return []
+        account = applied.order.spec.account if applied.order else ""
+        effects: list[Effect] = [Alert("critical", type(event).__name__, applied.problem, account)]
+        if applied.problem in self.state.halts.values():
+            effects.append(WithholdOrders(account, applied.problem))
+        return effects
+
+    def _react(self, event: Event, applied: Applied) -> list[Effect]:  # noqa: C901, PLR0911, PLR0912
+        """Ask for what follows from an event; the match is the whole index of reactions."""
+        desk = self.desk
+        match event:
+            case ReportReceived():
+                return self._after_report(event, applied)
+            case OrdersPlanned():
+                desk.answered(f"plan:{event.request_id}")
+                return [Publish(event), *desk.send_wave(event)]
+            case OrderUnknown():
+                return self._settle(applied.order)
+            case TargetsSubmitted():
+                return desk.after_targets(event, applied.request)
+            case RequestDecided():
+                desk.answered(f"decide:{event.request_id}")
+                return [Publish(event), *desk.after_decision(event)]
+            case RequestFinished():
+                desk.answered(f"finish:{event.request_id}")
+                return [Publish(event), *desk.pump(event.account)]
+            case OrderResent():
+                desk.answered(f"settle:{event.cl_ord_id}")
+                return [Publish(event), SendOrder(self.state.orders[event.cl_ord_id].spec, poss_resend=True)]
+            case OrderAbandoned():
+                desk.answered(f"settle:{event.cl_ord_id}")
+                return [Publish(event), *desk.pump_all()]
+            case CancelRejected() | SendWithheld():
+                asked = [applied.order] if applied.order else []
+                return [Publish(event), *self._look_up(asked), *desk.pump_all()]
+            case TimerFired():
+                return self._after_timer(event, applied)
+            case LinkUp():
+                orders = [order for order in self.state.open_orders() if order.spec.link == event.link]
+                return [Publish(event), *self._look_up(orders), *desk.pump_all()]
+            case LinkDown():
+                return [Publish(event), Alert("warning", "LinkDown", f"{event.link} is down: {event.reason}")]
+            case HaltRequested():
+                return self._after_halt(event)
+            case ResumeRequested():
+                doubtful = [o for o in self.state.open_orders() if o.ord_status in NOT_YET_SEEN]
+                return [Publish(event), *self._look_up(doubtful), *desk.pump_all()]
+            case CancelRequested() | ApprovalGiven():
+                return [Publish(event), *self._after_command(event, applied)]
+            case GatewayStarted():
+                return [Publish(event), *desk.set_all_timers()]
+            case MessageRefused():
+                return [Publish(event), *desk.pump_all()]
+            case PricesUpdated():
+                return desk.pump_all()
+            case AccountOpened() | ReportUnreadable() | LinkBehind():
+                return [Publish(event)]
+            case _:
+                assert_never(event)
+
+    def _after_report(self, event: ReportReceived, applied: Applied) -> list[Effect]:
+        order, step = applied.order, applied.step
+        if order is None or step is None or step.is_repeat:
+            return []
+        effects: list[Effect] = []
+        if step.fill_qty or order.is_final:
+            effects.append(Publish(event))
+        if step.missing_qty:
+            effects += reconcile.ask_again(order, self.settings, self.desk.now)
+        if order.is_final and applied.request is not None and not applied.request.open_orders:
+            effects += self.desk.pump(order.spec.account)
+        return effects
+
+    def _look_up(self, orders: list[Order]) -> list[Effect]:
+        return reconcile.look_up(orders, self.state, self.settings, self.desk.now)
+
+    def _settle(self, order: Order | None) -> list[Effect]:
+        """Go on with an order the venue has just said it does not know."""
+        if order is None:
+            return []
+        settled = reconcile.settle(order, self.state, self.settings, self.desk.now)
+        if settled is None:
+            if self.state.halt_reason(order.spec.account):
+                return []  # whoever resumes the account asks again
+            return reconcile.ask_again(order, self.settings, self.desk.now)
+        return self.desk.ask(f"settle:{order.spec.cl_ord_id}", lambda: settled)
+
+    def _after_timer(self, event: TimerFired, applied: Applied) -> list[Effect]:
+        kind = event.key.partition(":")[0]
+        if kind == "lookup":
+            order = applied.order
+            return self._look_up([order]) if order is not None and reconcile.is_unclear(order) else []
+        request = applied.request
+        if request is None:
+            return []
+        if kind == "wave":
+            orders = [self.state.orders[cl_ord_id] for cl_ord_id in request.open_orders]
+            timer = self.desk.timers_of(request)
+            return [*reconcile.cancel(orders, self.state, self.settings, self.desk.now), *timer]
+        return self.desk.after_due(request)
+
+    def _after_halt(self, event: HaltRequested) -> list[Effect]:
+        effects: list[Effect] = [Publish(event), WithholdOrders(event.account, event.reason)]
+        if event.cancel_working:
+            orders = [o for o in self.state.open_orders() if event.account in ("", o.spec.account)]
+            effects += reconcile.cancel(orders, self.state, self.settings, self.desk.now)
+        return effects
+
+    def _after_command(self, event: CancelRequested | ApprovalGiven, applied: Applied) -> list[Effect]:
+        request = applied.request
+        if request is None:
+            return []
+        if isinstance(event, CancelRequested):
+            orders = [self.state.orders[cl_ord_id] for cl_ord_id in request.open_orders]
+            effects = reconcile.cancel(orders, self.state, self.settings, self.desk.now)
+            if request.state is not RequestState.WORKING:
+                effects += self.desk.finish(request, RequestState.CANCELED, request.text)
+            return effects + self.desk.pump(request.spec.account)
+        return self.desk.timers_of(request) + self.desk.pump(request.spec.account)

@@ -1,0 +1,308 @@
+"""The order manager: what each event changes in the state. Pure, and the same live and in replay.
+
+Rules of this room:
+1. `apply` is the only way the state changes. It never decides and never asks for anything.
+2. It answers with an `Applied`: what the engine must know to react (an order, a step, a problem).
+3. A report that contradicts the order's life, or an execution for an order we never sent, halts the
+   account here, so that a replay halts it too.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+from gateway.domain.book import Account
+from gateway.domain.lots import Lot
+from gateway.domain.order import Order, OrdStatus
+from gateway.domain.settings import Settings
+from gateway.events import (
+    AccountOpened,
+    Action,
+    ApprovalGiven,
+    CancelRejected,
+    CancelRequested,
+    Event,
+    GatewayStarted,
+    HaltRequested,
+    LinkBehind,
+    LinkDown,
+    LinkUp,
+    MessageRefused,
+    Mode,
+    OrderAbandoned,
+    OrderResent,
+    OrdersPlanned,
+    OrderUnknown,
+    PricesUpdated,
+    ReportReceived,
+    ReportUnreadable,
+    RequestDecided,
+    RequestFinished,
+    RequestState,
+    ResumeRequested,
+    SendWithheld,
+    TargetsSubmitted,
+    TimerFired,
+)
+from gateway.oms import reports
+from gateway.oms.reports import NOT_YET_SEEN, request_of, track
+from gateway.oms.state import NOTHING, Applied, Link, Price, Request, State
+
+FORGET_AFTER = timedelta(days=7)
+"""How long finished work is remembered: longer than any target message may live (one day)."""
+
+
+def apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C901, PLR0911, PLR0912
+    """Change `state` by one event; the match is the whole index of who handles what."""
+    state.now = event.at
+    match event:
+        case ReportReceived():
+            return reports.take_report(state, event, settings)
+        case CancelRejected():
+            return reports.take_cancel_reject(state, event)
+        case OrderUnknown():
+            return reports.take_unknown(state, event)
+        case MessageRefused():
+            return reports.take_refusal(state, event)
+        case ReportUnreadable():
+            return reports.take_unreadable(state, event, settings)
+        case SendWithheld():
+            return _send_withheld(state, event)
+        case OrdersPlanned():
+            return _orders_planned(state, event)
+        case OrderResent() | OrderAbandoned():
+            return _sent_again_or_never(state, event)
+        case TargetsSubmitted():
+            return _targets(state, event)
+        case RequestDecided():
+            return _decided(state, event)
+        case RequestFinished():
+            return _finished(state, event)
+        case ApprovalGiven():
+            return _approval(state, event)
+        case CancelRequested():
+            return _cancel_requested(state, event)
+        case TimerFired():
+            return _timer(state, event)
+        case PricesUpdated():
+            return _prices(state, event)
+        case AccountOpened():
+            return _account(state, event)
+        case LinkUp() | LinkDown() | LinkBehind():
+            return _link(state, event, settings)
+        case HaltRequested():
+            _halt(state, event)
+            return NOTHING
+        case ResumeRequested():
+            _resume(state, event)
+            return NOTHING
+        case GatewayStarted():
+            return _started(state, event)
+
+
+# ----------------------------------------------------------------------------------- orders we send
+
+
+def _orders_planned(state: State, event: OrdersPlanned) -> Applied:
+    request = state.requests[event.request_id]
+    request.wave = event.wave
+    request.state = RequestState.WORKING
+    request.denied.extend(event.denied)
+    sent = {spec.symbol for spec in event.orders} | {denial.symbol for denial in event.denied}
+    request.approved = tuple(item for item in request.approved if item.proposal.symbol not in sent)
+    for spec in event.orders:
+        state.orders[spec.cl_ord_id] = Order(spec, event.at, updated_at=event.at)
+        request.orders.append(spec.cl_ord_id)
+        request.open_orders[spec.cl_ord_id] = None
+    return Applied(request=request)
+
+
+def _sent_again_or_never(state: State, event: OrderResent | OrderAbandoned) -> Applied:
+    order = state.orders[event.cl_ord_id]
+    if isinstance(event, OrderResent):
+        order.ord_status = OrdStatus.PENDING_NEW
+        order.sends += 1
+    else:
+        order.ord_status = OrdStatus.CANCELED
+        order.text = event.text
+    order.lookups = 0
+    order.updated_at = event.at
+    request = request_of(state, order)
+    track(request, order)
+    return Applied(order, request=request)
+
+
+def _send_withheld(state: State, event: SendWithheld) -> Applied:
+    order = state.orders.get(event.cl_ord_id)
+    if order is None or order.ord_status not in NOT_YET_SEEN:
+        return NOTHING
+    order.text = event.reason
+    order.updated_at = event.at
+    if state.halt_reason(order.spec.account):
+        order.ord_status = OrdStatus.CANCELED
+    else:
+        order.ord_status = OrdStatus.IN_DOUBT
+    request = request_of(state, order)
+    track(request, order)
+    return Applied(order, request=request)
+
+
+# ---------------------------------------------------------------------------------------- requests
+
+
+def _targets(state: State, event: TargetsSubmitted) -> Applied:
+    if event.request_id in state.requests:
+        return NOTHING
+    request = Request(event, event.mode)
+    state.requests[event.request_id] = request
+    state.queues.setdefault(event.account, []).append(event.request_id)
+    return Applied(request=request)
+
+
+def _decided(state: State, event: RequestDecided) -> Applied:
+    request = state.requests[event.request_id]
+    request.action = event.action
+    request.reason = event.reason
+    request.denied = list(event.denied)
+    _leave_queue(state, request)
+    if request.mode is Mode.APPROVE:
+        request.state = RequestState.AWAITING_APPROVAL
+    elif request.mode is Mode.EXECUTE and event.action is not Action.HOLD:
+        request.state = RequestState.WORKING
+        request.approved = event.approved
+        state.active[event.account] = event.request_id
+    return Applied(request=request)
+
+
+def _finished(state: State, event: RequestFinished) -> Applied:
+    request = state.requests[event.request_id]
+    request.state = event.state
+    request.text = event.text
+    request.finished_at = event.at
+    request.approved = ()
+    _leave_queue(state, request)
+    if state.active.get(event.account) == event.request_id:
+        del state.active[event.account]
+    return Applied(request=request)
+
+
+def _leave_queue(state: State, request: Request) -> None:
+    queue = state.queues.get(request.spec.account, [])
+    if request.spec.request_id in queue:
+        queue.remove(request.spec.request_id)
+
+
+def _approval(state: State, event: ApprovalGiven) -> Applied:
+    request = state.requests.get(event.request_id)
+    if request is None or request.state is not RequestState.AWAITING_APPROVAL:
+        return Applied(problem=f"request {event.request_id} does not wait for an approval")
+    request.mode = Mode.EXECUTE
+    request.state = RequestState.QUEUED
+    state.queues.setdefault(request.spec.account, []).append(event.request_id)
+    return Applied(request=request)
+
+
+def _cancel_requested(state: State, event: CancelRequested) -> Applied:
+    request = state.requests.get(event.request_id)
+    if request is None or request.state.is_final:
+        return Applied(problem=f"request {event.request_id} is not open")
+    request.approved = ()
+    request.text = f"cancelled by {event.by}"
+    for cl_ord_id in request.open_orders:
+        state.orders[cl_ord_id].cancels += 1
+    return Applied(request=request)
+
+
+def _timer(state: State, event: TimerFired) -> Applied:
+    kind, _, rest = event.key.partition(":")
+    if kind == "lookup":
+        return Applied(state.orders.get(rest))
+    request = state.requests.get(rest)
+    if request is None or request.state.is_final:
+        return NOTHING
+    if kind == "prices":
+        request.has_waited = True
+    if kind == "wave":
+        for cl_ord_id in request.open_orders:
+            state.orders[cl_ord_id].cancels += 1
+    return Applied(request=request)
+
+
+# ----------------------------------------------------------------------- the world around the orders
+
+
+def _prices(state: State, event: PricesUpdated) -> Applied:
+    for symbol, px in event.prices.items():
+        known = state.prices.get(symbol)
+        if known is None or known.as_of <= event.as_of:
+            state.prices[symbol] = Price(px, event.as_of)
+    return NOTHING
+
+
+def _account(state: State, event: AccountOpened) -> Applied:
+    if event.account in state.book.accounts:
+        return NOTHING
+    account = Account(event.account, event.cash, event.lot_method, event.taxable)
+    for number, opened in enumerate(event.lots):
+        lot = Lot(
+            f"{event.account}:opening:{number}", opened.symbol,
+            date.fromisoformat(opened.acquired), opened.qty, opened.cost,
+        )  # fmt: skip
+        account.lots.setdefault(opened.symbol, []).append(lot)
+        account.positions[opened.symbol] = account.positions.get(opened.symbol, Decimal(0)) + opened.qty
+    state.book.accounts[event.account] = account
+    return NOTHING
+
+
+def _link(state: State, event: LinkUp | LinkDown | LinkBehind, settings: Settings) -> Applied:
+    link = state.links.setdefault(event.link, Link())
+    if isinstance(event, LinkBehind):
+        problem = f"{event.link}: {event.text}"
+        for account in settings.accounts.values():
+            if account.link == event.link:
+                state.halts[account.name] = problem
+        return Applied(problem=problem)
+    link.is_up = isinstance(event, LinkUp)
+    for order in state.open_orders():
+        if order.spec.link == event.link:
+            order.lookups = 0
+            if order.ord_status is OrdStatus.PENDING_NEW:
+                order.ord_status = OrdStatus.IN_DOUBT
+    return NOTHING
+
+
+def _halt(state: State, event: HaltRequested) -> None:
+    state.halts[event.account] = event.reason
+    if event.cancel_working:
+        for order in state.open_orders():
+            if event.account in ("", order.spec.account):
+                order.cancels += 1
+
+
+def _resume(state: State, event: ResumeRequested) -> None:
+    if event.account:
+        state.halts.pop(event.account, None)
+    else:
+        state.halts.clear()
+
+
+def _started(state: State, event: GatewayStarted) -> Applied:
+    state.epoch = event.epoch
+    for link in state.links.values():
+        link.is_up = False
+    for order in state.open_orders():
+        order.lookups = 0
+        if order.ord_status is OrdStatus.PENDING_NEW:
+            order.ord_status = OrdStatus.IN_DOUBT
+    horizon = event.at - FORGET_AFTER
+    old = [
+        request
+        for request in state.requests.values()
+        if request.finished_at is not None and request.finished_at < horizon and not request.open_orders
+    ]
+    for request in old:
+        del state.requests[request.spec.request_id]
+        for cl_ord_id in request.orders:
+            state.orders.pop(cl_ord_id, None)
+    return NOTHING

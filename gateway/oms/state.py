@@ -1,0 +1,97 @@
+"""Everything the engine remembers, as plain data: it is what a snapshot holds and a replay rebuilds.
+
+Rules of this room:
+1. Only `gateway/oms/manager.py` changes what stands here, and only because of an event.
+2. Nothing here is derived from configuration: the same journal gives the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from gateway.domain.book import Book
+from gateway.domain.lots import RealisedGain
+from gateway.domain.order import Order, Step
+from gateway.domain.proposal import Approved
+from gateway.events import Action, Denial, Mode, RequestState, TargetsSubmitted
+
+
+@dataclass(slots=True)
+class Price:
+    """Hold a reference price and when it was true."""
+
+    px: Decimal
+    as_of: datetime
+
+
+@dataclass(slots=True)
+class Link:
+    """Hold what is known of one broker connection; `seq` is the last report journaled from it."""
+
+    is_up: bool = False
+    seq: int = 0
+
+
+@dataclass(slots=True)
+class Request:
+    """Follow one target message from acceptance to its end.
+
+    `approved` are the orders still to be planned; `open_orders` are the ClOrdIDs not yet final.
+    """
+
+    spec: TargetsSubmitted
+    mode: Mode
+    state: RequestState = RequestState.QUEUED
+    action: Action = Action.HOLD
+    reason: str = ""
+    wave: int = 0
+    has_waited: bool = False
+    approved: tuple[Approved, ...] = ()
+    denied: list[Denial] = field(default_factory=list)
+    orders: list[str] = field(default_factory=list)
+    open_orders: dict[str, None] = field(default_factory=dict)
+    finished_at: datetime | None = None
+    text: str = ""
+
+
+@dataclass(slots=True)
+class State:
+    """Gather the book, the orders, the requests and the state of every connection."""
+
+    book: Book = field(default_factory=Book)
+    orders: dict[str, Order] = field(default_factory=dict)
+    requests: dict[str, Request] = field(default_factory=dict)
+    queues: dict[str, list[str]] = field(default_factory=dict)
+    active: dict[str, str] = field(default_factory=dict)
+    prices: dict[str, Price] = field(default_factory=dict)
+    links: dict[str, Link] = field(default_factory=dict)
+    halts: dict[str, str] = field(default_factory=dict)
+    epoch: int = 0
+    now: datetime | None = None
+
+    def open_orders(self) -> Iterator[Order]:
+        """Yield every order that may still fill."""
+        for request in self.requests.values():
+            for cl_ord_id in request.open_orders:
+                yield self.orders[cl_ord_id]
+
+    def halt_reason(self, account: str) -> str:
+        """Say why `account` may not send, empty when it may."""
+        return self.halts.get(account) or self.halts.get("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Tell the engine what an event touched; `problem` is a sentence when something is wrong."""
+
+    order: Order | None = None
+    step: Step | None = None
+    request: Request | None = None
+    gains: tuple[RealisedGain, ...] = ()
+    problem: str = ""
+
+
+NOTHING = Applied()
