@@ -41,9 +41,7 @@ from gateway.events import (
     ReportUnreadable,
     RequestDecided,
     RequestFinished,
-    RequestState,
     ResumeRequested,
-    SendOrder,
     SendWithheld,
     TargetsSubmitted,
     TimerFired,
@@ -63,6 +61,11 @@ class Engine:
         self.state = state if state is not None else State()
         self.desk = Desk(settings, self.state)
 
+    def restore(self, state: State) -> None:
+        """Begin from a snapshot's state instead of an empty one."""
+        self.state = state
+        self.desk = Desk(self.settings, state)
+
     def replay(self, event: Event) -> None:
         """Apply one journaled event without reacting to it."""
         apply(self.state, event, self.settings)
@@ -76,10 +79,10 @@ class Engine:
         if not applied.problem:
             return []
         account = applied.order.spec.account if applied.order else ""
-        effects: list[Effect] = [Alert("critical", type(event).__name__, applied.problem, account)]
-        if applied.problem in self.state.halts.values():
-            effects.append(WithholdOrders(account, applied.problem))
-        return effects
+        halted = [name for name, reason in self.state.halts.items() if reason == applied.problem]
+        severity = "critical" if halted else "warning"
+        effects: list[Effect] = [Alert(severity, type(event).__name__, applied.problem, account)]
+        return effects + [WithholdOrders(name, applied.problem) for name in halted]
 
     def _react(self, event: Event, applied: Applied) -> list[Effect]:  # noqa: C901, PLR0911, PLR0912
         """Ask for what follows from an event; the match is the whole index of reactions."""
@@ -88,24 +91,24 @@ class Engine:
             case ReportReceived():
                 return self._after_report(event, applied)
             case OrdersPlanned():
-                desk.answered(f"plan:{event.request_id}")
+                desk.answered(event.request_id)
                 return [Publish(event), *desk.send_wave(event)]
             case OrderUnknown():
                 return self._settle(applied.order)
             case TargetsSubmitted():
                 return desk.after_targets(event, applied.request)
             case RequestDecided():
-                desk.answered(f"decide:{event.request_id}")
+                desk.answered(event.request_id)
                 return [Publish(event), *desk.after_decision(event)]
             case RequestFinished():
-                desk.answered(f"finish:{event.request_id}")
+                desk.answered(event.request_id)
                 return [Publish(event), *desk.pump(event.account)]
             case OrderResent():
                 desk.answered(f"settle:{event.cl_ord_id}")
-                return [Publish(event), SendOrder(self.state.orders[event.cl_ord_id].spec, poss_resend=True)]
+                return [Publish(event), *desk.send_again(applied.order)] if applied.order else []
             case OrderAbandoned():
                 desk.answered(f"settle:{event.cl_ord_id}")
-                return [Publish(event), *desk.pump_all()]
+                return [Publish(event), *desk.pump_all()] if applied.order else []
             case CancelRejected() | SendWithheld():
                 asked = [applied.order] if applied.order else []
                 return [Publish(event), *self._look_up(asked), *desk.pump_all()]
@@ -113,18 +116,23 @@ class Engine:
                 return self._after_timer(event, applied)
             case LinkUp():
                 orders = [order for order in self.state.open_orders() if order.spec.link == event.link]
-                return [Publish(event), *self._look_up(orders), *desk.pump_all()]
+                unwanted = [order for order in orders if reconcile.is_unwanted(order)]
+                return [Publish(event), *self._look_up(orders), *self._cancel(unwanted), *desk.pump_all()]
             case LinkDown():
                 return [Publish(event), Alert("warning", "LinkDown", f"{event.link} is down: {event.reason}")]
             case HaltRequested():
                 return self._after_halt(event)
             case ResumeRequested():
-                doubtful = [o for o in self.state.open_orders() if o.ord_status in NOT_YET_SEEN]
+                doubtful = [
+                    o
+                    for o in self.state.open_orders()
+                    if o.ord_status in NOT_YET_SEEN or reconcile.is_unclear(o)
+                ]
                 return [Publish(event), *self._look_up(doubtful), *desk.pump_all()]
             case CancelRequested() | ApprovalGiven():
                 return [Publish(event), *self._after_command(event, applied)]
             case GatewayStarted():
-                return [Publish(event), *desk.set_all_timers()]
+                return [Publish(event), *desk.take_up()]
             case MessageRefused():
                 return [Publish(event), *desk.pump_all()]
             case PricesUpdated():
@@ -141,7 +149,9 @@ class Engine:
         effects: list[Effect] = []
         if step.fill_qty or order.is_final:
             effects.append(Publish(event))
-        if step.missing_qty:
+        if applied.is_first_sign and reconcile.is_unwanted(order):
+            effects += self._cancel([order])
+        if step.missing_qty and not applied.problem:
             effects += reconcile.ask_again(order, self.settings, self.desk.now)
         if order.is_final and applied.request is not None and not applied.request.open_orders:
             effects += self.desk.pump(order.spec.account)
@@ -156,8 +166,8 @@ class Engine:
             return []
         settled = reconcile.settle(order, self.state, self.settings, self.desk.now)
         if settled is None:
-            if self.state.halt_reason(order.spec.account):
-                return []  # whoever resumes the account asks again
+            if self._waits_for_resume(order):
+                return []
             return reconcile.ask_again(order, self.settings, self.desk.now)
         return self.desk.ask(f"settle:{order.spec.cl_ord_id}", lambda: settled)
 
@@ -165,21 +175,31 @@ class Engine:
         kind = event.key.partition(":")[0]
         if kind == "lookup":
             order = applied.order
-            return self._look_up([order]) if order is not None and reconcile.is_unclear(order) else []
+            if order is None or not reconcile.is_unclear(order) or self._waits_for_resume(order):
+                return []
+            return self._look_up([order])
         request = applied.request
         if request is None:
             return []
         if kind == "wave":
             orders = [self.state.orders[cl_ord_id] for cl_ord_id in request.open_orders]
             timer = self.desk.timers_of(request)
-            return [*reconcile.cancel(orders, self.state, self.settings, self.desk.now), *timer]
+            return [*self._cancel(orders), *timer]
         return self.desk.after_due(request)
+
+    def _waits_for_resume(self, order: Order) -> bool:
+        """Say whether an order is proved unknown while its account is halted: resume asks again."""
+        is_halted = bool(self.state.halt_reason(order.spec.account))
+        return is_halted and reconcile.is_proved_unknown(order, self.settings)
+
+    def _cancel(self, orders: list[Order]) -> list[Effect]:
+        return reconcile.cancel(orders, self.state, self.settings, self.desk.now)
 
     def _after_halt(self, event: HaltRequested) -> list[Effect]:
         effects: list[Effect] = [Publish(event), WithholdOrders(event.account, event.reason)]
         if event.cancel_working:
             orders = [o for o in self.state.open_orders() if event.account in ("", o.spec.account)]
-            effects += reconcile.cancel(orders, self.state, self.settings, self.desk.now)
+            effects += self._cancel(orders)
         return effects
 
     def _after_command(self, event: CancelRequested | ApprovalGiven, applied: Applied) -> list[Effect]:
@@ -187,9 +207,11 @@ class Engine:
         if request is None:
             return []
         if isinstance(event, CancelRequested):
+            account = request.spec.account
             orders = [self.state.orders[cl_ord_id] for cl_ord_id in request.open_orders]
-            effects = reconcile.cancel(orders, self.state, self.settings, self.desk.now)
-            if request.state is not RequestState.WORKING:
-                effects += self.desk.finish(request, RequestState.CANCELED, request.text)
-            return effects + self.desk.pump(request.spec.account)
+            effects: list[Effect] = [WithholdOrders(account, request.text)] if orders else []
+            effects += self._cancel(orders)
+            if not orders:
+                effects += self.desk.end(request)
+            return effects + self.desk.pump(account)
         return self.desk.timers_of(request) + self.desk.pump(request.spec.account)

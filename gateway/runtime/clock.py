@@ -37,7 +37,8 @@ def _wall() -> datetime:
     return datetime.now(UTC)
 
 
-def _boot_time() -> float:
+def monotonic_s() -> float:
+    """Return seconds since some fixed moment, those the machine slept included."""
     return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
 
@@ -45,7 +46,7 @@ class SystemClock:
     """The machine's own clock, made to never go backwards. The two readings are arguments for tests."""
 
     def __init__(
-        self, wall: Callable[[], datetime] = _wall, monotonic: Callable[[], float] = _boot_time
+        self, wall: Callable[[], datetime] = _wall, monotonic: Callable[[], float] = monotonic_s
     ) -> None:
         self._wall = wall
         self.monotonic = monotonic
@@ -97,3 +98,13 @@ class SimulatedClock:
         """Return the simulated time, aware UTC, never before an earlier answer."""
         self._last = max(self._last, self._clock.now() + self._offset)
         return self._last
+
+
+ANCHOR: Final = "clock.json"
+
+
+def clock_of(state_folder: Path | None) -> Clock:
+    """Return the clock that the gateway of this folder goes by: simulated when its anchor stands there."""
+    if state_folder is not None and (anchor := state_folder / ANCHOR).exists():
+        return SimulatedClock(datetime.now(UTC), anchor)
+    return SystemClock()

@@ -108,6 +108,10 @@ class Keys:
         """Name the read model of one request."""
         return f"{self.prefix}request:{request_id}"
 
+    def decision(self, request_id: str) -> str:
+        """Name the read model of what was decided for one request, with every number."""
+        return f"{self.prefix}decision:{request_id}"
+
     def stream(self, name: str) -> str:
         """Return the key of an input stream by its short name (`targets`, `commands`, `prices`)."""
         if name not in INPUTS:

@@ -49,7 +49,7 @@ def _machine() -> str:
     """Return host, boot and process namespace; without a boot id nobody is ever proved dead."""
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-        namespace = os.readlink(_PROC / "self/ns/pid")
+        namespace = str((_PROC / "self/ns/pid").readlink())
     except OSError:
         boot = namespace = ""
     return f"{socket.gethostname().replace('|', '_')}|{boot}|{namespace}"
@@ -142,7 +142,9 @@ class Lease:
     async def renew(self) -> None:
         """Hold on for another `ttl_s`; `Fenced` when the household is no longer ours."""
         asked_at = self._clock.monotonic()
-        word = await self._renew_script(self._keys, [str(self.epoch), self.owner, str(int(self._ttl_s * 1000))])
+        word = await self._renew_script(
+            self._keys, [str(self.epoch), self.owner, str(int(self._ttl_s * 1000))]
+        )
         if word != b"OK":
             self._deadline = 0.0
             raise Fenced("another gateway took this household over, or its lease was deleted: this one stops")

@@ -57,6 +57,8 @@ class Inbox:
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
+        self.idle = asyncio.Event()
+        self.idle.set()
 
     def __len__(self) -> int:
         return len(self._items)
@@ -66,6 +68,7 @@ class Inbox:
         self._items.extend(items)
         if self._items:
             self._filled.set()
+            self.idle.clear()
         if len(self._items) >= self._limit:
             self._drained.clear()
 
@@ -83,6 +86,11 @@ class Inbox:
         if len(self._items) < self._limit:
             self._drained.set()
         return taken
+
+    def rest(self) -> None:
+        """Note that a turn is over: with nothing waiting, the loop is idle."""
+        if not self._items:
+            self.idle.set()
 
 
 class Timers:
@@ -112,7 +120,7 @@ class Timers:
 
 
 class Loop:
-    """Drive one engine: `run` never returns, `commit` is one turn."""
+    """Drive one engine, one turn at a time."""
 
     def __init__(
         self, engine: Engine, journal: Journal, inbox: Inbox, timers: Timers, presenter: Presenter
@@ -125,11 +133,6 @@ class Loop:
         self._presenter = presenter
         self.committed = 0
 
-    async def run(self) -> None:
-        """Take batches for ever."""
-        while True:
-            await self.turn(await self.inbox.take())
-
     async def turn(self, items: Sequence[Item]) -> None:
         """Make one batch durable, process it, and act on it."""
         for item in items:
@@ -140,6 +143,7 @@ class Loop:
             if item.accepted is not None:
                 item.accepted()
         self.act(effects)
+        self.inbox.rest()
 
     async def commit(self, events: Sequence[Event]) -> list[Effect]:
         """Journal and process events and everything decided because of them; return the effects."""

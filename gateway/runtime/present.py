@@ -1,9 +1,8 @@
-"""The presenter: read models and news for everyone who looks, always behind the journal, never in its way.
+"""The presenter: what the read models and the news say, derived from the engine's state.
 
 Rules of this room:
-1. It notes what changed and writes it a little later, in one go; a slow or absent reader side never
-   holds the loop up. What could not be written is written at the next chance.
-2. Read models are written before the news that speaks of them.
+1. It only notes what changed; `readmodels.py` writes it a little later, once for many events.
+2. A model is a function called when it leaves, so it shows the newest state and costs once.
 3. Everything here can be rebuilt from the journal; nothing here is truth.
 """
 
@@ -11,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from gateway.domain.book import Account
@@ -34,112 +34,99 @@ from gateway.events import (
     SendWithheld,
 )
 from gateway.oms.state import Request, State
-from gateway.runtime.models import Models
-from gateway.runtime.wire import encode_json
+from gateway.runtime.keys import Keys
+from gateway.runtime.readmodels import ReadModels
 
-PAUSE_S = 0.02
-NEWS_LIMIT = 20_000
+HEAVY_PAUSE_S = 0.25
+"""The book and requests under way are shown at most this often: they grow with the basket."""
 
 log = logging.getLogger(__name__)
 
 
 class Presenter:
-    """Collect what changed in `state` and write it to Redis through `models`."""
+    """Turn events into read models and news."""
 
-    def __init__(self, state: State, models: Models, status: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, state: State, models: ReadModels, keys: Keys, status: Callable[[], dict[str, Any]]
+    ) -> None:
         self._state = state
         self._models = models
+        self._keys = keys
         self._status = status
-        self._orders: set[str] = set()
-        self._requests: set[str] = set()
-        self._decisions: dict[str, RequestDecided] = {}
-        self._book_changed = True
-        self._news: list[dict[str, Any]] = []
-        self._dropped = 0
-        self._wake = asyncio.Event()
+        self._heavy: dict[str, Callable[[], object]] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     def note(self, event: Event) -> None:
         """Remember which read models an event makes stale."""
         match event:
             case ReportReceived():
                 self._touch(event.report.cl_ord_id)
-                self._book_changed = self._book_changed or event.report.last_qty is not None
+                if event.report.last_qty is not None:
+                    self._heavy[self._keys.book] = partial(book_model, self._state)
             case OrdersPlanned():
-                self._orders.update(spec.cl_ord_id for spec in event.orders)
-                self._requests.add(event.request_id)
+                for spec in event.orders:
+                    self._touch(spec.cl_ord_id)
+                self._request(event.request_id)
             case RequestDecided():
-                self._decisions[event.request_id] = event
-                self._requests.add(event.request_id)
+                self._models.project({self._keys.decision(event.request_id): event})
+                self._request(event.request_id)
             case CancelRejected():
                 self._touch(event.orig_cl_ord_id)
             case OrderUnknown() | MessageRefused() | SendWithheld() | OrderResent() | OrderAbandoned():
                 self._touch(event.cl_ord_id)
             case AccountOpened() | PricesUpdated() | GatewayStarted():
-                self._book_changed = True
+                self._heavy[self._keys.book] = partial(book_model, self._state)
             case _:
                 if request_id := getattr(event, "request_id", ""):
-                    self._requests.add(request_id)
+                    self._request(request_id)
 
     def publish(self, event: Event) -> None:
-        """Put an event on the news."""
-        self._add({"kind": type(event).__name__, "at": event.at, "event": event})
+        """Put an event on the news; what it speaks of is shown before it."""
+        if getattr(event, "request_id", ""):
+            self._show_heavy()
+        self._models.publish([{"kind": type(event).__name__, "at": event.at, "event": event}])
 
     def alert(self, alert: Alert) -> None:
         """Put an alert on the news and in the log."""
-        at = self._state.now
-        self._add({"kind": "Alert", "at": at, "event": alert})
+        self._models.publish([{"kind": "Alert", "at": self._state.now, "event": alert}])
         level = {"critical": logging.ERROR, "warning": logging.WARNING}.get(alert.severity, logging.INFO)
         log.log(level, "%s: %s", alert.code, alert.text)
 
+    def rejected(self, stream: str, entry_id: str, field: str, reason: str) -> None:
+        """Tell that an input message became a dead letter."""
+        entry = {"stream": stream, "entry_id": entry_id, "field": field, "reason": reason}
+        self._models.publish([{"kind": "Rejected", "at": self._state.now, "event": entry}])
+        log.warning("rejected %s %s: %s: %s", stream, entry_id, field, reason)
+
     def wake(self) -> None:
-        """Say that there may be something to write."""
-        self._wake.set()
+        """Show the status, and the heavy models a little later."""
+        self._models.project({self._keys.status: self._status})
+        if self._heavy and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(HEAVY_PAUSE_S, self._show_heavy)
 
-    async def run(self) -> None:
-        """Write changes for ever, at most every `PAUSE_S`."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            await self.flush()
-            await asyncio.sleep(PAUSE_S)
+    def close(self) -> None:
+        """Show what is left."""
+        self._show_heavy()
 
-    async def flush(self) -> None:
-        """Write everything noted so far: read models first, then the news."""
-        news, self._news = self._news, []
-        await self._models.write(self._stale_models(), news)
+    def _show_heavy(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._heavy:
+            self._models.project(self._heavy)
+            self._heavy = {}
 
     def _touch(self, cl_ord_id: str) -> None:
         order = self._state.orders.get(cl_ord_id)
         if order is not None:
-            self._orders.add(cl_ord_id)
-            self._requests.add(order.spec.request_id)
+            self._models.project({self._keys.order(cl_ord_id): partial(order_model, order)})
+            self._request(order.spec.request_id)
 
-    def _add(self, entry: dict[str, Any]) -> None:
-        if len(self._news) >= NEWS_LIMIT:
-            self._dropped += 1
-            return
-        self._news.append(entry)
-
-    def _stale_models(self) -> dict[str, bytes]:
-        """Return key -> JSON of every read model that changed, and forget that it did."""
-        keys = self._models.keys
-        written: dict[str, bytes] = {}
-        orders, self._orders = self._orders, set()
-        requests, self._requests = self._requests, set()
-        for cl_ord_id in orders:
-            if (order := self._state.orders.get(cl_ord_id)) is not None:
-                written[keys.order(cl_ord_id)] = encode_json(order_model(order))
-        for request_id in requests:
-            if (request := self._state.requests.get(request_id)) is not None:
-                written[keys.request(request_id)] = encode_json(request_model(request, self._state))
-        for request_id, decided in self._decisions.items():
-            written[keys.decision(request_id)] = encode_json(decided)
-        self._decisions.clear()
-        if self._book_changed:
-            self._book_changed = False
-            written[keys.book] = encode_json(book_model(self._state))
-        written[keys.status] = encode_json(self._status())
-        return written
+    def _request(self, request_id: str) -> None:
+        request = self._state.requests.get(request_id)
+        if request is not None:
+            model = partial(request_model, request, self._state)
+            self._heavy[self._keys.request(request_id)] = model
 
 
 def order_model(order: Order) -> dict[str, Any]:
@@ -182,7 +169,7 @@ def book_model(state: State) -> dict[str, Any]:
     return {"at": state.now, "accounts": accounts, "realised": _realised(state)}
 
 
-def _realised(state: State) -> Iterable[dict[str, Any]]:
+def _realised(state: State) -> list[dict[str, Any]]:
     return [
         {
             "account": gain.account, "symbol": gain.symbol, "qty": gain.qty, "acquired": gain.acquired,

@@ -147,7 +147,9 @@ class Journal:
     def seq(self) -> int:
         """Return the sequence number of the last event we know to be on disk."""
         if self._seq is None:
-            raise RuntimeError("the journal is not open (an append that was cancelled closes it): await journal.open()")
+            raise RuntimeError(
+                "the journal is not open (an append that was cancelled closes it): await journal.open()"
+            )
         return self._seq
 
     async def head(self) -> int:

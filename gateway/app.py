@@ -1,0 +1,287 @@
+"""The composition root: the only file that names concrete adapters and puts the rooms together.
+
+Rules of this room:
+1. Starting is recovering: lease, journal, snapshot, replay, then brokers, then intake. A crash is not
+   a special case.
+2. Everything runs in one asyncio process; whatever ends ends all of it, in order.
+3. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from adapters.base import Broker
+from adapters.fix.broker import FixBroker
+from adapters.fix.settings import FixSession
+from gateway.config import GatewayConfig, LinkSection
+from gateway.engine import Engine
+from gateway.errors import StoreUnsafe
+from gateway.events import AccountOpened, Event, GatewayStarted
+from gateway.oms.state import State
+from gateway.runtime import embedded
+from gateway.runtime.clock import Clock, SimulatedClock, SystemClock
+from gateway.runtime.connect import journal_client, reader_client, view_client
+from gateway.runtime.doors import Doors
+from gateway.runtime.keys import Keys
+from gateway.runtime.lease import Lease
+from gateway.runtime.loop import Inbox, Item, Loop, Timers
+from gateway.runtime.present import Presenter
+from gateway.runtime.readmodels import ReadModels
+from gateway.runtime.router import Router
+from gateway.runtime.store import Journal
+from gateway.runtime.streams import Intake
+from gateway.runtime.wire import decode_state, encode_state
+
+SNAPSHOT_EVERY = 20_000
+LEASE_WAIT_S = 12.0
+
+log = logging.getLogger(__name__)
+
+
+def make_clock(config: GatewayConfig) -> Clock:
+    """Return the real clock, or the simulated one when the configuration replays a market day."""
+    start = config.clock.simulated_start
+    if start is None:
+        return SystemClock()
+    return SimulatedClock(start, config.state_folder / "clock.json")
+
+
+def make_broker(name: str, link: LinkSection, config: GatewayConfig, clock: Clock) -> Broker:
+    """Build the adapter of one link."""
+    session = FixSession(
+        name=name,
+        begin_string=link.begin_string,
+        sender_comp_id=link.sender_comp_id,
+        target_comp_id=link.target_comp_id,
+        host=link.host,
+        port=link.port,
+        heartbeat_s=link.heartbeat_s,
+        username=link.username,
+        password=link.password.get_secret_value(),
+        reset_on_logon=link.reset_on_logon,
+        store_folder=Path(config.state_folder) / "fix" / name,
+        orders_per_s=link.orders_per_s,
+    )
+    return FixBroker(session, clock.now)
+
+
+async def redis_url(config: GatewayConfig) -> tuple[str, embedded.EmbeddedServer | None]:
+    """Return the URL of the user's Redis, or start (or join) the embedded one."""
+    if url := config.redis.url.get_secret_value():
+        return url, None
+    server = await embedded.ensure(config.state_folder)
+    return server.url, server
+
+
+async def recover(journal: Journal, engine: Engine) -> int:
+    """Rebuild the engine's state from snapshot and journal; return the last sequence number."""
+    snapshot = await journal.load_snapshot()
+    seq = 0
+    if snapshot is not None:
+        seq, data = snapshot
+        engine.restore(decode_state(data, State))
+    async for number, event in journal.read(seq):
+        engine.replay(event)
+        seq = number
+    return await journal.open(at_least=seq)
+
+
+@dataclass(slots=True)
+class Gateway:
+    """Hold the running parts of one gateway process."""
+
+    config: GatewayConfig
+    engine: Engine
+    loop: Loop
+    journal: Journal
+    lease: Lease
+    intake: Intake
+    brokers: dict[str, Broker]
+    presenter: Presenter
+    models: ReadModels
+    clock: Clock
+    server: embedded.EmbeddedServer | None
+
+    async def first_events(self) -> None:
+        """Journal that we started and open accounts the journal does not know yet."""
+        now = self.clock.now()
+        events: list[Event] = [
+            GatewayStarted(now, self.lease.epoch, self.config.digest(), version("rebalance-gateway"))
+        ]
+        for name, account in self.config.accounts.items():
+            if name not in self.engine.state.book.accounts:
+                events.append(
+                    AccountOpened(
+                        now, name, account.opening_cash, self.config.opening_lots(name),
+                        account.lot_method, account.taxable,
+                    )
+                )  # fmt: skip
+        await self.loop.turn([Item(event) for event in events])
+
+    async def save(self) -> None:
+        """Write a snapshot of the state as of the last committed event."""
+        seq = self.journal.seq
+        await self.journal.save_snapshot(seq, encode_state(self.engine.state))
+
+
+async def serve(
+    config: GatewayConfig, stop: asyncio.Event, on_ready: Callable[[Gateway], None] = lambda _gateway: None
+) -> None:
+    """Run one gateway until `stop` is set; raises what ended it otherwise."""
+    async with _assembled(config) as gateway:
+        doors = Doors(
+            gateway.engine.settings, gateway.engine.state, gateway.clock, config.signing.keys,
+            must_be_signed=config.signing.required,
+        )  # fmt: skip
+        for name, broker in gateway.brokers.items():
+            link = gateway.engine.state.links.get(name)
+            await broker.start(link.seq if link is not None else 0)
+        parts: dict[str, Awaitable[None]] = {
+            "lease": gateway.lease.keep(),
+            "read models": gateway.models.run(),
+            "loop": _looping(gateway),
+            "intake": doors.intake(gateway.intake, gateway.loop.inbox),
+            **{name: doors.broker(broker, gateway.loop.inbox) for name, broker in gateway.brokers.items()},
+        }
+        if gateway.server is not None:
+            parts["embedded Redis"] = gateway.server.keep_alive()
+        on_ready(gateway)
+        await _supervise(gateway, parts, stop)
+
+
+async def _looping(gateway: Gateway) -> None:
+    """Run the loop, with a snapshot now and then."""
+    snapshot_at = SNAPSHOT_EVERY
+    while True:
+        await gateway.loop.turn(await gateway.loop.inbox.take())
+        if gateway.loop.committed >= snapshot_at:
+            snapshot_at = gateway.loop.committed + SNAPSHOT_EVERY
+            await gateway.save()
+
+
+async def _supervise(gateway: Gateway, parts: dict[str, Awaitable[None]], stop: asyncio.Event) -> None:
+    """Run all parts until one ends or `stop` is set, then stop the rest in order."""
+    tasks = {name: asyncio.ensure_future(part) for name, part in parts.items()}
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([*tasks.values(), stopping], return_when=asyncio.FIRST_COMPLETED)
+    failed = [task for task in tasks.values() if task.done() and task.exception() is not None]
+    stopping.cancel()
+    if failed:
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        failed[0].result()
+        return
+    log.info("stopping: intake first, then the brokers, then what the journal still owes")
+    tasks["intake"].cancel()
+    await asyncio.gather(tasks["intake"], return_exceptions=True)
+    if gateway.loop.router is not None:
+        gateway.loop.router.close()
+    for name, broker in gateway.brokers.items():
+        await broker.stop()
+        await asyncio.gather(tasks[name], return_exceptions=True)
+    await _drained(gateway, tasks["loop"])
+    for task in tasks.values():
+        task.cancel()
+    await asyncio.gather(*tasks.values(), return_exceptions=True)
+    await gateway.save()
+
+
+async def _drained(gateway: Gateway, loop_task: asyncio.Future[None], timeout_s: float = 5.0) -> None:
+    """Let the loop finish what is in the inbox, then stop it between two turns."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await gateway.loop.inbox.idle.wait()
+    loop_task.cancel()
+    await asyncio.gather(loop_task, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
+    """Acquire the lease, recover the state, put the parts together; undo all of it at the end."""
+    clock = make_clock(config)
+    keys = Keys(config.household)
+    url, server = await redis_url(config)
+    client, reader, views = journal_client(url), reader_client(url), view_client(url)
+    lease = Lease(client, keys, clock)
+    try:
+        await lease.acquire(wait_s=LEASE_WAIT_S)
+        journal = Journal(client, keys, lease.epoch, lease.owner)
+        await _check_safety(journal, config)
+        engine = Engine(config.settings())
+        await recover(journal, engine)
+        models = ReadModels(views, keys, lease.epoch, every_s=0.02)
+        inbox = Inbox()
+        timers = Timers(clock, inbox)
+        brokers = {name: make_broker(name, link, config, clock) for name, link in config.links.items()}
+        presenter = Presenter(engine.state, models, keys, lambda: status(gateway))
+        loop = Loop(engine, journal, inbox, timers, presenter)
+        loop.router = Router(brokers, clock, lease.may_act, lambda events: inbox.push(map(Item, events)))
+        intake = Intake(reader, views, keys, clock, on_rejected=partial(_rejected, presenter))
+        gateway = Gateway(
+            config, engine, loop, journal, lease, intake, brokers, presenter, models, clock, server
+        )
+        await gateway.first_events()
+        yield gateway
+        timers.close()
+        presenter.close()
+        await models.flush()
+        await intake.settle()
+        await lease.release()
+    finally:
+        for one in (client, reader, views):
+            await one.aclose()
+        if server is not None:
+            await asyncio.to_thread(server.stop)
+
+
+async def _check_safety(journal: Journal, config: GatewayConfig) -> None:
+    try:
+        await journal.check_safety()
+    except StoreUnsafe as problem:
+        real = [name for name, link in config.links.items() if link.environment == "live"]
+        if real or not config.redis.allow_unsafe:
+            raise
+        log.warning("%s (allowed by redis.allow_unsafe)", problem)
+
+
+def _rejected(presenter: Presenter, entry: Any, field: str, reason: str) -> None:
+    presenter.rejected(entry.stream, entry.entry_id, field, reason)
+
+
+def status(gateway: Gateway) -> dict[str, Any]:
+    """Say what an operator wants to know at one glance."""
+    state = gateway.engine.state
+    return {
+        "household": gateway.config.household,
+        "at": gateway.clock.now(),
+        "pid": os.getpid(),
+        "epoch": gateway.lease.epoch,
+        "journal_seq": gateway.journal.seq,
+        "may_act": gateway.lease.may_act(),
+        "links": {
+            name: {
+                "is_up": (link := state.links.get(name)) is not None and link.is_up,
+                "seq": link.seq if link is not None else 0,
+                "environment": gateway.config.links[name].environment,
+            }
+            for name in gateway.brokers
+        },
+        "halts": state.halts,
+        "active": state.active,
+        "queued": {account: queue for account, queue in state.queues.items() if queue},
+        "open_orders": sum(len(request.open_orders) for request in state.requests.values()),
+        "waiting_to_send": gateway.loop.router.waiting() if gateway.loop.router is not None else 0,
+        "version": version("rebalance-gateway"),
+        "config": gateway.config.digest(),
+    }

@@ -1,0 +1,108 @@
+"""`gateway halt|resume|approve|cancel`: what a person tells the gateway to do."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from gateway.cli.connect import with_client
+from gateway.cli.root import NO_ANSWER, OK, Context
+from gateway.client import GatewayClient
+
+PATIENCE_S = 10.0
+by_option = click.option("--by", default=getpass.getuser, help="Who asks, for the record.")
+
+
+async def _until(client: GatewayClient, is_so: Callable[[dict[str, Any]], bool]) -> bool:
+    """Wait until the gateway's own status shows what was asked for."""
+    for _ in range(int(PATIENCE_S / 0.1)):
+        status = await client.status()
+        if status is not None and is_so(status):
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+def _answer(is_so: bool, done: str) -> int:
+    if is_so:
+        click.echo(done)
+        return OK
+    click.echo("asked, but no gateway has confirmed it: is `gateway run` running?", err=True)
+    return NO_ANSWER
+
+
+@click.command()
+@click.option("--account", default="", help="One account only; all when left out.")
+@click.option("--reason", default="halted by hand", show_default=True)
+@click.option("--cancel", "cancel_working", is_flag=True, help="Also cancel every working order.")
+@by_option
+@click.pass_obj
+def halt(context: Context, account: str, reason: str, cancel_working: bool, by: str) -> int:
+    """Stop sending: no new order leaves once this command has answered."""
+
+    async def work(client: GatewayClient) -> bool:
+        await client.halt(account, reason=reason, by=by, cancel_working=cancel_working)
+        return await _until(client, lambda status: account in status["halts"])
+
+    return _answer(with_client(context, work), f"halted: {account or 'all accounts'}")
+
+
+@click.command()
+@click.option("--account", default="", help="One account only; all when left out.")
+@by_option
+@click.pass_obj
+def resume(context: Context, account: str, by: str) -> int:
+    """Allow sending again; orders in doubt are looked up first."""
+
+    async def work(client: GatewayClient) -> bool:
+        await client.resume(account, by=by)
+        return await _until(
+            client, lambda status: account not in status["halts"] if account else not status["halts"]
+        )
+
+    return _answer(with_client(context, work), f"resumed: {account or 'all accounts'}")
+
+
+@click.command()
+@click.argument("request_id")
+@by_option
+@click.pass_obj
+def approve(context: Context, request_id: str, by: str) -> int:
+    """Approve a request that waits for it; it is decided afresh on today's prices."""
+
+    async def work(client: GatewayClient) -> bool:
+        await client.approve(request_id, by=by)
+        return await _moved(client, request_id, "awaiting_approval")
+
+    return _answer(with_client(context, work), f"approved: {request_id}")
+
+
+@click.command()
+@click.argument("request_id")
+@by_option
+@click.pass_obj
+def cancel(context: Context, request_id: str, by: str) -> int:
+    """Cancel what still works of a request; what has filled stays filled."""
+
+    async def work(client: GatewayClient) -> bool:
+        await client.cancel(request_id, by=by)
+        return await _moved(client, request_id, "queued", "working", "awaiting_approval")
+
+    return _answer(with_client(context, work), f"cancelled: {request_id}")
+
+
+async def _moved(client: GatewayClient, request_id: str, *states: str) -> bool:
+    """Wait until a request has left `states`."""
+    for _ in range(int(PATIENCE_S / 0.1)):
+        body = await client.request(request_id)
+        if body is not None and body["state"] not in states:
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+COMMANDS = {"halt": halt, "resume": resume, "approve": approve, "cancel": cancel}

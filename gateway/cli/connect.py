@@ -1,0 +1,95 @@
+"""How a command reaches the gateway's Redis, and how it prints."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gateway.cli.root import Context
+from gateway.client import GatewayClient
+from gateway.config import GatewayConfig, load
+from gateway.errors import ConfigError, StoreUnavailable
+from gateway.runtime.embedded import is_answering, socket_path
+from gateway.runtime.wire import encode_json
+
+T = TypeVar("T")
+as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON for programs.")
+
+
+def client_of(config: GatewayConfig, key_id: str = "") -> GatewayClient:
+    """Return a client of the configured Redis; the embedded one must be running."""
+    key = config.signing.keys[key_id].get_secret_value() if key_id else ""
+    if url := config.redis.url.get_secret_value():
+        return GatewayClient(url, config.household, key=key, key_id=key_id or "default")
+    if not is_answering(socket_path(config.state_folder)):
+        raise StoreUnavailable(
+            f"no embedded Redis answers in {config.state_folder}: start it with `gateway run` "
+            "(or `gateway redis`), or set redis.url"
+        )
+    return GatewayClient(config.state_folder, config.household, key=key, key_id=key_id or "default")
+
+
+def with_client(context: Context, work: Callable[[GatewayClient], Awaitable[T]], key_id: str = "") -> T:
+    """Run `work` with a client of the configured gateway."""
+    config = load(context.config_path)
+    if key_id and key_id not in config.signing.keys:
+        raise ConfigError(f"signing key {key_id} is not known: set GATEWAY_SIGNING__KEYS__{key_id}")
+
+    async def run() -> T:
+        async with client_of(config, key_id) as client:
+            return await work(client)
+
+    return asyncio.run(run())
+
+
+def only_account(config: GatewayConfig, account: str) -> str:
+    """Return the account named, or the only one there is."""
+    if account:
+        return account
+    if len(config.accounts) == 1:
+        return next(iter(config.accounts))
+    raise ConfigError(f"which account? give --account, one of {', '.join(sorted(config.accounts))}")
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document."""
+    click.echo(encode_json(value).decode())
+
+
+def print_table(header: list[str], rows: list[list[Any]], title: str = "") -> None:
+    """Print rows under a header; the first column to the left, numbers to the right."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(len(line[at]) for line in [header, *cells]) for at in range(len(header))]
+    is_number = [all(_is_number(line[at]) for line in cells) if cells else False for at in range(len(header))]
+    if title:
+        click.secho(f"\n{title}", bold=True)
+    for number, line in enumerate([header, *cells]):
+        text = "  ".join(
+            value.rjust(width) if right else value.ljust(width)
+            for value, width, right in zip(line, widths, is_number, strict=True)
+        )
+        click.secho(text.rstrip(), dim=number == 0)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _is_number(text: str) -> bool:
+    return not text or text.replace(",", "").replace("%", "").lstrip("+-").replace(".", "", 1).isdigit()
+
+
+def read_text(path: str) -> str:
+    """Read a file, or standard input for `-`."""
+    if path == "-":
+        return sys.stdin.read()
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else "is not UTF-8 text"
+        raise ConfigError(f"{path}: {reason}; give a CSV or JSON file, or - for standard input") from None

@@ -1,0 +1,179 @@
+"""`gateway submit`, `gateway preview`, `gateway prices`: what goes in."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from decimal import Decimal
+from typing import Any
+
+import click
+
+from gateway.cli.connect import as_json, only_account, print_json, print_table, read_text, with_client
+from gateway.cli.follow import follow
+from gateway.cli.root import OK, REFUSED, Context
+from gateway.client import GatewayClient, Result, Ticket
+from gateway.config import load
+from gateway.errors import InvalidTargets
+from gateway.events import Mode, Others, Regime, RequestState
+from gateway.runtime.schema import targets_from_csv
+
+account_option = click.option("--account", default="", help="The account; needed when there are several.")
+GOOD = (RequestState.DONE, RequestState.HELD, RequestState.PREVIEWED)
+
+
+def read_targets(path: str) -> dict[str, Any]:
+    """Read a target file: CSV `symbol,weight`, JSON {symbol: weight}, or a whole JSON target message."""
+    text = read_text(path)
+    if not text.lstrip().startswith("{"):
+        return {"targets": targets_from_csv(text)}
+    try:
+        found = json.loads(text, parse_float=Decimal, parse_int=Decimal)
+    except ValueError as problem:
+        raise InvalidTargets("json", f"{path} is not valid JSON: {problem}") from None
+    return found if isinstance(found.get("targets"), dict) else {"targets": found}
+
+
+@click.command()
+@click.argument("file", type=str)
+@account_option
+@click.option("--request-id", default="", help="Idempotency key; the same id is the same request.")
+@click.option(
+    "--others", type=click.Choice([*Others]), default=None, help="Holdings not named: keep or sell."
+)
+@click.option("--regime", type=click.Choice([*Regime]), default=None, help="The market, as you see it.")
+@click.option("--approve", "needs_approval", is_flag=True, help="Wait for `gateway approve` before sending.")
+@click.option(
+    "--lifetime", type=float, default=3600.0, show_default=True, help="Seconds it may wait to start."
+)
+@click.option("--key", "key_id", default="", help="Sign with this key of signing.keys.")
+@click.option("--wait", is_flag=True, help="Follow it to the end; exit 3 when it was refused or failed.")
+@click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds to wait.")
+@as_json
+@click.pass_obj
+def submit(
+    context: Context, file: str, account: str, request_id: str, others: str | None, regime: str | None,
+    needs_approval: bool, lifetime: float, key_id: str, wait: bool, timeout: float, is_json: bool,
+) -> int:  # fmt: skip
+    """Submit target weights from FILE (CSV or JSON; - reads standard input).
+
+    Prints the request id. Without --wait it returns as soon as the message is on the stream: the
+    gateway need not be running, the stream keeps it.
+    """
+    config = load(context.config_path)
+    message = read_targets(file)
+    options: dict[str, Any] = {
+        "account": only_account(config, account or message.get("account", "")),
+        "request_id": request_id or message.get("request_id", ""),
+        "others": others or message.get("others", Others.KEEP),
+        "regime": regime or message.get("regime", Regime.NORMAL),
+        "mode": Mode.APPROVE if needs_approval else message.get("mode", Mode.EXECUTE),
+        "lifetime_s": lifetime,
+    }
+
+    async def work(client: GatewayClient) -> tuple[Ticket, Result | None]:
+        ticket = await client.submit(message["targets"], **options)
+        if not is_json:
+            click.echo(ticket.request_id)
+        return ticket, await follow(client, ticket, timeout, quiet=is_json) if wait else None
+
+    ticket, result = with_client(context, work, key_id)
+    if is_json:
+        shown = {"request_id": ticket.request_id, "entry_id": ticket.entry_id}
+        print_json(shown if result is None else result.body)
+    return OK if result is None or result.state in GOOD else REFUSED
+
+
+@click.command()
+@click.argument("file", type=str)
+@account_option
+@click.option(
+    "--others", type=click.Choice([*Others]), default=None, help="Holdings not named: keep or sell."
+)
+@click.option("--regime", type=click.Choice([*Regime]), default=None, help="The market, as you see it.")
+@click.option("--key", "key_id", default="", help="Sign with this key of signing.keys.")
+@click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait.")
+@as_json
+@click.pass_obj
+def preview(
+    context: Context, file: str, account: str, others: str | None, regime: str | None, key_id: str,
+    timeout: float, is_json: bool,
+) -> int:  # fmt: skip
+    """Show what would be sent for FILE, why, and at what cost and tax. Nothing is sent.
+
+    The running gateway decides it with the same code, book and prices it would trade with.
+    """
+    config = load(context.config_path)
+    message = read_targets(file)
+
+    async def work(client: GatewayClient) -> tuple[Result, dict[str, Any] | None]:
+        ticket = await client.submit(
+            message["targets"],
+            account=only_account(config, account or message.get("account", "")),
+            others=others or message.get("others", Others.KEEP),
+            regime=regime or message.get("regime", Regime.NORMAL),
+            mode=Mode.PREVIEW,
+            lifetime_s=timeout,
+        )
+        result = await client.wait(ticket, timeout)
+        return result, await client.decision(ticket.request_id)
+
+    result, decision = with_client(context, work, key_id)
+    if is_json:
+        print_json({"request": result.body, "decision": decision})
+    elif decision is not None:
+        print_decision(decision)
+    else:
+        click.echo(f"{result.state}: {result.body.get('text', '')}", err=True)
+    return OK if result.state in GOOD else REFUSED
+
+
+def print_decision(decision: dict[str, Any]) -> None:
+    """Print what was decided and every number behind it."""
+    click.echo(f"{decision['action']}: {decision['reason']}")
+    click.echo(f"NAV {float(decision['nav']):,.2f}  cash {float(decision['cash']):,.2f}")
+    rows = [
+        [
+            name["symbol"], f"{name['weight_before']:.2%}", f"{name['weight_target']:.2%}",
+            f"{name['weight_after']:.2%}", name["qty"], f"{name['benefit']:.2f}",
+            f"{name['commission'] + name['half_spread']:.2f}", f"{name['tax']:.2f}", name["note"],
+        ]
+        for name in decision["names"]
+    ]  # fmt: skip
+    header = ["name", "now", "target", "after", "shares", "benefit", "cost", "tax", "why"]
+    print_table(header, rows, "Decision")
+    if decision["denied"]:
+        denied = [
+            [one["symbol"], "buy" if one["side"] == "1" else "sell", one["qty"], one["reason"], one["text"]]
+            for one in decision["denied"]
+        ]
+        print_table(["name", "side", "shares", "reason", "why"], denied, "Denied")
+
+
+@click.command()
+@click.argument("file", type=str)
+@click.option("--source", default="file", show_default=True, help="Where the prices come from.")
+@click.option("--every", type=float, default=0.0, help="Publish again every so many seconds, until Ctrl-C.")
+@click.pass_obj
+def prices(context: Context, file: str, source: str, every: float) -> int:
+    """Publish reference prices from FILE (CSV symbol,price), true as of now."""
+    quotes: dict[str, str | Decimal] = {}
+    for number, row in enumerate(csv.DictReader(io.StringIO(read_text(file))), start=2):
+        if not row.get("symbol") or not row.get("price"):
+            raise InvalidTargets(f"line {number}", "write a header symbol,price and one price per line")
+        quotes[row["symbol"]] = row["price"]
+
+    async def work(client: GatewayClient) -> None:
+        await client.publish_prices(quotes, source=source)
+        while every > 0:
+            await asyncio.sleep(every)
+            await client.publish_prices(quotes, source=source)
+
+    with_client(context, work)
+    click.echo(f"{len(quotes)} prices published")
+    return OK
+
+
+COMMANDS = {"submit": submit, "preview": preview, "prices": prices}

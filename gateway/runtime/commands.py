@@ -1,0 +1,128 @@
+"""Commands and prices: the two other things a stranger may put on an input stream.
+
+Rules of this room: those of `schema.py`. A command is refused whole, with the field and the remedy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from gateway.errors import InvalidTargets
+from gateway.events import ApprovalGiven, CancelRequested, HaltRequested, PricesUpdated, ResumeRequested
+from gateway.runtime.schema import MAX_FUTURE, NAME, SYMBOL
+from gateway.runtime.strict_json import MAX_BYTES, load_object, read_decimal, read_time, shown
+
+Command = HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested
+
+MAX_COMMAND_BYTES: Final = 10_000
+MAX_PRICES: Final = 10_000
+MAX_PRICE_AGE: Final = timedelta(days=10)
+_NAME = re.compile(NAME)
+_SYMBOL = re.compile(SYMBOL)
+_PRICE = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?")
+_TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,500}")
+_ALLOWED = {
+    "halt": {"account", "reason", "by", "cancel_working"},
+    "resume": {"account", "reason", "by"},
+    "approve": {"request_id", "reason", "by"},
+    "cancel": {"request_id", "reason", "by"},
+}
+
+
+def _only(found: dict[str, Any], allowed: Collection[str]) -> None:
+    for field in found:
+        if field not in allowed:
+            raise InvalidTargets(
+                shown(field), f"is not expected here: remove it (allowed: {', '.join(allowed)})"
+            )
+
+
+def _name(found: dict[str, Any], field: str, *, required: bool) -> str:
+    value = found.get(field, "")
+    if value == "" and not required:
+        return ""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise InvalidTargets(field, "is missing or wrong: write 1 to 64 of A-Z a-z 0-9 . _ : -")
+    return value
+
+
+def _text(found: dict[str, Any], field: str, default: str = "") -> str:
+    value = found.get(field, default)
+    if not isinstance(value, str) or not _TEXT.fullmatch(value):
+        raise InvalidTargets(field, "is wrong: write one line of at most 500 characters")
+    return value
+
+
+def _halt(found: dict[str, Any], now: datetime, by: str) -> Command:
+    cancel_working = found.get("cancel_working", False)
+    if not isinstance(cancel_working, bool):
+        raise InvalidTargets("cancel_working", "is neither true nor false: write one of them, without quotes")
+    account = _name(found, "account", required=False)
+    return HaltRequested(now, account, _text(found, "reason"), by, cancel_working)
+
+
+def _resume(found: dict[str, Any], now: datetime, by: str) -> Command:
+    return ResumeRequested(now, _name(found, "account", required=False), by)
+
+
+def _approve(found: dict[str, Any], now: datetime, by: str) -> Command:
+    return ApprovalGiven(now, _name(found, "request_id", required=True), by)
+
+
+def _cancel(found: dict[str, Any], now: datetime, by: str) -> Command:
+    return CancelRequested(now, _name(found, "request_id", required=True), by)
+
+
+_BUILD: dict[str, Callable[[dict[str, Any], datetime, str], Command]] = {
+    "halt": _halt,
+    "resume": _resume,
+    "approve": _approve,
+    "cancel": _cancel,
+}
+
+
+def parse_command(raw: bytes, now: datetime) -> Command:
+    """Return the event of one command, or raise `InvalidTargets`; nothing else."""
+    found = load_object(raw, MAX_COMMAND_BYTES)
+    command = found.get("command")
+    if not isinstance(command, str) or command not in _BUILD:
+        raise InvalidTargets("command", f"is not one of {', '.join(_BUILD)}")
+    _only(found, {"command", *_ALLOWED[command]})
+    _text(found, "reason")
+    return _BUILD[command](found, now, _text(found, "by", "unknown"))
+
+
+def parse_prices(raw: bytes, now: datetime, instruments: Collection[str] | None = None) -> PricesUpdated:
+    """Return the event of one price message, or raise `InvalidTargets`; nothing else.
+
+    Prices of symbols that are not in `instruments` are left out (a feed may know more than we trade).
+    """
+    found = load_object(raw, MAX_BYTES)
+    _only(found, ("as_of", "prices", "source"))
+    try:
+        as_of = read_time(found.get("as_of"))
+    except ValueError as error:
+        raise InvalidTargets("as_of", str(error)) from None
+    if as_of - now > MAX_FUTURE:
+        raise InvalidTargets("as_of", "is more than 60 s in the future: set the feed's clock")
+    if now - as_of > MAX_PRICE_AGE:
+        raise InvalidTargets("as_of", f"is more than {MAX_PRICE_AGE.days} days old: send fresh prices")
+    quotes = found.get("prices")
+    if not isinstance(quotes, dict) or not 0 < len(quotes) <= MAX_PRICES:
+        raise InvalidTargets(
+            "prices", f'is no object of 1 to {MAX_PRICES} prices: write {{"SYMBOL": "187.23"}}'
+        )
+    prices: dict[str, Decimal] = {}
+    for symbol, text in quotes.items():
+        if not _SYMBOL.fullmatch(symbol):
+            raise InvalidTargets(f"prices.{shown(symbol)}", "is not a symbol: 1 to 32 ASCII characters")
+        price = read_decimal(f"prices.{symbol}", text, _PRICE)
+        if not price:
+            raise InvalidTargets(f"prices.{symbol}", "is zero: leave out a price that is not known")
+        if instruments is None or symbol in instruments:
+            prices[symbol] = price
+    return PricesUpdated(now, as_of, prices, _text(found, "source"))

@@ -1,0 +1,146 @@
+"""The stage: Redis, the FIX venue and the gateway as three processes on one machine.
+
+Used by the demo, the torture harness and the benchmarks. It starts the same commands a user would
+type, in a folder of its own, on free ports of 127.0.0.1, and ends only what it started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from simulator.control import ask
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 15.0
+POLL_S = 0.02
+
+
+class StageError(Exception):
+    """A process of the stage did not come up: says which, and shows the end of its log."""
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(slots=True)
+class Stage:
+    """Run the three processes; `folder` holds their logs, stores and the configuration they share."""
+
+    folder: Path
+    config: Path
+    prices: Path
+    accounts: Path
+    venue_options: list[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    sender_comp_id: str = "GATEWAY"
+    port: int = field(default_factory=free_port)
+    control_port: int = field(default_factory=free_port)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start_redis(self) -> None:
+        """Start the embedded Redis as a process of its own and wait until it answers."""
+        self._start("redis", [sys.executable, "-m", "gateway", "--config", str(self.config), "redis"])
+        self._wait_for_log("redis", "answers at")
+
+    def start_venue(self) -> None:
+        """Start the FIX simulator with its store, or start it again on the same ports."""
+        command = [
+            sys.executable, "-m", "simulator", "fix", "--host", "127.0.0.1", "--port", str(self.port),
+            "--control-port", str(self.control_port), "--profile", "venue", "--comp-id", "SIM",
+            "--accept", f"FIX.4.4:{self.sender_comp_id}", "--store", str(self.folder / "venue"),
+            "--prices", str(self.prices), "--accounts", str(self.accounts), *self.venue_options,
+        ]  # fmt: skip
+        self._start("venue", command)
+        self._wait_for_log("venue", '"listening"')
+
+    def start_gateway(self) -> None:
+        """Start `gateway run`; it is ready when it says so."""
+        command = [sys.executable, "-m", "gateway", "--config", str(self.config), "run"]
+        self._start("gateway", command)
+        self._wait_for_log("gateway", "running: household")
+
+    def gateway_command(self, *arguments: str) -> list[str]:
+        """Return the command line of a `gateway` command against this stage."""
+        return [sys.executable, "-m", "gateway", "--config", str(self.config), *arguments]
+
+    def child_environment(self) -> dict[str, str]:
+        """Return the environment that points a gateway command at this stage."""
+        return {**os.environ, **self.environment, "GATEWAY_LINKS__SIM__PORT": str(self.port)}
+
+    def record(self) -> dict[str, Any]:
+        """Return the venue's own record: orders, fills, cash and positions."""
+        return ask(self.control_port, "record")
+
+    def is_running(self, name: str) -> bool:
+        """Say whether a process was started and has not ended."""
+        process = self.processes.get(name)
+        return process is not None and process.poll() is None
+
+    def kill(self, name: str) -> None:
+        """End a process of ours with SIGKILL, as a power cut to that process would."""
+        process = self.processes[name]
+        process.kill()
+        process.wait()
+
+    def stop(self, name: str) -> int:
+        """End a process of ours with SIGTERM and return its exit code."""
+        process = self.processes[name]
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+    def close(self) -> None:
+        """End everything that still runs, the gateway first."""
+        for name in ("gateway", "venue", "redis"):
+            if name in self.processes:
+                with contextlib.suppress(ProcessLookupError):
+                    self.stop(name)
+
+    def log(self, name: str) -> str:
+        """Return what a process has written since it was last started."""
+        path = self._log_path(name)
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def _log_path(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def _start(self, name: str, command: list[str]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self._log_path(name)
+        if path.exists():
+            with path.with_suffix(".log.before").open("ab") as before:
+                before.write(path.read_bytes())
+        with path.open("wb") as log:
+            self.processes[name] = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                env=self.child_environment(),
+            )  # fmt: skip
+
+    def _wait_for_log(self, name: str, words: str) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while words not in self.log(name):
+            if not self.is_running(name):
+                raise StageError(f"{name} did not start:\n{self.log(name)[-2000:]}")
+            if time.monotonic() > deadline:
+                raise StageError(
+                    f"{name} was not ready in {START_TIMEOUT_S:.0f} s:\n{self.log(name)[-2000:]}"
+                )
+            time.sleep(POLL_S)
