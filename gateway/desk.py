@@ -3,7 +3,8 @@
 Rules of this room:
 1. One request of an account works at a time; the others wait in the order in which they came.
 2. Everything that may be looked at is gathered into a `View` and a `Gate` here, at one instant.
-3. A decision or a plan is asked for once (`_ask`): it comes back as an event when it is durable.
+3. A decision, a plan or an end is asked for once (`ask`) and comes back as an event when it is
+   durable; a request has one such question under way at a time, so no answer can be out of date.
 4. Every wave is checked again at the moment it is planned: prices, wash sales, cash, halts.
 """
 
@@ -19,7 +20,7 @@ from gateway.decision.policy import Plan, propose
 from gateway.decision.sizing import fit_to_cash
 from gateway.decision.view import OpenOrder, View
 from gateway.decision.wash_sale import conflict
-from gateway.domain.order import Side
+from gateway.domain.order import Order, Side
 from gateway.domain.proposal import Proposal
 from gateway.domain.settings import AccountSettings, Settings
 from gateway.events import (
@@ -48,12 +49,13 @@ from gateway.oms.state import Request, State
 
 
 class Desk:
-    """Move requests forward; every method returns effects and changes nothing but `_asked`."""
+    """Move requests forward; methods return effects and change nothing but `_asked` and `_waiting`."""
 
     def __init__(self, settings: Settings, state: State) -> None:
         self.settings = settings
         self.state = state
         self._asked: set[str] = set()
+        self._waiting: set[str] = set()
 
     @property
     def now(self) -> datetime:
@@ -71,6 +73,7 @@ class Desk:
     def answered(self, key: str) -> None:
         """Note that what was asked for under `key` is durable."""
         self._asked.discard(key)
+        self._waiting.discard(key)
 
     def after_targets(self, event: TargetsSubmitted, request: Request | None) -> list[Effect]:
         """Queue a new request; the same request_id again changes nothing."""
@@ -84,16 +87,21 @@ class Desk:
         account = self.settings.accounts[spec.account]
         if request.state is RequestState.WORKING:
             return [self._wave_timer(spec.request_id, account)]
+        expire = SetTimer(f"expire:{spec.request_id}", spec.expires_at)
+        if request.state is RequestState.AWAITING_APPROVAL:
+            return [expire]
         due = self.now + timedelta(seconds=float(account.execution.price_wait_s))
-        return [
-            SetTimer(f"expire:{spec.request_id}", spec.expires_at),
-            SetTimer(f"prices:{spec.request_id}", min(due, spec.expires_at)),
-        ]
+        return [expire, SetTimer(f"prices:{spec.request_id}", min(due, spec.expires_at))]
 
-    def set_all_timers(self) -> list[Effect]:
-        """Set every timer again, after a start."""
-        unfinished = [request for request in self.state.requests.values() if not request.state.is_final]
-        return [effect for request in unfinished for effect in self.timers_of(request)]
+    def take_up(self) -> list[Effect]:
+        """Set every timer again and ask again for every end that was not yet durable, after a start."""
+        effects: list[Effect] = []
+        for request in self.state.requests.values():
+            if not request.state.is_final:
+                effects += self.timers_of(request)
+                if request.outcome is not None and not request.open_orders:
+                    effects += self.end(request)
+        return effects
 
     def pump_all(self) -> list[Effect]:
         """Let every account do the next thing it can do."""
@@ -106,11 +114,13 @@ class Desk:
             return self.proceed(self.state.requests[active])
         for request_id in self.state.queues.get(account, []):
             request = self.state.requests[request_id]
+            if request.outcome is not None:
+                return self.end(request)
             if request.spec.expires_at <= self.now:
                 return self.finish(request, RequestState.EXPIRED, self._why_waiting(request) or "expired")
             if self._why_waiting(request):
                 return []
-            return self.ask(f"decide:{request_id}", partial(self._decide, request))
+            return self.ask(request_id, partial(self._decide, request))
         return []
 
     def _why_waiting(self, request: Request) -> str:
@@ -120,8 +130,7 @@ class Desk:
         if request.mode is not Mode.PREVIEW:
             if halt := self.state.halt_reason(spec.account):
                 return f"account is halted: {halt}"
-            link = self.state.links.get(account.link)
-            if link is None or not link.is_up:
+            if not self._is_up(account.link):
                 return f"link {account.link} is down"
         missing = self._without_price(spec)
         if missing and not request.has_waited:
@@ -217,8 +226,11 @@ class Desk:
     def after_due(self, request: Request) -> list[Effect]:
         """Go on when a request has waited for prices long enough, or has expired."""
         spec = request.spec
+        self._waiting.discard(spec.request_id)
         if request.state is not RequestState.WORKING and spec.expires_at <= self.now:
-            text = self._why_waiting(request) or "nobody approved it in time"
+            is_awaited = request.state is RequestState.AWAITING_APPROVAL
+            why = "nobody approved it in time" if is_awaited else self._why_waiting(request)
+            text = why or "expired"
             return self.finish(request, RequestState.EXPIRED, text)
         return self.pump(spec.account)
 
@@ -227,25 +239,36 @@ class Desk:
         request = self.state.requests[event.request_id]
         if request.state is RequestState.AWAITING_APPROVAL:
             text = f"request {event.request_id} waits for approval: {event.action} {event.reason}"
-            return [Alert("info", "ApprovalNeeded", text, event.account)]
-        if request.mode is Mode.PREVIEW:
-            return self.finish(request, RequestState.PREVIEWED, event.reason)
-        if event.action is Action.HOLD:
-            return self.finish(request, RequestState.HELD, event.reason)
+            return [Alert("info", "ApprovalNeeded", text, event.account), *self.timers_of(request)]
         return self.proceed(request)
 
     def proceed(self, request: Request) -> list[Effect]:
         """Plan the active request's next wave, or finish it, once nothing of it is open."""
         if request.open_orders:
             return []
-        if not request.approved:
-            state = RequestState.CANCELED if request.text else RequestState.DONE
-            return self.finish(request, state, request.text or request.reason)
+        if request.outcome is not None or not request.approved:
+            return self.end(request)
         account = self.settings.accounts[request.spec.account]
-        link = self.state.links.get(account.link)
-        if self.state.halt_reason(account.name) or link is None or not link.is_up:
+        if self.state.halt_reason(account.name) or not self._is_up(account.link):
             return []
-        return self.ask(f"plan:{request.spec.request_id}", lambda: self._plan_wave(request))
+        fresh = self._fresh_prices(account)
+        chosen = plan.next_wave(request.approved)
+        if not request.has_waited and any(item.proposal.symbol not in fresh for item in chosen):
+            return self._wait_for_prices(request, account)
+        return self.ask(request.spec.request_id, lambda: self._plan_wave(request))
+
+    def _is_up(self, name: str) -> bool:
+        link = self.state.links.get(name)
+        return link is not None and link.is_up
+
+    def _wait_for_prices(self, request: Request, account: AccountSettings) -> list[Effect]:
+        """Set the timer after which a wave goes on without fresh prices, once."""
+        request_id = request.spec.request_id
+        if request_id in self._waiting:
+            return []
+        self._waiting.add(request_id)
+        due = self.now + timedelta(seconds=float(account.execution.price_wait_s))
+        return [SetTimer(f"prices:{request_id}", due)]
 
     def _plan_wave(self, request: Request) -> OrdersPlanned:
         account = self.settings.accounts[request.spec.account]
@@ -295,23 +318,35 @@ class Desk:
         """Send a wave that is now durable, unless a halt came between."""
         request = self.state.requests[event.request_id]
         account = self.settings.accounts[event.account]
-        if self.state.halt_reason(event.account):
-            reason = f"halted before it was sent: {self.state.halt_reason(event.account)}"
-            return [Record(OrderAbandoned(self.now, spec.cl_ord_id, reason)) for spec in event.orders]
-        effects: list[Effect] = [SendOrder(spec) for spec in event.orders]
+        halt = self.state.halt_reason(event.account)
+        why_not = f"halted before it was sent: {halt}" if halt else request.text
+        if event.orders and why_not:
+            return [Record(OrderAbandoned(self.now, spec.cl_ord_id, why_not)) for spec in event.orders]
+        effects: list[Effect] = []
+        if self._is_up(account.link):  # else the orders are looked up, and sent again, when it is up
+            effects += [SendOrder(spec) for spec in event.orders]
         if event.orders:
             effects.append(self._wave_timer(event.request_id, account))
         return effects + self.proceed(request)
+
+    def send_again(self, order: Order) -> list[Effect]:
+        """Send an order the venue has proved not to know, if its link is still up."""
+        return [SendOrder(order.spec, poss_resend=True)] if self._is_up(order.spec.link) else []
 
     def _wave_timer(self, request_id: str, account: AccountSettings) -> SetTimer:
         due = self.now + timedelta(seconds=float(account.execution.wave_timeout_s))
         return SetTimer(f"wave:{request_id}", due)
 
+    def end(self, request: Request) -> list[Effect]:
+        """Ask for the end a request has come to by itself."""
+        state = request.outcome or RequestState.DONE
+        return self.finish(request, state, request.text or request.reason)
+
     def finish(self, request: Request, state: RequestState, text: str) -> list[Effect]:
         """Ask for the request's end."""
         spec = request.spec
         return self.ask(
-            f"finish:{spec.request_id}",
+            spec.request_id,
             lambda: RequestFinished(self.now, spec.request_id, spec.account, state, text),
         )
 

@@ -9,7 +9,8 @@ Rules of this room:
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from gateway.domain.book import Account
@@ -107,7 +108,7 @@ def apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C
 def _orders_planned(state: State, event: OrdersPlanned) -> Applied:
     request = state.requests[event.request_id]
     request.wave = event.wave
-    request.state = RequestState.WORKING
+    request.has_waited = False
     request.denied.extend(event.denied)
     sent = {spec.symbol for spec in event.orders} | {denial.symbol for denial in event.denied}
     request.approved = tuple(item for item in request.approved if item.proposal.symbol not in sent)
@@ -120,12 +121,15 @@ def _orders_planned(state: State, event: OrdersPlanned) -> Applied:
 
 def _sent_again_or_never(state: State, event: OrderResent | OrderAbandoned) -> Applied:
     order = state.orders[event.cl_ord_id]
-    if isinstance(event, OrderResent):
+    is_resend = isinstance(event, OrderResent)
+    if order.ord_status not in NOT_YET_SEEN or (is_resend and state.halt_reason(order.spec.account)):
+        return NOTHING  # a report or a halt came between the decision and its record
+    if is_resend:
         order.ord_status = OrdStatus.PENDING_NEW
         order.sends += 1
     else:
         order.ord_status = OrdStatus.CANCELED
-        order.text = event.text
+        order.text = event.text if isinstance(event, OrderAbandoned) else order.text
     order.lookups = 0
     order.updated_at = event.at
     request = request_of(state, order)
@@ -139,11 +143,10 @@ def _send_withheld(state: State, event: SendWithheld) -> Applied:
         return NOTHING
     order.text = event.reason
     order.updated_at = event.at
-    if state.halt_reason(order.spec.account):
-        order.ord_status = OrdStatus.CANCELED
-    else:
-        order.ord_status = OrdStatus.IN_DOUBT
     request = request_of(state, order)
+    is_unwanted = order.cancels or (request is not None and request.outcome is not None)
+    is_over = is_unwanted or state.halt_reason(order.spec.account)
+    order.ord_status = OrdStatus.CANCELED if is_over else OrdStatus.IN_DOUBT
     track(request, order)
     return Applied(order, request=request)
 
@@ -165,13 +168,21 @@ def _decided(state: State, event: RequestDecided) -> Applied:
     request.action = event.action
     request.reason = event.reason
     request.denied = list(event.denied)
-    _leave_queue(state, request)
-    if request.mode is Mode.APPROVE:
-        request.state = RequestState.AWAITING_APPROVAL
-    elif request.mode is Mode.EXECUTE and event.action is not Action.HOLD:
-        request.state = RequestState.WORKING
-        request.approved = event.approved
-        state.active[event.account] = event.request_id
+    request.has_waited = False
+    if request.outcome is not None:
+        return Applied(request=request)  # cancelled between the decision and its record
+    if request.mode is Mode.PREVIEW:
+        request.outcome = RequestState.PREVIEWED
+    elif event.action is Action.HOLD:
+        request.outcome = RequestState.HELD
+    else:
+        _leave_queue(state, request)
+        if request.mode is Mode.APPROVE:
+            request.state = RequestState.AWAITING_APPROVAL
+        else:
+            request.state = RequestState.WORKING
+            request.approved = event.approved
+            state.active[event.account] = event.request_id
     return Applied(request=request)
 
 
@@ -199,6 +210,7 @@ def _approval(state: State, event: ApprovalGiven) -> Applied:
         return Applied(problem=f"request {event.request_id} does not wait for an approval")
     request.mode = Mode.EXECUTE
     request.state = RequestState.QUEUED
+    request.has_waited = False
     state.queues.setdefault(request.spec.account, []).append(event.request_id)
     return Applied(request=request)
 
@@ -208,6 +220,7 @@ def _cancel_requested(state: State, event: CancelRequested) -> Applied:
     if request is None or request.state.is_final:
         return Applied(problem=f"request {event.request_id} is not open")
     request.approved = ()
+    request.outcome = RequestState.CANCELED
     request.text = f"cancelled by {event.by}"
     for cl_ord_id in request.open_orders:
         state.orders[cl_ord_id].cancels += 1
@@ -221,7 +234,7 @@ def _timer(state: State, event: TimerFired) -> Applied:
     request = state.requests.get(rest)
     if request is None or request.state.is_final:
         return NOTHING
-    if kind == "prices":
+    if kind == "prices" and not request.open_orders:
         request.has_waited = True
     if kind == "wave":
         for cl_ord_id in request.open_orders:
@@ -233,10 +246,11 @@ def _timer(state: State, event: TimerFired) -> Applied:
 
 
 def _prices(state: State, event: PricesUpdated) -> Applied:
+    as_of = min(event.as_of, event.at)  # a price from the future would never grow old
     for symbol, px in event.prices.items():
         known = state.prices.get(symbol)
-        if known is None or known.as_of <= event.as_of:
-            state.prices[symbol] = Price(px, event.as_of)
+        if px.is_finite() and px > 0 and (known is None or known.as_of <= as_of):
+            state.prices[symbol] = Price(px, as_of)
     return NOTHING
 
 
@@ -264,12 +278,17 @@ def _link(state: State, event: LinkUp | LinkDown | LinkBehind, settings: Setting
                 state.halts[account.name] = problem
         return Applied(problem=problem)
     link.is_up = isinstance(event, LinkUp)
-    for order in state.open_orders():
-        if order.spec.link == event.link:
-            order.lookups = 0
-            if order.ord_status is OrdStatus.PENDING_NEW:
-                order.ord_status = OrdStatus.IN_DOUBT
+    _doubt(event.at, (order for order in state.open_orders() if order.spec.link == event.link))
     return NOTHING
+
+
+def _doubt(at: datetime, orders: Iterable[Order]) -> None:
+    """Start asking anew: what was not acknowledged may or may not have reached its venue."""
+    for order in orders:
+        order.lookups = 0
+        if order.ord_status in NOT_YET_SEEN:
+            order.ord_status = OrdStatus.IN_DOUBT
+            order.updated_at = at
 
 
 def _halt(state: State, event: HaltRequested) -> None:
@@ -291,10 +310,7 @@ def _started(state: State, event: GatewayStarted) -> Applied:
     state.epoch = event.epoch
     for link in state.links.values():
         link.is_up = False
-    for order in state.open_orders():
-        order.lookups = 0
-        if order.ord_status is OrdStatus.PENDING_NEW:
-            order.ord_status = OrdStatus.IN_DOUBT
+    _doubt(event.at, state.open_orders())
     horizon = event.at - FORGET_AFTER
     old = [
         request

@@ -41,6 +41,12 @@ def is_unclear(order: Order) -> bool:
     return not order.is_final and (order.ord_status is OrdStatus.IN_DOUBT or order.lookups > 0)
 
 
+def is_proved_unknown(order: Order, settings: Settings) -> bool:
+    """Say whether the venue has denied an order in doubt often enough to be believed."""
+    enough = settings.accounts[order.spec.account].execution.lookups_before_unknown
+    return order.ord_status is OrdStatus.IN_DOUBT and order.lookups >= enough
+
+
 def look_up(orders: Iterable[Order], state: State, settings: Settings, now: datetime) -> list[Effect]:
     """Ask the venue about each order whose link is up, and ask again later if it does not answer."""
     effects: list[Effect] = []
@@ -64,21 +70,27 @@ def settle(
     order: Order, state: State, settings: Settings, now: datetime
 ) -> OrderResent | OrderAbandoned | None:
     """Decide what becomes of an order in doubt; None means that it is too early to say."""
-    if order.ord_status is not OrdStatus.IN_DOUBT:
-        return None
     spec = order.spec
     execution = settings.accounts[spec.account].execution
-    if order.lookups < execution.lookups_before_unknown or state.halt_reason(spec.account):
+    if not is_proved_unknown(order, settings) or state.halt_reason(spec.account):
         return None
+    doubted_s = (now - (order.updated_at or order.created_at)).total_seconds()
+    if doubted_s < float(execution.lookup_wait_s) * (execution.lookups_before_unknown - 1):
+        return None  # answers to questions asked together count as one
     age_s = (now - order.created_at).total_seconds()
     request = state.requests[spec.request_id]
-    if request.state is not RequestState.WORKING or request.text:
+    if request.state is not RequestState.WORKING or request.outcome is not None or order.cancels:
         return OrderAbandoned(now, spec.cl_ord_id, "never reached the venue; no longer wanted")
     if age_s > float(execution.resend_max_age_s):
         return OrderAbandoned(now, spec.cl_ord_id, f"never reached the venue; {age_s:.0f} s old by now")
     if order.sends >= MAX_SENDS:
         return OrderAbandoned(now, spec.cl_ord_id, f"sent {order.sends} times and never reached the venue")
     return OrderResent(now, spec.cl_ord_id)
+
+
+def is_unwanted(order: Order) -> bool:
+    """Say whether a cancel was asked for that the venue, which has the order, must still hear of."""
+    return order.cancels > 0 and not order.is_final and order.ord_status not in NOT_YET_SEEN
 
 
 def cancel(orders: Iterable[Order], state: State, settings: Settings, now: datetime) -> list[Effect]:

@@ -9,6 +9,7 @@ Rules of this room:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -38,33 +39,57 @@ def take_report(state: State, event: ReportReceived, settings: Settings) -> Appl
     if not _advance_link(state, event.link, event.link_seq):
         return NOTHING
     report = event.report
+    if report.exec_type is ExecType.ORDER_STATUS:  # says how things stand, and many venues give it ExecID(17) 0
+        report = replace(report, exec_id="")
     order = state.orders.get(report.cl_ord_id) or state.orders.get(report.orig_cl_ord_id)
     if order is None:
         return _stranger(state, event, settings)
-    before = order.lookups
+    before, was_unseen = order.lookups, order.ord_status in NOT_YET_SEEN
+    was_given_up = _was_given_up(order)
+    if was_given_up:
+        order.ord_status = OrdStatus.IN_DOUBT
     change = step(order, report)
-    if change.illegal:
-        problem = f"{order.spec.symbol} {order.spec.cl_ord_id}: {change.illegal}"
-        state.halts[order.spec.account] = problem
-        return Applied(order, change, request_of(state, order), problem=problem)
-    if report.exec_type in (ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT):
-        problem = (
-            f"{order.spec.symbol} {order.spec.cl_ord_id}: execution {report.exec_type.name} by the venue"
-        )
-        state.halts[order.spec.account] = problem
-        return Applied(order, change, request_of(state, order), problem=problem)
+    problem = _contradiction(order, report) or change.illegal
+    if problem:
+        return _halt(state, order, change, problem)
     order.take(report, change, event.at)
-    if change.missing_qty:
-        order.lookups = before + 1
-        if order.lookups > MISSING_LOOKUPS:
-            lost = f"{change.missing_qty} executed but never reported"
-            problem = f"{order.spec.symbol} {order.spec.cl_ord_id}: {lost}"
-            state.halts[order.spec.account] = problem
-            return Applied(order, change, request_of(state, order), problem=problem)
     gains = tuple(_book_fill(state, order, report, change, event.at, settings)) if change.fill_qty else ()
     request = request_of(state, order)
     track(request, order)
-    return Applied(order, change, request, gains)
+    if was_given_up and (change.fill_qty or not order.is_final):
+        return _halt(state, order, change, "the venue has an order that was given up", gains)
+    if change.missing_qty:
+        order.lookups = before + 1
+        if order.lookups > MISSING_LOOKUPS:
+            return _halt(state, order, change, f"{change.missing_qty} executed but never reported", gains)
+    return Applied(order, change, request, gains, is_first_sign=was_unseen and not change.is_repeat)
+
+
+def _was_given_up(order: Order) -> bool:
+    """Say whether we ended the order ourselves, without a word from the venue."""
+    return order.ord_status is OrdStatus.CANCELED and not order.exec_ids and not order.order_id
+
+
+def _contradiction(order: Order, report: Report) -> str:
+    """Say what in a report cannot be about this order, or takes back what was booked."""
+    spec = order.spec
+    if report.symbol and report.symbol != spec.symbol:
+        return f"report is about Symbol(55) {report.symbol}"
+    if report.side is not None and report.side.sign != spec.side.sign:
+        return f"report is about Side(54) {report.side.name}"
+    if report.exec_type in (ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT):
+        return f"execution {report.exec_type.name} by the venue"
+    return ""
+
+
+def _halt(
+    state: State, order: Order, change: Step, problem: str, gains: tuple[RealisedGain, ...] = ()
+) -> Applied:
+    text = f"{order.spec.symbol} {order.spec.cl_ord_id}: {problem}"
+    state.halts[order.spec.account] = text
+    request = request_of(state, order)
+    track(request, order)
+    return Applied(order, change, request, gains, problem=text)
 
 
 def _book_fill(
@@ -151,14 +176,17 @@ def take_unknown(state: State, event: OrderUnknown) -> Applied:
 
 
 def take_refusal(state: State, event: MessageRefused) -> Applied:
-    """Take a session or business reject: an order refused that way never lived at the venue."""
+    """Take a session or business reject: an order refused that way never lived at the venue.
+
+    An order in doubt stays in doubt: what was refused may have been our question, not the order.
+    """
     if not _advance_link(state, event.link, event.link_seq):
         return NOTHING
     text = f"{event.link}: the venue refused a message ({event.text})"
     order = state.orders.get(event.cl_ord_id)
     if order is None:
         return Applied(problem=text)
-    if order.ord_status in NOT_YET_SEEN:
+    if order.ord_status is OrdStatus.PENDING_NEW:
         order.ord_status = OrdStatus.REJECTED
         order.text = event.text
         order.updated_at = event.at

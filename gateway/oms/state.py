@@ -40,6 +40,7 @@ class Request:
     """Follow one target message from acceptance to its end.
 
     `approved` are the orders still to be planned; `open_orders` are the ClOrdIDs not yet final.
+    `outcome` says how the request ends once nothing of it is open; None while it may still trade.
     """
 
     spec: TargetsSubmitted
@@ -49,6 +50,7 @@ class Request:
     reason: str = ""
     wave: int = 0
     has_waited: bool = False
+    outcome: RequestState | None = None
     approved: tuple[Approved, ...] = ()
     denied: list[Denial] = field(default_factory=list)
     orders: list[str] = field(default_factory=list)
@@ -85,13 +87,17 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """Tell the engine what an event touched; `problem` is a sentence when something is wrong."""
+    """Tell the engine what an event touched; `problem` is a sentence when something is wrong.
+
+    `is_first_sign` says that the venue has just shown that it has an order we were not sure of.
+    """
 
     order: Order | None = None
     step: Step | None = None
     request: Request | None = None
     gains: tuple[RealisedGain, ...] = ()
     problem: str = ""
+    is_first_sign: bool = False
 
 
 NOTHING = Applied()

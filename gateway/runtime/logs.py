@@ -21,16 +21,16 @@ HIDDEN: Final = "***"
 SHORTEST_SECRET: Final = 4
 _WORDS = r"password|passwd|secret|api_?key|token|authorization|private_?key|credential"
 _NAME = rf"\b(?:\w*(?:{_WORDS})\w*|sig)[\"']?\s*[=:]\s*"
-_VALUE = r"""(?:b?"[^"]*"|b?'[^']*'|(?:bearer |basic )?[^\s,;&"'}\])]+)"""
+_VALUE = r"""(?:b?"[^"]*"|b?'[^']*'|v1,[^\s"']+|(?:bearer |basic )?[^\s,;&"'}\])]+)"""
 _PATTERNS = (
+    # our own signatures
+    (re.compile(r"\bv1,([A-Za-z0-9._-]{1,32}),[^\s\"']+"), rf"v1,\1,{HIDDEN}"),
     # a FIX password (554), new password (925) or encrypted one (1402, 1404), up to the field's end
     (re.compile(r"(?<![0-9])(554|925|1402|1404)=.*?(?=\x01|\||\^A|\n|$)"), rf"\1={HIDDEN}"),
     # "password": "x", password='x', password=x, Authorization: Bearer x
     (re.compile(f"({_NAME}){_VALUE}", re.IGNORECASE), rf"\1{HIDDEN}"),
     # scheme://user:password@host
     (re.compile(r"(\w+://[^\s:/@]*):[^\s@]*@"), rf"\1:{HIDDEN}@"),
-    # our own signatures
-    (re.compile(r"\bv1,([A-Za-z0-9._-]{1,32}),[A-Za-z0-9+/=]+"), rf"v1,\1,{HIDDEN}"),
 )
 _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 

@@ -10,12 +10,13 @@ Rules of this room:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from simulator.fix.acceptor import Acceptor
     from simulator.fix.message import Message, SessionId
 
 
@@ -56,4 +57,28 @@ class Application(Protocol):
 
     def replay(self, record: dict[str, Any]) -> None:
         """Restore one record kept before a restart."""
+        ...
+
+
+@runtime_checkable
+class Restartable(Protocol):
+    """Optional: an application that must know when a session's numbers went back to 1."""
+
+    def restarted(self, session: SessionId, now: datetime) -> Reply:
+        """Take note that a new FIX session began: what was seen on `session` belongs to the old one."""
+        ...
+
+
+@runtime_checkable
+class Hosted(Protocol):
+    """Optional: an application with something of its own to run beside the acceptor (a control server)."""
+
+    control_port: int | None
+
+    async def start(self, acceptor: Acceptor) -> None:
+        """Begin; the acceptor listens already. `acceptor.dispatch(reply)` sends at any later time."""
+        ...
+
+    async def stop(self) -> None:
+        """End; the acceptor has stopped already."""
         ...

@@ -32,13 +32,17 @@ class SessionId:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Carry MsgType(35), the body pairs in wire order, and the header flags an application may read."""
+    """Carry MsgType(35), the body pairs in wire order, and what an application may read of the header.
+
+    PossDupFlag(43), PossResend(97), the whole message `raw` and its MsgSeqNum(34), 0 when not received.
+    """
 
     msg_type: str
     body: tuple[Pair, ...] = ()
     poss_dup: bool = False
     poss_resend: bool = False
     raw: bytes = field(default=b"", compare=False)
+    seq_num: int = field(default=0, compare=False)
 
     def get(self, tag: int, default: str | None = None) -> str | None:
         """Return the first value of `tag`, or `default` when the message does not carry it."""

@@ -1,0 +1,314 @@
+"""Three lines of Python that submit targets and wait for what came of them.
+
+    async with GatewayClient("state", "main") as gateway:
+        ticket = await gateway.submit({"AAPL": "0.25", "MSFT": "0.25"}, account="A1")
+        result = await gateway.wait(ticket)
+
+Rules of this room:
+1. The client only appends to input streams and reads what everybody may read; any language can do the
+   same. It needs no answer from the gateway to submit: the stream keeps the message.
+2. Every write may be repeated: a request is known by its `request_id`, a command asks for a state.
+3. `wait` looks at the read model after every piece of news and every second, so it cannot miss the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import ROUND_DOWN, Decimal
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+from gateway.domain.request import Mode, Others, Regime, RequestState
+from gateway.errors import InvalidTargets, StoreUnavailable
+from gateway.runtime.clock import Clock, clock_of
+from gateway.runtime.connect import BLOCK_MS, READ_TIMEOUT_S, connect, unix_url
+from gateway.runtime.embedded import socket_path
+from gateway.runtime.keys import Keys
+from gateway.runtime.schema import read_message, read_weights
+from gateway.runtime.signing import sign
+from gateway.runtime.store import Patience
+from gateway.runtime.wire import decode_json, encode_json
+
+T = TypeVar("T")
+Weight = str | Decimal | float | int
+
+ANSWER_TIMEOUT_S: Final = 10.0
+PRICES_KEPT: Final = 10_000
+_FLOAT_STEP = Decimal("1e-10")
+_GLOB = re.compile(r"([*?\[\]\\])")
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Name a submitted request: its id and the entry it became on the stream."""
+
+    request_id: str
+    entry_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Say how a request ended; `body` is its read model."""
+
+    request_id: str
+    state: RequestState
+    body: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_done(self) -> bool:
+        """Say whether the request came to a good end: done, held as not worth trading, or previewed."""
+        return self.state in (RequestState.DONE, RequestState.HELD, RequestState.PREVIEWED)
+
+
+class GatewayClient:
+    """Talk to the gateway of one household.
+
+    `where` is a Redis URL or the gateway's state folder; `key` signs every message under `key_id`.
+    """
+
+    def __init__(
+        self,
+        where: str | Path,
+        household: str,
+        *,
+        key: str = "",
+        key_id: str = "default",
+        clock: Clock | None = None,
+    ) -> None:
+        is_url = isinstance(where, str) and "://" in where
+        folder = None if is_url else Path(where)
+        url = str(where) if folder is None else unix_url(socket_path(folder))
+        self._redis = connect(url, READ_TIMEOUT_S)
+        self._clock = clock or clock_of(folder)
+        self._keys = Keys(household)
+        self._key = key
+        self._key_id = key_id
+        self._patiently = Patience()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    async def _ask(self, command: Callable[[], Awaitable[T]]) -> T:
+        """Run a repeatable command, over a restart of Redis too; `StoreUnavailable` after ten seconds."""
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                return await self._patiently(command)
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"Redis does not answer within {ANSWER_TIMEOUT_S:.0f} s: start the gateway (it starts the "
+                "embedded server), or correct the url"
+            ) from None
+
+    # -------------------------------------------------------------------------------------- writing
+
+    async def submit(
+        self,
+        weights: Mapping[str, Weight],
+        *,
+        account: str,
+        request_id: str = "",
+        lifetime_s: float = 300.0,
+        others: Others | str = Others.KEEP,
+        mode: Mode | str = Mode.EXECUTE,
+        regime: Regime | str = Regime.NORMAL,
+    ) -> Ticket:
+        """Put target weights on the stream and return at once; the same `request_id` is the same request.
+
+        Weights are fractions of net asset value: text, Decimal, or floats (cut, not rounded, to ten places).
+        """
+        now = self._clock.now()
+        request_id = request_id or f"{account}-{secrets.token_hex(8)}"
+        raw = encode_json(
+            {
+                "schema_version": 1,
+                "request_id": request_id,
+                "account": account,
+                "as_of": now,
+                "expires_at": now + timedelta(seconds=lifetime_s),
+                "targets": {symbol: plain(symbol, weight) for symbol, weight in weights.items()},
+                "others": str(others),
+                "mode": str(mode),
+                "regime": str(regime),
+            }
+        )
+        read_weights(read_message(raw).targets, allow_short=True)
+        return Ticket(request_id, await self._put(self._keys.targets, raw))
+
+    async def _put(self, key: str, raw: bytes, kept: int | None = None) -> str:
+        """Append one message to an input stream, signed when we have a key."""
+        fields: dict[Any, Any] = {"d": raw}
+        if self._key:
+            fields["sig"] = sign(raw, self._key, self._key_id)
+        entry_id: Any = await self._ask(lambda: self._redis.xadd(key, fields, maxlen=kept))
+        return str(entry_id, "ascii")
+
+    async def _command(self, command: str, **fields: object) -> str:
+        body = {"command": command} | {name: value for name, value in fields.items() if value != ""}
+        return await self._put(self._keys.commands, encode_json(body))
+
+    async def halt(
+        self, account: str = "", *, reason: str = "", by: str = "client", cancel_working: bool = False
+    ) -> str:
+        """Stop sending for one account (all when empty); returns the entry id."""
+        return await self._command(
+            "halt", account=account, reason=reason, by=by, cancel_working=cancel_working
+        )
+
+    async def resume(self, account: str = "", *, by: str = "client") -> str:
+        """Allow sending again; returns the entry id."""
+        return await self._command("resume", account=account, by=by)
+
+    async def approve(self, request_id: str, *, by: str = "client") -> str:
+        """Approve a request that waits for it; returns the entry id."""
+        return await self._command("approve", request_id=request_id, by=by)
+
+    async def cancel(self, request_id: str, *, by: str = "client") -> str:
+        """Cancel everything of a request that still works; returns the entry id."""
+        return await self._command("cancel", request_id=request_id, by=by)
+
+    async def publish_prices(self, prices: Mapping[str, str | Decimal], *, source: str = "") -> str:
+        """Give the gateway reference prices that are true now; returns the entry id."""
+        quotes = {
+            symbol: format(price, "f") if isinstance(price, Decimal) else price
+            for symbol, price in prices.items()
+        }
+        raw = encode_json({"as_of": self._clock.now(), "prices": quotes, "source": source})
+        return await self._put(self._keys.prices, raw, PRICES_KEPT)
+
+    # -------------------------------------------------------------------------------------- reading
+
+    async def _model(self, key: str) -> dict[str, Any] | None:
+        data: Any = await self._ask(lambda: self._redis.get(key))
+        return None if data is None else decode_json(data)
+
+    async def status(self) -> dict[str, Any] | None:
+        """Return the gateway's own state as it last showed it; None: it never ran."""
+        return await self._model(self._keys.status)
+
+    async def book(self) -> dict[str, Any] | None:
+        """Return cash, positions and lots."""
+        return await self._model(self._keys.book)
+
+    async def request(self, request_id: str) -> dict[str, Any] | None:
+        """Return one request as it stands; None: not known (yet)."""
+        return await self._model(self._keys.request(request_id))
+
+    async def decision(self, request_id: str) -> dict[str, Any] | None:
+        """Return what was decided for one request, with every number; None: nothing yet."""
+        return await self._model(self._keys.decision(request_id))
+
+    async def orders(self, request_id: str | None = None) -> list[dict[str, Any]]:
+        """Return all orders shown, or those of one request, by wave and ClOrdID(11)."""
+        pattern = _GLOB.sub(r"\\\1", self._keys.prefix) + "order:*"
+        found: list[dict[str, Any]] = []
+        cursor: Any = 0
+        while True:
+            cursor, names = await self._ask(
+                lambda cursor=cursor: self._redis.scan(cursor, match=pattern, count=1000)  # type: ignore[misc]
+            )
+            values: Any = await self._ask(lambda names=names: self._redis.mget(names)) if names else []  # type: ignore[misc]
+            found += [decode_json(value) for value in values if value is not None]
+            if not cursor:
+                break
+        unique = {order.get("cl_ord_id", ""): order for order in found}
+        wanted = [one for one in unique.values() if request_id is None or one.get("request_id") == request_id]
+        return sorted(wanted, key=lambda one: (one.get("wave", 0), one.get("cl_ord_id", "")))
+
+    async def _next(self, positions: dict[str, str], block_ms: int = BLOCK_MS) -> list[tuple[str, str, Any]]:
+        """Return (key, entry id, fields) of what is new behind `positions`, and move them on."""
+        streams: Any = positions
+        answer: Any = await self._ask(lambda: self._redis.xread(streams, count=500, block=block_ms))
+        rows = [
+            (key.decode(), entry_id.decode(), row) for key, page in answer or () for entry_id, row in page
+        ]
+        positions.update({key: entry_id for key, entry_id, _ in rows})
+        return rows
+
+    async def _end_of(self, key: str) -> str:
+        last: Any = await self._ask(lambda: self._redis.xrevrange(key, count=1))
+        return last[0][0].decode() if last else "0-0"
+
+    async def news(self, after: str = "$") -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Yield (entry id, news) for ever: from now on, behind an entry id, or all that is kept ("0")."""
+        positions = {self._keys.news: await self._end_of(self._keys.news) if after == "$" else after}
+        while True:
+            for _, entry_id, row in await self._next(positions):
+                yield entry_id, decode_json(row[b"d"])
+
+    async def wait(self, ticket: Ticket | str, timeout_s: float = 60.0) -> Result:
+        """Return how the request ended; raises `InvalidTargets` when the gateway refused the message.
+
+        TimeoutError when it has not ended after `timeout_s`; it goes on nevertheless.
+        """
+        if isinstance(ticket, str):
+            ticket = Ticket(ticket)
+        positions = {self._keys.news: await self._end_of(self._keys.news)}
+        if ticket.entry_id:
+            submitted_ms = int(ticket.entry_id.partition("-")[0])
+            positions[self._keys.rejected] = f"{max(0, submitted_ms - 60_000)}-0"
+        body: dict[str, Any] | None = None
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    body = await self.request(ticket.request_id)
+                    if body is not None and (state := RequestState(body["state"])).is_final:
+                        return Result(ticket.request_id, state, body)
+                    for key, _, row in await self._next(positions):
+                        if key == self._keys.rejected:
+                            _raise_if_refused(row, ticket.entry_id)
+        except TimeoutError:
+            state_now = "not seen by a gateway yet" if body is None else body["state"]
+            raise TimeoutError(
+                f"request {ticket.request_id} has not ended in {timeout_s:.0f} s ({state_now}); it goes on"
+            ) from None
+
+
+def _raise_if_refused(letter: Mapping[bytes, bytes], entry_id: str) -> None:
+    """Raise when this dead letter is the ticket's own entry."""
+    if letter.get(b"id") == entry_id.encode() and letter.get(b"stream") == b"targets":
+        raise InvalidTargets(letter[b"field"].decode(), letter[b"reason"].decode())
+
+
+def plain(symbol: str, weight: Weight) -> str:
+    """Return a weight as the plain decimal text the contract wants."""
+    if isinstance(weight, str):
+        return weight
+    number = Decimal(repr(float(weight))) if isinstance(weight, float) else Decimal(weight)
+    if not number.is_finite():
+        raise InvalidTargets(f"targets.{symbol}", "is not a finite number: correct the strategy's arithmetic")
+    if isinstance(weight, float):
+        number = number.quantize(_FLOAT_STEP, ROUND_DOWN)
+    return format(number + 0, "f")
+
+
+def submit_targets(
+    where: str | Path,
+    household: str,
+    weights: Mapping[str, Weight],
+    *,
+    account: str,
+    timeout_s: float = 60.0,
+    key: str = "",
+    key_id: str = "default",
+    **options: Any,
+) -> Result:
+    """Submit weights and wait for the end, for programs without asyncio; options as in `submit`."""
+
+    async def run() -> Result:
+        async with GatewayClient(where, household, key=key, key_id=key_id) as gateway:
+            ticket = await gateway.submit(weights, account=account, **options)
+            return await gateway.wait(ticket, timeout_s)
+
+    return asyncio.run(run())

@@ -1,0 +1,25 @@
+"""`python -m simulator <world> [options]`: start one of the simulated worlds."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+WORLDS = {"fix": "simulator.fix.command"}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Hand the remaining arguments to the world the first one names; return its exit code."""
+    if not arguments or arguments[0] not in WORLDS:
+        print(f"usage: python -m simulator {{{','.join(WORLDS)}}} [options]", file=sys.stderr)
+        return 2
+    run: Callable[[Sequence[str]], int] = importlib.import_module(WORLDS[arguments[0]]).main
+    return run(arguments[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

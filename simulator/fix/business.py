@@ -1,0 +1,57 @@
+"""BusinessMessageReject(j): how an application refuses a message that the session accepted.
+
+An unsupported type is refused without BusinessRejectRefID(379): who does not know a message does not know
+which of its fields is its business ID.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator.fix.message import Message, message
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+UNSUPPORTED_MESSAGE_TYPE = 3
+CONDITIONALLY_REQUIRED_FIELD_MISSING = 5
+TEXTS: Mapping[int, str] = {
+    0: "Other",
+    1: "Unknown ID",
+    2: "Unknown Security",
+    UNSUPPORTED_MESSAGE_TYPE: "Unsupported Message Type",
+    4: "Application not available",
+    CONDITIONALLY_REQUIRED_FIELD_MISSING: "Conditionally Required Field Missing",
+    6: "Not authorized",
+    7: "DeliverTo firm not available at this time",
+}
+_SYMBOL, _ORD_TYPE, _PRICE, _STOP_PX = 55, 40, 44, 99
+_PRICED = frozenset({"2", "4"})
+_STOPPED = frozenset({"3", "4"})
+_ORDERS = frozenset({"D", "G"})
+
+
+def reject(refused: Message, reason: int, text: str | None = None) -> Message:
+    """Build the BusinessMessageReject(j) of `refused` with BusinessRejectReason(380) `reason`."""
+    return message(
+        "j", [(45, refused.seq_num), (58, text or TEXTS[reason]), (372, refused.msg_type), (380, reason)]
+    )
+
+
+def unsupported(refused: Message) -> Message | None:
+    """Refuse a message type the application does not know; a refusal itself is never refused."""
+    return None if refused.msg_type == "j" else reject(refused, UNSUPPORTED_MESSAGE_TYPE)
+
+
+def missing_field(order: Message) -> int | None:
+    """Name the tag an order's other fields require: Symbol(55), Price(44) of limits, StopPx(99) of stops."""
+    if order.msg_type not in _ORDERS:
+        return None
+    if order.get(_SYMBOL) is None:
+        return _SYMBOL
+    ord_type = order.get(_ORD_TYPE)
+    if ord_type in _PRICED and order.get(_PRICE) is None:
+        return _PRICE
+    if ord_type in _STOPPED and order.get(_STOP_PX) is None:
+        return _STOP_PX
+    return None

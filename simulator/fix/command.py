@@ -1,0 +1,193 @@
+"""`python -m simulator fix`: start the acceptor from the command line and stop it politely.
+
+User errors (an option that cannot be honoured) give one line naming the option and the remedy, and exit 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from simulator.fix.acceptor import Acceptor
+from simulator.fix.application import Application, Hosted
+from simulator.fix.dictionary import FILES, DictionaryMissingError
+from simulator.fix.echo import Echo
+from simulator.fix.message import SessionId
+from simulator.fix.store import FileStore, MemoryStore, Store, StoreError
+from simulator.fix.terms import SessionConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_MAX_PORT = 65_535
+_VENUE = "simulator.fix.venue_app"
+
+
+class UsageError(Exception):
+    """Say which option cannot be honoured, and what to do."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see: python -m simulator fix --help")
+
+
+def parser(profile: str) -> argparse.ArgumentParser:
+    """Describe the options; the venue profile adds its own."""
+    options = _Parser(prog="python -m simulator fix", description="Run a FIX 4.2 / 4.4 acceptor.")
+    add = options.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    add("--port", type=int, default=0, help="port to listen on; 0 lets the system choose")
+    add("--profile", choices=("echo", "venue"), default="echo", help="what answers: echo or a venue")
+    add("--comp-id", required=True, help="our SenderCompID(49)")
+    add("--accept", action="append", required=True, metavar="BEGIN:COMPID", help="a session; repeat for more")
+    add("--reset-on-logon", action="store_true", help="begin both sequences at 1 at every Logon(A)")
+    add("--store", type=Path, metavar="DIR", help="remember sessions over a restart in this folder")
+    add("--username", help="Username(553) every Logon(A) must carry")
+    add("--password-file", type=Path, metavar="FILE", help="file whose first line Password(554) must match")
+    add("--heartbeat", type=int, metavar="SECONDS", help="HeartBtInt(108) to impose instead of the peer's")
+    add("--check-user-tags", action="store_true", help="refuse tags from 5000 up as undefined")
+    add("--verbose", action="store_true", help="tell on stderr who logs on and why connections end")
+    if profile == "venue":
+        importlib.import_module(_VENUE).add_options(options)
+    return options
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run until SIGTERM or SIGINT; return the exit code."""
+    try:
+        options = parser(_profile(arguments)).parse_args(arguments)
+        logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, stream=sys.stderr)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(options))
+    except (UsageError, StoreError, DictionaryMissingError) as error:
+        sys.stderr.write(f"simulator fix: {error}\n")
+        return 2
+    return 0
+
+
+def _profile(arguments: Sequence[str]) -> str:
+    """Read --profile before anything else, because it decides which options exist."""
+    early = argparse.ArgumentParser(add_help=False)
+    early.add_argument("--profile", default="echo")
+    return str(early.parse_known_args(list(arguments))[0].profile)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Prefer uvloop when it is installed."""
+    try:
+        factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
+    except ImportError:
+        return asyncio.new_event_loop
+    return factory
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _end, ended)
+    loop.set_exception_handler(lambda _, context: _crash(ended, context))
+    acceptor, application = _build(options)
+    try:
+        await acceptor.start()
+    except OSError as error:
+        acceptor.abandon()
+        raise UsageError(
+            f"--host {options.host} --port {options.port} cannot be listened on ({_reason(error)}); "
+            "choose another address, or --port 0"
+        ) from None
+    hosted = application if isinstance(application, Hosted) else None
+    if hosted is not None:
+        await hosted.start(acceptor)
+    host, port = acceptor.address
+    where = {"host": host, "port": port, "control_port": hosted.control_port if hosted is not None else None}
+    sys.stdout.write(json.dumps({"listening": where}) + "\n")
+    sys.stdout.flush()
+    try:
+        await ended
+    except BaseException:
+        acceptor.abandon()
+        raise
+    await acceptor.stop()
+    if hosted is not None:
+        await hosted.stop()
+
+
+def _reason(error: OSError) -> str:
+    """Say in the system's words what went wrong, without asyncio's around them."""
+    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
+
+
+def _end(ended: asyncio.Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)
+
+
+def _crash(ended: asyncio.Future[None], context: dict[str, Any]) -> None:
+    """End the process on an error nobody handled: a bug must not look like a quiet venue."""
+    error = context.get("exception") or RuntimeError(context.get("message"))
+    if not ended.done():
+        ended.set_exception(error)
+
+
+def _build(options: argparse.Namespace) -> tuple[Acceptor, Application]:
+    if not 0 <= options.port <= _MAX_PORT:
+        raise UsageError(f"--port {options.port} is no port; give a number from 0 to {_MAX_PORT}")
+    if options.heartbeat is not None and options.heartbeat < 0:
+        raise UsageError(f"--heartbeat {options.heartbeat} is negative; give seconds, or 0 for none")
+    configs = [_session(options, item, _password(options.password_file)) for item in options.accept]
+    if options.profile == "venue":
+        application: Application = importlib.import_module(_VENUE).from_options(options)
+    else:
+        application = Echo()
+    acceptor = Acceptor(
+        application,
+        configs,
+        host=options.host,
+        port=options.port,
+        store=_store(options),
+        interference=getattr(application, "interference", None),
+        check_user_tags=options.check_user_tags,
+    )
+    return acceptor, application
+
+
+def _session(options: argparse.Namespace, item: str, password: str | None) -> SessionConfig:
+    begin_string, _, comp_id = item.partition(":")
+    if begin_string not in FILES or not comp_id.isprintable() or not comp_id:
+        known = " or ".join(f"{name}:COMPID" for name in FILES)
+        raise UsageError(f"--accept {item!r} names no session; write {known}")
+    return SessionConfig(
+        SessionId(begin_string, options.comp_id, comp_id),
+        heartbeat_s=options.heartbeat,
+        reset_on_logon=options.reset_on_logon,
+        username=options.username,
+        password=password,
+    )
+
+
+def _password(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text().splitlines()[0]
+    except (OSError, IndexError, UnicodeDecodeError):
+        raise UsageError(f"--password-file {path}: no password on its first line; put it there") from None
+
+
+def _store(options: argparse.Namespace) -> Store:
+    if options.store is None:
+        return MemoryStore()
+    try:
+        return FileStore(options.store, options.comp_id)
+    except OSError as error:
+        raise UsageError(f"--store {options.store}: {error.strerror}; choose another folder") from None

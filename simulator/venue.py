@@ -1,0 +1,336 @@
+"""The venue: orders, cancels and replaces in; execution reports and cancel rejects out. No sockets, no clock.
+
+Rules of this room:
+1. Pure and seeded: the same calls with the same times give the same answers, ids included. Replaying the
+   calls is how a venue comes back after a crash.
+2. Every call that may change something first carries out what was due before it.
+3. A ClOrdID(11) of an owner is used once, by an order or by an accepted request; a request that finds no
+   order uses nothing (FIX 4.4 volume 4 appendix D, B.1.f).
+4. A refusal is an answer, never an exception; only the operator's own hand (`fill`, `decide`, ...) raises.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from simulator.accounts import Accounts
+from simulator.amendments import Amendments
+from simulator.floor import Floor, VenueSettings
+from simulator.market import Market
+from simulator.orders import (
+    NO_EXEC_ID,
+    NO_ORDER_ID,
+    ZERO,
+    Answer,
+    CancelOrder,
+    ExecType,
+    NewOrder,
+    Order,
+    OrdRejReason,
+    OrdStatus,
+    OrdType,
+    ReplaceOrder,
+    Report,
+    Side,
+    TimeInForce,
+)
+
+MAX_ORDERS = 1_000_000
+_SIDES = frozenset(Side)
+_ORD_TYPES = frozenset(OrdType)
+_TIMES_IN_FORCE = frozenset(TimeInForce)
+_VERBAL_CHANGE, _PARTIAL_DECLINE = "2", "5"
+Fault = tuple[OrdRejReason, str]
+
+
+class VenueError(Exception):
+    """Say why the operator's command cannot be carried out, and what to give instead."""
+
+
+class Venue:
+    """Serve every client of one simulated venue."""
+
+    def __init__(
+        self, market: Market, accounts: Accounts | None = None, settings: VenueSettings | None = None
+    ) -> None:
+        self.settings = settings or VenueSettings()
+        self.market = market
+        self.accounts = accounts or Accounts()
+        self.orders: list[Order] = []
+        self._ids: dict[tuple[str, str], Order] = {}
+        self._owners: dict[str, None] = {}
+        self._floor = Floor(market, self.accounts, self.settings)
+        self._amendments = Amendments(self._floor, self._ids)
+        if self.settings.closes_at is not None:
+            self._floor.later(self.settings.closes_at, self._floor.close)
+
+    # What clients ask.
+
+    def submit(self, new: NewOrder, now: datetime, refusal: str | None = None) -> list[Answer]:
+        """NewOrderSingle(D): acknowledge or reject, and trade; `refusal` is a whim to reject it."""
+        self._begin(now)
+        known = self._ids.get((new.owner, new.cl_ord_id))
+        if known is not None:
+            self._answer_again(known, new, now)
+            return self._end()
+        order = self._book(new)
+        fault = (OrdRejReason.BROKER_OPTION, refusal) if refusal is not None else self._fault(new, now)
+        if fault is not None:
+            order.ended = OrdStatus.REJECTED
+            self._floor.report(order, ExecType.REJECTED, now, ord_rej_reason=fault[0], text=fault[1])
+            return self._end()
+        self._floor.open_orders[order.order_id] = order
+        if order.expire_time is not None:
+            self._floor.later(order.expire_time, lambda then: self._expire(order, then))
+        delay_ms = self.settings.ack_delay_ms
+        if delay_ms:
+            due = now + timedelta(milliseconds=delay_ms)
+            self._floor.later(due, lambda then: self._acknowledge(order, then))
+        else:
+            self._acknowledge(order, now)
+        return self._end()
+
+    def cancel(self, request: CancelOrder, now: datetime, refusal: str | None = None) -> list[Answer]:
+        """OrderCancelRequest(F): cancel what is left, or say in a reject why not."""
+        self._begin(now)
+        self._amendments.cancel(request, now, refusal)
+        return self._end()
+
+    def replace(self, request: ReplaceOrder, now: datetime, refusal: str | None = None) -> list[Answer]:
+        """OrderCancelReplaceRequest(G): change quantity and price, or say in a reject why not."""
+        self._begin(now)
+        self._amendments.replace(request, now, refusal)
+        return self._end()
+
+    def status(
+        self, owner: str, cl_ord_id: str, now: datetime, *, symbol: str = "", side: str = Side.BUY
+    ) -> Report:
+        """OrderStatusRequest(H): report the order as it stands, changing nothing.
+
+        An unknown order is Rejected(8) with OrderID(37)=NONE; `symbol` and `side` are then the request's own.
+        """
+        order = self._ids.get((owner, cl_ord_id))
+        if order is not None:
+            return self._amendments.status(order, cl_ord_id, now)
+        return Report(
+            owner, NO_ORDER_ID, NO_EXEC_ID, cl_ord_id, None, ExecType.ORDER_STATUS, OrdStatus.REJECTED, "",
+            symbol, side, OrdType.MARKET, None, TimeInForce.DAY, ZERO, ZERO, ZERO, ZERO, now,
+            ord_rej_reason=OrdRejReason.UNKNOWN_ORDER, text="Unknown order",
+        )  # fmt: skip
+
+    def open_status(self, owner: str, now: datetime, *, symbol: str | None = None) -> list[Report]:
+        """OrderMassStatusRequest(AF): report every order of `owner` that may still fill, changing nothing."""
+        return [
+            self._amendments.status(order, order.cl_ord_id, now)
+            for order in self._floor.open_orders.values()
+            if order.owner == owner and (symbol is None or order.symbol == symbol)
+        ]
+
+    # The passing of time.
+
+    def advance(self, now: datetime) -> list[Answer]:
+        """Carry out what is due."""
+        self._begin(now)
+        return self._end()
+
+    def next_event(self) -> datetime | None:
+        """Say when `advance` is next worth calling, or None."""
+        return self._floor.next_due
+
+    # The operator's hand.
+
+    def fill(
+        self,
+        cl_ord_id: str,
+        qty: Decimal,
+        now: datetime,
+        *,
+        price: Decimal | None = None,
+        owner: str | None = None,
+    ) -> list[Answer]:
+        """Fill `qty` of an order, at its limit or the market's price unless `price` is given."""
+        self._begin(now)
+        order = self._named(cl_ord_id, owner)
+        if not ZERO < qty <= order.leaves_qty:
+            raise VenueError(f"qty {qty} cannot fill; {order.leaves_qty} of {cl_ord_id} is left")
+        if price is None:
+            price = order.price or self.market.levels(order.symbol, now, is_buy=order.is_buy)[0].price
+        self._floor.execute(order, qty, price, now)
+        return self._end()
+
+    def cancel_unsolicited(self, cl_ord_id: str, now: datetime, *, owner: str | None = None) -> list[Answer]:
+        """Cancel an order that nobody asked to cancel (appendix D, E.1.b)."""
+        self._begin(now)
+        order = self._named(cl_ord_id, owner)
+        if not order.leaves_qty:
+            raise VenueError(
+                f"cl_ord_id {cl_ord_id} has nothing left to cancel; it is {order.ord_status.name}"
+            )
+        self._floor.end(order, OrdStatus.CANCELED)
+        self._floor.report(
+            order,
+            ExecType.CANCELED,
+            now,
+            exec_restatement_reason=_VERBAL_CHANGE,
+            text="canceled by the venue",
+        )
+        return self._end()
+
+    def restate(
+        self, cl_ord_id: str, qty: Decimal, now: datetime, *, owner: str | None = None
+    ) -> list[Answer]:
+        """Change an order's OrderQty(38) unasked (appendix D, E.1.c and E.1.d)."""
+        self._begin(now)
+        order = self._named(cl_ord_id, owner)
+        if not order.leaves_qty or qty <= order.cum_qty:
+            raise VenueError(
+                f"qty {qty} cannot be; {order.cum_qty} of {cl_ord_id} has filled or nothing is left"
+            )
+        reason = _PARTIAL_DECLINE if qty < order.order_qty else _VERBAL_CHANGE
+        order.order_qty = qty
+        self._floor.report(
+            order, ExecType.RESTATED, now, exec_restatement_reason=reason, text="restated by the venue"
+        )
+        if order.is_acknowledged:
+            self._floor.withdraw(order)
+            self._floor.enter(order, now)
+        return self._end()
+
+    def decide(
+        self, cl_ord_id: str, now: datetime, *, refusal: str | None = None, owner: str | None = None
+    ) -> list[Answer]:
+        """Decide a pending cancel or replace by its own ClOrdID(11): accept it, or refuse it with a text."""
+        self._begin(now)
+        order = self._named(cl_ord_id, owner)
+        request = next((item for item in order.requests if item.cl_ord_id == cl_ord_id), None)
+        if request is None:
+            raise VenueError(
+                f"cl_ord_id {cl_ord_id} is no pending request; name one that awaits its decision"
+            )
+        self._amendments.decide(order, request, now, refusal)
+        return self._end()
+
+    def set_price(self, symbol: str, price: Decimal, now: datetime) -> list[Answer]:
+        """Move a symbol's reference price and trade what that allows."""
+        self._begin(now)
+        self._listed(symbol)
+        if not (price.is_finite() and price > ZERO):
+            raise VenueError(f"price {price} is no price; give a decimal above 0")
+        self.market.set_price(symbol, price, now)
+        self._floor.look_again(symbol, now)
+        return self._end()
+
+    def halt(self, symbol: str, now: datetime) -> list[Answer]:
+        """Halt a symbol (appendix D, K.1.a)."""
+        self._begin(now)
+        self._listed(symbol)
+        self._floor.halt(symbol, now)
+        return self._end()
+
+    def resume(self, symbol: str, now: datetime) -> list[Answer]:
+        """Trade a halted symbol again."""
+        self._begin(now)
+        self._listed(symbol)
+        self._floor.resume(symbol, now)
+        return self._end()
+
+    def close(self, now: datetime) -> list[Answer]:
+        """End the trading day now."""
+        self._begin(now)
+        self._floor.close(now)
+        return self._end()
+
+    def reopen(self, now: datetime) -> list[Answer]:
+        """Begin the next trading day."""
+        self._begin(now)
+        self._floor.reopen(now)
+        return self._end()
+
+    # The inside.
+
+    def _begin(self, now: datetime) -> None:
+        self.market.begin(now)
+        self._floor.run_due(now)
+
+    def _end(self) -> list[Answer]:
+        said, self._floor.said = self._floor.said, []
+        return said
+
+    def _book(self, new: NewOrder) -> Order:
+        order = Order(
+            new.owner, f"{self.settings.id_prefix}O{len(self.orders) + 1}", new.cl_ord_id, new.account,
+            new.symbol, new.side, new.side == Side.BUY, new.ord_type,
+            new.price if new.ord_type == OrdType.LIMIT else None, new.time_in_force, new.order_qty,
+            new.expire_time, new.echo,
+        )  # fmt: skip
+        self.orders.append(order)
+        self._ids[new.owner, new.cl_ord_id] = order
+        self._owners[new.owner] = None
+        return order
+
+    def _answer_again(self, known: Order, new: NewOrder, now: datetime) -> None:
+        """Answer a ClOrdID(11) that is in use: with its status if it may be a resend, else reject."""
+        if new.poss_resend:
+            self._floor.said.append(self._amendments.status(known, new.cl_ord_id, now))
+        else:
+            self._floor.report(
+                known, ExecType.REJECTED, now, cl_ord_id=new.cl_ord_id,
+                ord_rej_reason=OrdRejReason.DUPLICATE_ORDER, text=f"ClOrdID(11) {new.cl_ord_id} is in use",
+            )  # fmt: skip
+
+    def _fault(self, new: NewOrder, now: datetime) -> Fault | None:
+        """Say why a new order cannot be, or None."""
+        if len(self.orders) > MAX_ORDERS:
+            return OrdRejReason.EXCEEDS_LIMIT, f"this venue keeps {MAX_ORDERS} orders at most"
+        if self._floor.is_closed:
+            return OrdRejReason.EXCHANGE_CLOSED, "the trading day has ended"
+        if new.symbol not in self.market:
+            return OrdRejReason.UNKNOWN_SYMBOL, f"Symbol(55) {new.symbol} is not listed here"
+        if self.accounts.find(new.account) is None:
+            return OrdRejReason.UNKNOWN_ACCOUNT, f"Account(1) {new.account!r} is not known here"
+        if self._amendments.is_bad_quantity(new.order_qty):
+            return (
+                OrdRejReason.INCORRECT_QUANTITY,
+                f"OrderQty(38) {new.order_qty} is not a number of whole lots",
+            )
+        return self._unsupported(new, now)
+
+    def _unsupported(self, new: NewOrder, now: datetime) -> Fault | None:
+        unsupported = OrdRejReason.UNSUPPORTED_CHARACTERISTIC
+        if new.side not in _SIDES:
+            return unsupported, f"Side(54) {new.side} is not supported; use {', '.join(_SIDES)}"
+        if new.ord_type not in _ORD_TYPES:
+            return unsupported, f"OrdType(40) {new.ord_type} is not supported; use 1 or 2"
+        if new.ord_type == OrdType.LIMIT and (new.price is None or new.price <= ZERO):
+            return OrdRejReason.OTHER, "Price(44) of a limit order must be above 0"
+        if new.time_in_force not in _TIMES_IN_FORCE:
+            return unsupported, f"TimeInForce(59) {new.time_in_force} is not supported; use 0, 1, 3, 4 or 6"
+        if new.time_in_force == TimeInForce.GOOD_TILL_DATE and (
+            new.expire_time is None or new.expire_time <= now
+        ):
+            return OrdRejReason.TOO_LATE_TO_ENTER, "ExpireTime(126) must lie ahead"
+        return None
+
+    def _acknowledge(self, order: Order, now: datetime) -> None:
+        if order.leaves_qty:
+            order.is_acknowledged = True
+            self._floor.report(order, ExecType.NEW, now)
+            self._floor.enter(order, now)
+
+    def _expire(self, order: Order, now: datetime) -> None:
+        if order.time_in_force == TimeInForce.GOOD_TILL_DATE and order.leaves_qty:
+            self._floor.end(order, OrdStatus.EXPIRED)
+            self._floor.report(order, ExecType.EXPIRED, now, text="ExpireTime(126) has come")
+
+    def _named(self, cl_ord_id: str, owner: str | None) -> Order:
+        owners = self._owners if owner is None else (owner,)
+        found = [order for name in owners if (order := self._ids.get((name, cl_ord_id))) is not None]
+        if len(found) != 1:
+            which = "is no order here" if not found else "is an order of several clients; add owner"
+            raise VenueError(f"cl_ord_id {cl_ord_id} {which}")
+        return found[0]
+
+    def _listed(self, symbol: str) -> None:
+        if symbol not in self.market:
+            raise VenueError(f"symbol {symbol} is not listed; give one of the prices file")

@@ -1,0 +1,75 @@
+"""Faults for tests: a proxy that loses replies, and a server that is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Self
+
+from gateway.runtime.embedded import EmbeddedServer
+
+
+class LossyProxy:
+    """Stand before a server; the reply to the next request that holds `word` is cut off `cuts` times."""
+
+    def __init__(self, server: Path, path: Path) -> None:
+        self.url = f"unix://{path}"
+        self.word = b""
+        self.cuts = 0
+        self._server_path = server
+        self._path = path
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._listener = await asyncio.start_unix_server(self._serve, self._path)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._listener.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        up_reader, up_writer = await asyncio.open_unix_connection(self._server_path)
+        is_cut = asyncio.Event()
+
+        async def replies() -> None:
+            while data := await up_reader.read(65536):
+                if is_cut.is_set():
+                    break
+                writer.write(data)
+            writer.close()
+
+        answering = asyncio.create_task(replies())
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            while data := await reader.read(1_000_000):
+                if self.cuts and self.word in data:
+                    self.cuts -= 1
+                    is_cut.set()
+                up_writer.write(data)
+        up_writer.close()
+        writer.close()
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
+        self._tasks.discard(task)
+
+
+def server_pid(server: EmbeddedServer) -> int:
+    return int((server.state_folder / "redis" / "valkey.pid").read_text())
+
+
+def kill(server: EmbeddedServer) -> None:
+    """End a server as a power cut of its process would, and wait until it is gone."""
+    os.kill(server_pid(server), signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while server._is_held():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

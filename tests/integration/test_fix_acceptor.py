@@ -1,0 +1,635 @@
+"""The acceptor on real sockets: a peer of raw bytes, a real quickfix initiator, kill -9, and the command."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import types
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+from raw_fix import LOGON, ORDER, RawPeer, port_of, start_simulator
+
+from simulator.__main__ import main
+from simulator.fix import acceptor as acceptor_module
+from simulator.fix import connection as connection_module
+from simulator.fix.acceptor import Acceptor, NoInterference
+from simulator.fix.application import Outgoing, Reply
+from simulator.fix.echo import Echo
+from simulator.fix.message import Message, SessionId, message
+from simulator.fix.store import FileStore
+from simulator.fix.terms import SessionConfig
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+S44 = SessionId("FIX.4.4", "ISLD", "TW44")
+S42 = SessionId("FIX.4.2", "ISLD", "TW42")
+
+
+@contextlib.asynccontextmanager
+async def serving(application: Any = None, **options: Any) -> AsyncIterator[Acceptor]:
+    terms = options.pop("terms", {})
+    configs = [SessionConfig(session, **terms) for session in (S44, S42)]
+    acceptor = Acceptor(application or Echo(), configs, **options)
+    await acceptor.start()
+    try:
+        yield acceptor
+    finally:
+        await RawPeer.close_all()
+        await acceptor.stop()
+
+
+@pytest.fixture(autouse=True)
+async def hanging_up() -> AsyncIterator[None]:
+    yield
+    await RawPeer.close_all()
+
+
+async def peer_of(acceptor: Acceptor) -> RawPeer:
+    peer = RawPeer(acceptor.address[1])
+    assert await peer.log_on() == ["35=A|34=1|98=0|108=30|"]
+    return peer
+
+
+# A peer made of raw bytes.
+
+
+@pytest.mark.parametrize(("begin_string", "name"), [("FIX.4.4", "TW44"), ("FIX.4.2", "TW42")])
+async def test_orders_come_back(begin_string: str, name: str) -> None:
+    async with serving() as acceptor:
+        peer = RawPeer(acceptor.address[1], begin_string, name)
+        assert await peer.log_on() == ["35=A|34=1|98=0|108=30|"]
+        peer.writer.write(b"".join(peer.message("D", ORDER.format(item)) for item in "abc"))
+        assert await peer.read(3) == [f"35=D|34={n}|{ORDER.format(item)}" for n, item in enumerate("abc", 2)]
+        peer.send("C", "164=T|94=0|147=S|33=1|58=x|")
+        peer.send("1", "112=T|")
+        stranger, body = STRANGERS[begin_string]
+        peer.send(stranger, body)
+        assert await peer.read(3) == [
+            "35=C|34=5|164=T|94=0|147=S|33=1|58=x|",
+            "35=0|34=6|112=T|",
+            f"35=j|34=7|45=7|58=Unsupported Message Type|372={stranger}|380=3|",
+        ]
+        peer.send("5")
+        assert await peer.read(1) == ["35=5|34=8|"]
+        assert await peer.is_hung_up_on()
+
+
+STRANGERS = {
+    "FIX.4.4": ("8", "37=1|17=1|150=0|39=0|55=X|54=1|151=1|14=0|6=0|"),
+    "FIX.4.2": ("R", "131=Q|146=1|55=X|"),
+}
+
+
+async def test_possible_resends_are_swallowed_until_the_session_begins_anew() -> None:
+    async with serving() as acceptor:
+        peer = await peer_of(acceptor)
+        peer.send("D", ORDER.format("a"), "97=Y|")
+        peer.send("D", ORDER.format("a"), "97=Y|")
+        peer.send("D", ORDER.format("a"))
+        assert await peer.read(2) == [f"35=D|34=2|97=Y|{ORDER.format('a')}", f"35=D|34=3|{ORDER.format('a')}"]
+        peer.seq_num = 1
+        peer.send("A", LOGON + "141=Y|")
+        peer.send("D", ORDER.format("a"), "97=Y|")
+        assert await peer.read(2) == [f"35=A|34=1|{LOGON}141=Y|", f"35=D|34=2|97=Y|{ORDER.format('a')}"]
+
+
+async def test_a_field_that_circumstances_require() -> None:
+    async with serving() as acceptor:
+        peer = await peer_of(acceptor)
+        orders = [
+            ORDER.format("a").replace("55=IBM|", ""),
+            ORDER.format("a").replace("40=1|", "40=2|"),
+            ORDER.format("a").replace("40=1|", "40=3|"),
+        ]
+        for order in orders:
+            peer.send("D", order)
+        assert await peer.read(3) == [
+            f"35=j|34={n}|45={n}|58=Conditionally Required Field Missing|372=D|380=5|" for n in (2, 3, 4)
+        ]
+        peer.send("D", ORDER.format("b").replace("40=1|", "40=4|44=1|99=2|"))
+        peer.send("j", "45=1|372=D|380=0|")
+        peer.send("1", "112=x|")
+        assert [answer[:5] for answer in await peer.read(2)] == ["35=D|", "35=0|"]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        RawPeer(0, name="WRONG").message("A", LOGON),
+        RawPeer(0, "FIX.4.2").message("A", LOGON),
+        RawPeer(0).message("D", ORDER),
+        RawPeer(0).message("A", LOGON)[:-4] + b"000\x01",
+    ],
+    ids=["not FIX", "unknown CompID", "wrong version", "not a Logon", "bad checksum"],
+)
+async def test_strangers_are_hung_up_on(first: bytes) -> None:
+    async with serving() as acceptor:
+        peer = await RawPeer(acceptor.address[1]).connect()
+        peer.writer.write(first + peer.message("A", LOGON))
+        assert await peer.is_hung_up_on()
+        await peer_of(acceptor)
+
+
+async def test_a_second_connection_of_a_living_session_is_refused() -> None:
+    async with serving() as acceptor:
+        first = await peer_of(acceptor)
+        second = await RawPeer(acceptor.address[1]).connect()
+        second.send("A", LOGON, seq_num=2)
+        assert await second.is_hung_up_on()
+        first.send("1", "112=still here|")
+        assert await first.read(1) == ["35=0|34=2|112=still here|"]
+        first.send("5")
+        await first.read(1)
+        again = RawPeer(acceptor.address[1])
+        again.seq_num = 4
+        await again.connect()
+        again.send("A", LOGON)
+        assert await again.read(1) == ["35=A|34=4|98=0|108=30|"]
+
+
+async def test_garbled_messages_consume_nothing() -> None:
+    async with serving() as acceptor:
+        peer = await peer_of(acceptor)
+        good = peer.message("D", ORDER.format("a"))
+        peer.writer.write(good[:-4] + b"000\x01" + b"rubbish" + good[:30] + good[:-20] + good)
+        assert await peer.read(1) == [f"35=D|34=2|{ORDER.format('a')}"]
+
+
+async def test_heartbeats_flow_and_silence_ends_the_connection() -> None:
+    async with serving(terms={"heartbeat_s": 1, "logon_timeout_s": 5.0}) as acceptor:
+        peer = RawPeer(acceptor.address[1])
+        assert await peer.log_on() == ["35=A|34=1|98=0|108=1|"]
+        assert await peer.read(2) == ["35=0|34=2|", "35=1|34=3|112=TEST|"]
+        peer.send("0", "112=TEST|")
+        assert await peer.read(1) == ["35=0|34=4|"]
+
+
+async def test_who_connects_and_says_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_module, "LOGON_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(connection_module, "LINGER_S", 0.05)
+    async with serving() as acceptor:
+        peer = await RawPeer(acceptor.address[1]).connect()
+        assert await peer.reader.read() == b""
+        peer.send("A", LOGON)
+        await asyncio.sleep(0.1)
+
+
+async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptor_module, "MAX_CONNECTIONS", 1)
+    async with serving() as acceptor:
+        await peer_of(acceptor)
+        second = await RawPeer(acceptor.address[1]).connect()
+        assert await second.is_hung_up_on()
+
+
+async def test_who_never_reads_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_module, "MAX_UNSENT_BYTES", 1 << 20)
+    async with serving() as acceptor:
+        peer = RawPeer(acceptor.address[1])
+        await peer.log_on()
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        big = message("B", [(148, "x" * 200_000)])
+        for _ in range(60):
+            acceptor.dispatch(Reply((Outgoing(S44, big),)))
+            await asyncio.sleep(0)
+        for _ in range(100):
+            if not acceptor._connections:
+                break
+            await asyncio.sleep(0.02)
+        assert not acceptor._connections
+
+
+async def test_a_peer_that_pauses_gets_everything_in_the_end() -> None:
+    async with serving() as acceptor:
+        peer = RawPeer(acceptor.address[1])
+        await peer.log_on()
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        big = message("B", [(148, "x" * 200_000)])
+        for _ in range(60):
+            acceptor.dispatch(Reply((Outgoing(S44, big),)))
+        await asyncio.sleep(0.05)
+        peer.send("1", "112=x|")
+        peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        answers = await peer.read(61)
+        assert answers[-1] == "35=0|34=62|112=x|"
+
+
+async def test_stopping_logs_out_and_waits_for_the_answer() -> None:
+    acceptor = Acceptor(Echo(), [SessionConfig(S44)])
+    with pytest.raises(RuntimeError, match="not started"):
+        _ = acceptor.address
+    await acceptor.stop()
+    await acceptor.start()
+    peer = await peer_of(acceptor)
+    stopping = asyncio.create_task(acceptor.stop())
+    assert await peer.read(1) == ["35=5|34=2|"]
+    peer.send("5")
+    assert await peer.is_hung_up_on()
+    await stopping
+
+
+# The application's side.
+
+
+class Clockwork(Echo):
+    """Answer an order now and once more a little later, to both sessions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.due: list[datetime] = []
+        self.logons: list[SessionId] = []
+
+    def receive(self, session: SessionId, message: Message, now: datetime) -> Reply:
+        self.due.append(now + timedelta(milliseconds=30))
+        return super().receive(session, message, now)
+
+    def logged_on(self, session: SessionId, now: datetime) -> Reply:  # noqa: ARG002 - Application
+        self.logons.append(session)
+        return Reply((Outgoing(session, message("B", [(148, "welcome")])),))
+
+    def tick(self, now: datetime) -> Reply:
+        late = message("B", [(148, "late")])
+        done = [item for item in self.due if item <= now]
+        self.due = [item for item in self.due if item > now]
+        return Reply([Outgoing(session, late) for session in (S44, S42) for _ in done])
+
+    def next_tick(self) -> datetime | None:
+        return min(self.due, default=None)
+
+
+async def test_an_application_greets_and_acts_in_time() -> None:
+    application = Clockwork()
+    async with serving(application) as acceptor:
+        peer = RawPeer(acceptor.address[1])
+        assert await peer.log_on() == ["35=A|34=1|98=0|108=30|"]
+        assert await peer.read(1) == ["35=B|34=2|148=welcome|"]
+        assert application.logons == [S44]
+        peer.send("D", ORDER.format("a"))
+        assert await peer.read(2) == [f"35=D|34=3|{ORDER.format('a')}", "35=B|34=4|148=late|"]
+        application.due = [datetime.now(UTC) + timedelta(seconds=60)]
+        peer.send("1", "112=x|")
+        await peer.read(1)
+        application.due.append(datetime.now(UTC))
+        peer.send("1", "112=y|")
+        assert len(await peer.read(2)) == 2
+        acceptor.dispatch(Reply((Outgoing(S44, message("B", [(148, "now")])),)), datetime.now(UTC))
+        assert await peer.read(1) == ["35=B|34=8|148=now|"]
+        other = RawPeer(acceptor.address[1], "FIX.4.2", "TW42")
+        assert await other.log_on() == ["35=A|34=3|98=0|108=30|"]
+        other.send("2", "7=1|16=0|")
+        assert await other.read(5) == [
+            "35=B|34=4|148=welcome|",
+            "35=B|34=1|43=Y|148=late|",
+            "35=B|34=2|43=Y|148=late|",
+            "35=4|34=3|43=Y|36=4|123=Y|",
+            "35=B|34=4|43=Y|148=welcome|",
+        ]
+
+
+class Fault(NoInterference):
+    """Do to one message what the test says."""
+
+    def __init__(self, **verdicts: Any) -> None:
+        self.verdicts = verdicts
+        self.before_count = 0
+        self.quiet = False
+
+    def before(self, _session: SessionId, message: Message) -> Any:
+        return self.verdicts.get("before", {}).pop(message.get(11), "process")
+
+    def after(
+        self, _session: SessionId, raw: bytes, is_app: bool, _now: datetime
+    ) -> Sequence[tuple[float, bytes]]:
+        found = re.search(rb"\x0111=([^\x01]*)", raw) if is_app else None
+        delays = self.verdicts.get("after", {}).pop(found[1].decode() if found else None, (0.0,))
+        return [(delay_s, raw) for delay_s in delays]
+
+    def disconnect_after_processing(self, _session: SessionId, message: Message) -> bool:
+        return message.get(11) == self.verdicts.get("cut")
+
+    def silent(self, _now: datetime) -> bool:
+        return self.quiet
+
+
+async def test_a_lost_order_is_asked_for_again() -> None:
+    async with serving(interference=Fault(before={"a": "drop"})) as acceptor:
+        peer = await peer_of(acceptor)
+        peer.send("D", ORDER.format("a"))
+        peer.send("D", ORDER.format("b"))
+        assert await peer.read(1) == ["35=2|34=2|7=2|16=0|"]
+        peer.send("D", "122=20240506-12:00:00|" + ORDER.format("a"), "43=Y|", seq_num=2)
+        assert [answer.split("|")[2] for answer in await peer.read(2)] == ["11=a", "11=b"]
+
+
+@pytest.mark.parametrize("fault", [{"before": {"b": "disconnect"}}, {"cut": "b"}])
+async def test_a_cut_before_or_after_processing(fault: dict[str, Any]) -> None:
+    processed = "cut" in fault
+    async with serving(interference=Fault(**fault)) as acceptor:
+        peer = await peer_of(acceptor)
+        peer.send("D", ORDER.format("a"))
+        assert len(await peer.read(1)) == 1
+        peer.send("D", ORDER.format("b"))
+        assert await peer.is_hung_up_on()
+        again = RawPeer(acceptor.address[1])
+        again.seq_num = 4
+        answers = await again.log_on()
+        assert answers == [f"35=A|34={4 if processed else 3}|98=0|108=30|"]
+        if not processed:
+            assert await again.read(1) == ["35=2|34=4|7=3|16=0|"]
+        again.send("2", "7=3|16=3|")
+        (answer,) = await again.read(1)
+        assert answer.startswith("35=D|34=3|43=Y|" if processed else "35=4|34=3|43=Y|")
+
+
+async def test_answers_are_lost_doubled_and_delayed() -> None:
+    fault = Fault(after={"a": (), "b": (0.0, 0.0), "c": (0.05,)})
+    async with serving(interference=fault) as acceptor:
+        peer = await peer_of(acceptor)
+        peer.writer.write(b"".join(peer.message("D", ORDER.format(item)) for item in "abcd"))
+        answers = [answer.split("|")[2] for answer in await peer.read(4)]
+        assert answers == ["11=b", "11=b", "11=d", "11=c"]
+        fault.quiet = True
+        peer.send("1", "112=x|")
+        with pytest.raises(TimeoutError):
+            await peer.read(1, timeout=0.05)
+        fault.quiet = False
+        peer.send("1", "112=y|")
+        assert await peer.read(1) == ["35=0|34=7|112=y|"]
+
+
+async def test_no_interference_is_not_asked() -> None:
+    idle = NoInterference()
+    async with serving(interference=idle) as acceptor:
+        assert acceptor.interference is None
+    order = Message("D")
+    assert idle.before(S44, order) == "process"
+    assert idle.after(S44, b"x", is_app=True, now=datetime.now(UTC)) == ((0.0, b"x"),)
+    assert not idle.disconnect_after_processing(S44, order)
+    assert not idle.silent(datetime.now(UTC))
+
+
+def test_the_echo_remembers_so_much_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.fix.echo.MAX_REMEMBERED", 2)
+    echo = Echo()
+    now = datetime.now(UTC)
+    for name in "abc":
+        echo.receive(S44, Message("D", ((11, name), (55, "X"))), now)
+    again = [Message("D", ((11, name), (55, "X")), poss_resend=True) for name in "abc"]
+    assert [len(echo.receive(S44, item, now).outgoing) for item in reversed(again)] == [0, 0, 1]
+    assert echo.tick(now).outgoing == ()
+    assert replace(again[0], raw=b"x") == again[0]
+
+
+# The command.
+
+
+@pytest.fixture
+def simulator() -> Iterator[Callable[..., tuple[subprocess.Popen[bytes], int]]]:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*options: str) -> tuple[subprocess.Popen[bytes], int]:
+        process = start_simulator(*options)
+        started.append(process)
+        return process, port_of(process)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_logs_out_and_exits_with_zero(
+    simulator: Callable[..., Any], number: signal.Signals
+) -> None:
+    process, port = simulator("--verbose", "--reset-on-logon", "--heartbeat", "20")
+    peer = RawPeer(port)
+    assert await peer.log_on() == ["35=A|34=1|98=0|108=20|"]
+    process.send_signal(number)
+    process.send_signal(number)
+    assert await peer.read(1) == ["35=5|34=2|"]
+    await RawPeer.close_all()
+    _, told = await asyncio.to_thread(process.communicate)
+    assert process.returncode == 0
+    assert b"logged on" in told
+    assert b"Traceback" not in told
+
+
+async def test_credentials_from_a_file(simulator: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret\n")
+    _, port = simulator("--username", "me", "--password-file", str(tmp_path / "password"))
+    peer = RawPeer(port)
+    await peer.connect()
+    peer.send("A", LOGON + "553=me|554=wrong|")
+    assert await peer.is_hung_up_on()
+    assert await RawPeer(port).log_on(LOGON + "553=me|554=secret|") == ["35=A|34=1|98=0|108=30|"]
+
+
+async def test_kill_9_loses_nothing_and_forgets_nothing(
+    simulator: Callable[..., Any], tmp_path: Path
+) -> None:
+    process, port = simulator("--store", str(tmp_path))
+    peer = RawPeer(port)
+    await peer.log_on()
+    peer.writer.write(b"".join(peer.message("D", ORDER.format(n)) for n in range(400)))
+    seen = await peer.read(20)
+    process.kill()
+    await asyncio.to_thread(process.wait)
+    _, port = simulator("--store", str(tmp_path))
+    again = RawPeer(port)
+    again.seq_num = peer.seq_num
+    (logon, *_) = await again.log_on()
+    next_out = int(re.findall(r"34=(\d+)", logon)[0])
+    if next_out < peer.seq_num:  # killed in the middle of the burst
+        (request,) = await again.read(1)
+        assert f"|7={next_out}|" in request
+    again.send("2", f"7=2|16={next_out - 1}|")
+    echoes = await again.read(next_out - 2)
+    assert [re.findall(r"\|11=(\d+)", echo)[0] for echo in echoes] == [str(n) for n in range(next_out - 2)]
+    assert len(echoes) >= len(seen)
+    again.send("D", ORDER.format("0"), "97=Y|", seq_num=next_out)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (
+            ["--accept", "FIX.5.0:X"],
+            "--accept 'FIX.5.0:X' names no session; write FIX.4.2:COMPID or FIX.4.4:COMPID",
+        ),
+        (["--accept", "FIX.4.4:"], "--accept 'FIX.4.4:' names no session"),
+        (["--port", "70000"], "--port 70000 is no port"),
+        (["--port", "x"], "--port: invalid int value"),
+        (["--heartbeat", "-1"], "--heartbeat -1 is negative"),
+        (["--password-file", "/nowhere"], "--password-file /nowhere"),
+        (["--store", "/dev/null/x"], "--store /dev/null/x"),
+        (["--host", "192.0.2.1"], "--host 192.0.2.1"),
+        (["--profile", "none"], "--profile: invalid choice"),
+    ],
+)
+def test_user_errors_are_one_line(
+    options: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fix", "--comp-id", "ISLD", "--accept", "FIX.4.4:TW44", *options]) == 2
+    told = capsys.readouterr().err
+    assert complaint in told
+    assert told.count("\n") == 1
+
+
+def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["fix", "--comp-id", "I", "--accept", "FIX.4.4:T", "--port", str(port)]) == 2
+    assert f"--port {port} cannot be listened on (address already in use)" in capsys.readouterr().err
+
+
+class Venue(Clockwork):
+    """Stand in for the venue application: options, a control server, faults, and perhaps a bug."""
+
+    control_port: int | None = None
+    told: ClassVar[list[str]] = []
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        super().__init__()
+        self.interference = Fault()
+        self.has_bug = options.bug
+
+    async def start(self, acceptor: Acceptor) -> None:
+        self.control_port = acceptor.address[1] + 1
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self.fail if self.has_bug else os.kill, *(() if self.has_bug else (os.getpid(), 15)))
+
+    def fail(self) -> None:
+        asyncio.get_running_loop().call_soon(self.fail)
+        raise ZeroDivisionError
+
+    async def stop(self) -> None:
+        self.told.append("stopped")
+
+
+@pytest.fixture
+def venue(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    module = types.ModuleType("simulator.fix.venue_app")
+    vars(module)["from_options"] = Venue
+    vars(module)["add_options"] = lambda parser: parser.add_argument("--bug", action="store_true")
+    monkeypatch.setitem(sys.modules, "simulator.fix.venue_app", module)
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    return ["fix", "--comp-id", "ISLD", "--accept", "FIX.4.4:TW44", "--profile", "venue"]
+
+
+def test_the_venue_brings_its_options_and_its_control_server(
+    venue: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Venue.told.clear()
+    assert main(venue) == 0
+    where = json.loads(capsys.readouterr().out)["listening"]
+    assert where == {"host": "127.0.0.1", "port": where["port"], "control_port": where["port"] + 1}
+    assert Venue.told == ["stopped"]
+
+
+def test_a_bug_ends_the_process(venue: list[str], tmp_path: Path) -> None:
+    Venue.told.clear()
+    with pytest.raises(ZeroDivisionError):
+        main([*venue, "--bug", "--store", str(tmp_path)])
+    assert Venue.told == []
+
+
+def test_a_store_in_use_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = FileStore(tmp_path, "ISLD")
+    assert main(["fix", "--comp-id", "ISLD", "--accept", "FIX.4.4:T", "--store", str(tmp_path)]) == 2
+    assert "is in use by another simulator" in capsys.readouterr().err
+    store.close()
+
+
+@pytest.mark.parametrize("arguments", [[], ["mars"]])
+def test_an_unknown_world_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith("usage: python -m simulator {fix")
+
+
+# A real quickfix initiator, in its own process.
+
+
+class QuickFix:
+    """Talk to tests/integration/quickfix_initiator.py."""
+
+    def __init__(self, port: int, begin_string: str, folder: Path) -> None:
+        script = Path(__file__).with_name("quickfix_initiator.py")
+        name = "TW44" if begin_string == "FIX.4.4" else "TW42"
+        self.process = subprocess.Popen(
+            [sys.executable, str(script), str(port), begin_string, name, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def tell(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    async def hear(self, wanted: str) -> list[str]:
+        """Read lines up to and with `wanted`."""
+        lines: list[str] = []
+        assert self.process.stdout is not None
+        while wanted not in lines:
+            line = await asyncio.wait_for(asyncio.to_thread(self.process.stdout.readline), 15)
+            assert line, lines
+            lines.append(line.decode().strip())
+        return lines
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.mark.parametrize("begin_string", ["FIX.4.4", "FIX.4.2"])
+async def test_quickfix_trades_and_recovers_a_lost_answer(begin_string: str, tmp_path: Path) -> None:
+    async with serving(interference=Fault(after={"b": ()})) as acceptor:
+        client = QuickFix(acceptor.address[1], begin_string, tmp_path)
+        try:
+            assert await client.hear("logon") == ["admin A", "logon"]
+            for name in "abc":
+                client.tell(f"send {name}")
+            heard = await client.hear("echo c N")
+            assert [line for line in heard if line.startswith("echo")] == ["echo a N", "echo b Y", "echo c N"]
+            client.tell("stop")
+            assert "admin 5" in await client.hear("logout")
+        finally:
+            client.end()
+
+
+async def test_quickfix_survives_kill_9_of_the_acceptor(
+    simulator: Callable[..., Any], tmp_path: Path
+) -> None:
+    process, port = simulator("--store", str(tmp_path / "store"))
+    client = QuickFix(port, "FIX.4.4", tmp_path)
+    try:
+        await client.hear("logon")
+        client.tell("send a")
+        await client.hear("echo a N")
+        process.kill()
+        await client.hear("logout")
+        simulator("--store", str(tmp_path / "store"), "--port", str(port))
+        await client.hear("logon")
+        client.tell("send b")
+        heard = await client.hear("echo b N")
+        assert not [line for line in heard if line in {"admin 2", "admin 3", "admin 5"}]
+    finally:
+        client.end()
