@@ -29,11 +29,12 @@ from gateway.events import (
     ReportReceived,
     ReportUnreadable,
     SendOrder,
+    SendWithheld,
 )
 
 BrokerEvent = (
     ReportReceived | CancelRejected | OrderUnknown | MessageRefused | ReportUnreadable
-    | LinkUp | LinkDown | LinkBehind
+    | SendWithheld | LinkUp | LinkDown | LinkBehind
 )  # fmt: skip
 
 

@@ -1,1 +1,1 @@
-"""FIX venues: a pure codec and quickfix in a child process."""
+"""FIX venues: a pure codec, and quickfix in a child process of its own."""

@@ -1,0 +1,270 @@
+"""The child process: quickfix with one session, between a socket to the gateway and a spool on disk.
+
+Started as ``python -m adapters.fix.child FD`` with one end of a socket pair. Lines in: the session as
+JSON, then ``order ID RAW`` and ``ask ID RAW``. Lines out: ``spooled``, ``up``, ``down REASON``,
+``withheld ID REASON``. End of file means that the gateway is gone: log out and end.
+
+Rules of this room:
+1. No exception leaves a callback: quickfix would turn the session into a zombie. What may not be
+   survived (a message that cannot be spooled) ends the process before quickfix counts the message.
+2. Every inbound application message and session reject is in the spool before its callback returns.
+3. Orders leave only while the session is logged on and caught up. The session layer never repeats
+   one by itself (`DoNotSend`): what the venue may have missed is looked up and sent by the engine.
+4. Raw text both ways, no dictionary: a tag or value we do not know must not make a fill disappear.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import quickfix as fix
+
+from adapters.fix.settings import FixSession
+from adapters.fix.spool import SpoolWriter
+
+OURS = "*"
+"""Stands in a spool record for a reject that our own session layer sent."""
+
+REMEMBERED = 20_000
+LOCK_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 6.0
+EXIT_LOCKED = 4
+EXIT_SPOOL = 3
+SOH = "\x01"
+
+CONFIG = """[DEFAULT]
+ConnectionType=initiator
+NonStopSession=Y
+UseDataDictionary=N
+CheckLatency=N
+CheckCompID=N
+ValidateUserDefinedFields=N
+PersistMessages=Y
+ReconnectInterval=1
+LogonTimeout=5
+LogoutTimeout=2
+SocketNodelay=Y
+FileStorePath={store}
+HeartBtInt={heartbeat_s}
+ResetOnLogon={reset}
+SocketConnectHost={host}
+SocketConnectPort={port}
+[SESSION]
+BeginString={begin_string}
+SenderCompID={sender}
+TargetCompID={target}
+"""
+
+
+class Session(fix.Application):  # type: ignore[misc] # quickfix has no type information
+    """Answer quickfix's callbacks, which arrive on its own thread."""
+
+    def __init__(self, config: FixSession, spool: SpoolWriter, tell: Callable[[str], None]) -> None:
+        super().__init__()
+        self.id = fix.SessionID(config.begin_string, config.sender_comp_id, config.target_comp_id)
+        self.is_up = False
+        self._config = config
+        self._spool = spool
+        self._tell = tell
+        self._proof = ""
+        self._logons = 0
+        self._farewell = ""
+        self._sending = ""
+        self._sent: OrderedDict[str, str] = OrderedDict()
+
+    # The callbacks; their names are quickfix's.
+
+    def onCreate(self, _id: fix.SessionID) -> None:
+        """Take note of nothing: the session is known already."""
+
+    def onLogon(self, _id: fix.SessionID) -> None:
+        """Ask for a heartbeat: when it comes, everything the venue still owed us has come."""
+        try:
+            self._logons += 1
+            self._proof = f"caught-up-{self._logons}"
+            self._farewell = ""
+            text = f"8={self._config.begin_string}{SOH}9=0{SOH}35=1{SOH}112={self._proof}{SOH}10=000{SOH}"
+            fix.Session.sendToTarget(fix.Message(text, False), self.id)
+        except BaseException as problem:
+            _complain("onLogon", problem)
+
+    def onLogout(self, _id: fix.SessionID) -> None:
+        """Say that nothing can be sent any more."""
+        try:
+            self.is_up = False
+            self._tell(f"down {self._farewell or 'the connection ended'}")
+        except BaseException as problem:
+            _complain("onLogout", problem)
+
+    def toAdmin(self, message: fix.Message, _id: fix.SessionID) -> None:
+        """Put the credentials into Logon(A); keep a reject of ours, which may have hit a report."""
+        try:
+            msg_type = message.getHeader().getField(35)
+            if msg_type == "A" and self._config.username:
+                message.setField(553, self._config.username)
+                message.setField(554, self._config.password)
+            elif msg_type == "3":
+                self._keep(message.toString(), OURS)
+        except BaseException as problem:
+            _complain("toAdmin", problem)
+
+    def toApp(self, message: fix.Message, _id: fix.SessionID) -> None:
+        """Remember whose number this is; refuse to repeat anything on the session's own account."""
+        try:
+            header = message.getHeader()
+            is_repeat = header.isSetField(43)
+            if not is_repeat:
+                self._sent[header.getField(34)] = self._sending
+                if len(self._sent) > REMEMBERED:
+                    self._sent.popitem(last=False)
+        except BaseException as problem:
+            _complain("toApp", problem)
+            is_repeat = True
+        if is_repeat:
+            raise fix.DoNotSend
+
+    def fromAdmin(self, message: fix.Message, _id: fix.SessionID) -> None:
+        """Watch for the proof of being caught up, for rejects, and for the reason of a logout."""
+        try:
+            raw = message.toString()
+            msg_type = message.getHeader().getField(35)
+            if msg_type == "0" and f"{SOH}112={self._proof}{SOH}" in raw:
+                self.is_up = True
+                self._tell("up")
+            elif msg_type == "3":
+                self._keep(raw, self._refused(raw))
+            elif msg_type == "5":
+                self._farewell = f"the venue logged us out: {_value(raw, '58') or 'no reason given'}"
+        except BaseException as problem:
+            _complain("fromAdmin", problem)
+
+    def fromApp(self, message: fix.Message, _id: fix.SessionID) -> None:
+        """Put the message where it cannot be lost, then tell the gateway."""
+        try:
+            raw = message.toString()
+            self._keep(raw, self._refused(raw) if f"{SOH}35=j{SOH}" in raw else "")
+        except BaseException as problem:
+            _complain("fromApp", problem)
+            os._exit(EXIT_SPOOL)
+
+    def send(self, kind: str, cl_ord_id: str, raw: str) -> None:
+        """Send one message of ours, if the session stands; called from the main thread."""
+        if not self.is_up:
+            if kind == "order":
+                self._tell(f"withheld {cl_ord_id} the session is not up")
+            return
+        self._sending = cl_ord_id
+        try:
+            fix.Session.sendToTarget(fix.Message(raw, False), self.id)
+        except (fix.SessionNotFound, fix.InvalidMessage, fix.FieldNotFound) as problem:
+            self._tell(f"withheld {cl_ord_id} {type(problem).__name__}")
+
+    def _keep(self, raw: str, ref: str) -> None:
+        try:
+            self._spool.append(raw, ref)
+        except OSError as problem:
+            _complain("the spool", problem)
+            os._exit(EXIT_SPOOL)
+        self._tell("spooled")
+
+    def _refused(self, raw: str) -> str:
+        """Return the ClOrdID(11) of the message of ours that RefSeqNum(45) names."""
+        return self._sent.get(_value(raw, "45"), "")
+
+
+def _value(raw: str, tag: str) -> str:
+    _, found, rest = raw.partition(f"{SOH}{tag}=")
+    return rest.partition(SOH)[0] if found else ""
+
+
+def _complain(where: str, problem: BaseException) -> None:
+    """Write to the gateway's log what must not be raised."""
+    os.write(2, f"FIX process: {where}: {type(problem).__name__}: {problem}\n".encode(errors="replace"))
+
+
+class Line:
+    """Tell the gateway things, from any thread."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self._lock = threading.Lock()
+
+    def tell(self, text: str) -> None:
+        """Send one line. A hint that the spool grew may be dropped: an earlier one is still unread."""
+        flags = socket.MSG_DONTWAIT if text == "spooled" else 0
+        line = text.replace("\n", " ").encode(errors="replace") + b"\n"
+        try:
+            with self._lock:
+                self._link.sendall(line, flags | socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            return
+        except OSError:  # the gateway is gone; the main thread sees that too
+            return
+
+
+def _lock(folder: Path) -> int:
+    """Own the session's folder: one process at a time may speak for a session."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.write(2, f"FIX process: {folder} is still in use by another process\n".encode())
+                os._exit(EXIT_LOCKED)
+            time.sleep(0.02)
+        else:
+            return lock
+
+
+def _initiator(config: FixSession, session: Session) -> tuple[Any, ...]:
+    """Build quickfix's parts; all of them must stay referenced while it runs."""
+    path = config.store_folder / "session.cfg"
+    path.write_text(
+        CONFIG.format(
+            store=config.store_folder / "quickfix", heartbeat_s=config.heartbeat_s,
+            reset="Y" if config.reset_on_logon else "N", host=config.host, port=config.port,
+            begin_string=config.begin_string, sender=config.sender_comp_id, target=config.target_comp_id,
+        )
+    )  # fmt: skip
+    settings = fix.SessionSettings(str(path))
+    store = fix.FileStoreFactory(settings)
+    return fix.SocketInitiator(session, store, settings), store, settings
+
+
+def main(fd: int) -> NoReturn:
+    """Run the session until the gateway's end of the socket closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the gateway decides
+    link = socket.socket(fileno=fd)
+    lines = link.makefile("rb")
+    start = json.loads(lines.readline())
+    config = FixSession.from_json(json.dumps(start["session"]))
+    _lock(config.store_folder)
+    spool = SpoolWriter(config.store_folder / "spool", start["after_seq"])
+    session = Session(config, spool, Line(link).tell)
+    parts = _initiator(config, session)
+    parts[0].start()
+    for line in lines:
+        kind, cl_ord_id, raw = line.decode().rstrip("\n").split(" ", 2)
+        session.send(kind, cl_ord_id, raw)
+    session.is_up = False
+    threading.Timer(STOP_TIMEOUT_S, os._exit, [0]).start()
+    parts[0].stop()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

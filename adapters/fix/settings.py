@@ -1,0 +1,46 @@
+"""What one FIX session needs to know, as plain data that can cross to the child process.
+
+The password travels in memory only: to the child over an inherited socket, from there into Logon(A).
+It is in no file and in no `repr`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class FixSession:
+    """Describe one session with one venue: CompIDs, address, timing and where its numbers are kept.
+
+    `heartbeat_s` is HeartBtInt(108), `reset_on_logon` is ResetSeqNumFlag(141) at every logon (it
+    throws the venue's memory of us away: only where the venue demands it), `orders_per_s` the
+    venue's message limit (0 for none), `store_folder` belongs to this session alone.
+    """
+
+    name: str
+    begin_string: str
+    sender_comp_id: str
+    target_comp_id: str
+    host: str
+    port: int
+    heartbeat_s: int
+    store_folder: Path
+    username: str = ""
+    password: str = field(default="", repr=False)
+    reset_on_logon: bool = False
+    orders_per_s: float = 0.0
+
+    def to_json(self) -> str:
+        """Return the session as one line of JSON, password included: for the child's socket only."""
+        return json.dumps(asdict(self) | {"store_folder": str(self.store_folder)})
+
+    @classmethod
+    def from_json(cls, line: str) -> FixSession:
+        """Read what `to_json` wrote."""
+        data = json.loads(line)
+        known = {one.name for one in fields(cls)}
+        values = {key: value for key, value in data.items() if key in known}
+        return cls(**(values | {"store_folder": Path(data["store_folder"])}))
