@@ -94,7 +94,8 @@ def plain(number: Decimal) -> str:
     """Return a number as FIX wants it: digits and a point, never an exponent."""
     if not number.is_finite():
         raise Unsendable(f"{number} is no number")
-    return format(number.normalize(), "f")
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _instrument(spec: OrderSpec) -> list[tuple[str, str]]:

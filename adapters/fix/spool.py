@@ -56,7 +56,7 @@ class SpoolWriter:
     def append(self, raw: str, ref: str = "") -> int:
         """Write one record and return its number; raises OSError when the disk does not take it."""
         payload = f"{ref}\n{raw}".encode("utf-8", "surrogateescape")
-        record = _HEADER.pack(self.seq + 1, len(payload), zlib.crc32(payload)) + payload
+        record = _HEADER.pack(self.seq + 1, len(payload), _check(self.seq + 1, payload)) + payload
         if self._size > self._segment_bytes:
             os.close(self._fd)
             self._open(self._folder / _name(self.seq + 1))
@@ -161,6 +161,11 @@ def _first_of(path: Path) -> int:
     return int(path.stem)
 
 
+def _check(seq: int, payload: bytes) -> int:
+    """Sum up number and text: a stretch of zeros, as a power cut may leave, is no record."""
+    return zlib.crc32(payload, zlib.crc32(seq.to_bytes(8, "little")))
+
+
 def _records(data: bytes) -> Iterator[tuple[int, Spooled]]:
     """Yield each whole record and where it ends; stop at the first that is torn."""
     start = 0
@@ -168,7 +173,7 @@ def _records(data: bytes) -> Iterator[tuple[int, Spooled]]:
         seq, length, check = _HEADER.unpack_from(data, start)
         end = start + _HEADER.size + length
         payload = data[start + _HEADER.size : end]
-        if len(payload) < length or zlib.crc32(payload) != check:
+        if len(payload) < length or _check(seq, payload) != check:
             return
         ref, _, raw = payload.decode("utf-8", "replace").partition("\n")
         yield end, Spooled(seq, ref, raw)
