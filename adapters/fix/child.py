@@ -9,7 +9,8 @@ Rules of this room:
    survived (a message that cannot be spooled) ends the process before quickfix counts the message.
 2. Every inbound application message and session reject is in the spool before its callback returns.
 3. Orders leave only while the session is logged on and caught up. The session layer never repeats
-   one by itself (`DoNotSend`): what the venue may have missed is looked up and sent by the engine.
+   one by itself: it keeps no sent messages (Logon(A) with its password would be among them) and
+   fills a venue's gaps with SequenceReset(4). What the venue missed is looked up and sent by the engine.
 4. Raw text both ways, no dictionary: a tag or value we do not know must not make a fill disappear.
 """
 
@@ -50,7 +51,7 @@ UseDataDictionary=N
 CheckLatency=N
 CheckCompID=N
 ValidateUserDefinedFields=N
-PersistMessages=Y
+PersistMessages=N
 ReconnectInterval=1
 LogonTimeout=5
 LogoutTimeout=2
@@ -120,19 +121,13 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
             _complain("toAdmin", problem)
 
     def toApp(self, message: fix.Message, _id: fix.SessionID) -> None:
-        """Remember whose number this is; refuse to repeat anything on the session's own account."""
+        """Remember whose number this is, for the reject that may come back for it."""
         try:
-            header = message.getHeader()
-            is_repeat = header.isSetField(43)
-            if not is_repeat:
-                self._sent[header.getField(34)] = self._sending
-                if len(self._sent) > REMEMBERED:
-                    self._sent.popitem(last=False)
+            self._sent[message.getHeader().getField(34)] = self._sending
+            if len(self._sent) > REMEMBERED:
+                self._sent.popitem(last=False)
         except BaseException as problem:
             _complain("toApp", problem)
-            is_repeat = True
-        if is_repeat:
-            raise fix.DoNotSend
 
     def fromAdmin(self, message: fix.Message, _id: fix.SessionID) -> None:
         """Watch for the proof of being caught up, for rejects, and for the reason of a logout."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def test_every_room_has_a_short_readme() -> None:
 
 
 def test_no_bare_catch_all_outside_the_doors() -> None:
-    doors = {"adapters/fix/callbacks.py", "adapters/fix/child.py"}
+    doors = {"adapters/fix/child.py"}
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ExceptHandler):
@@ -105,7 +106,7 @@ def test_no_bare_catch_all_outside_the_doors() -> None:
 
 def test_nothing_names_a_machine_or_a_home() -> None:
     tracked = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+        [shutil.which("git") or "git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()  # fmt: skip
     pattern = re.compile(r"/(?:home|root|Users|work)/[a-z]")
     for name in tracked:

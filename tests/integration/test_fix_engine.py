@@ -1,0 +1,217 @@
+"""The FIX engine against the simulator's acceptor: whoever dies, no report is lost, no order repeated."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from fix_desk_venue import Listener, open_venue, order, session_to
+
+from adapters.fix.engine import ChildEngine, Down, Up, Withheld
+from adapters.fix.spool import Spooled, segments
+from simulator.fix.acceptor import NoInterference, Verdict
+from simulator.fix.message import Message
+
+BURST = 400
+
+
+def child() -> psutil.Process:
+    found = [
+        one for one in psutil.Process().children(recursive=True) if "adapters.fix.child" in one.cmdline()
+    ]
+    assert len(found) == 1, found
+    return found[0]
+
+
+class Listens(NoInterference):
+    """Keep the MsgType(35) of everything the venue says."""
+
+    def __init__(self) -> None:
+        self.types: list[str] = []
+
+    def after(self, *said: Any) -> Sequence[tuple[float, bytes]]:
+        raw: bytes = said[1]
+        self.types.append(raw.split(b"\x0135=", 1)[1][:1].decode())
+        return ((0.0, raw),)
+
+
+async def test_orders_go_out_reports_come_back_and_stop_logs_out(
+    tmp_path: Path,
+) -> None:
+    said = Listens()
+    async with open_venue(said) as venue:
+        engine = ChildEngine(session_to(venue, tmp_path))
+        assert engine.start(0) == ""
+        assert not engine.send("order", "A", order("A")), "nothing leaves before the session is up"
+        listener = Listener(engine)
+        await listener.wait_for(Up)
+        assert engine.send("order", "A", order("A"))
+        engine.flush()
+        first, *_ = await listener.wait_for(Spooled)
+        assert (first.seq, "\x0111=A\x01" in first.raw) == (1, True)
+        venue.fill("A")
+        await listener.wait_for(Spooled, 2)
+        await engine.stop()
+        await listener.task
+        assert venue.orders == {"A": 1}
+        assert [one.reason for one in listener.seen if isinstance(one, Down)] == [
+            "the FIX process ended with code 0"
+        ]
+        assert said.types == ["A", "0", "8", "8", "5"], "the venue answered our Logout(5)"
+
+
+async def test_a_killed_child_comes_back_and_no_report_is_missing(tmp_path: Path) -> None:
+    async with open_venue() as venue:
+        engine = ChildEngine(session_to(venue, tmp_path))
+        engine.start(0)
+        listener = Listener(engine)
+        await listener.wait_for(Up)
+        for round_number in range(3):
+            names = [f"R{round_number}N{number}" for number in range(BURST)]
+            venue.fill(*names)
+            await asyncio.sleep(0.03)
+            child().kill()
+            venue.fill(*[f"{name}X" for name in names])
+            await listener.wait_for(Up, round_number + 2)
+        await engine.stop()
+        await listener.task
+        expected = [f"E{number + 1}" for number in range(3 * 2 * BURST)]
+        assert sorted(set(listener.exec_ids())) == sorted(expected)
+        assert len([one for one in listener.seen if isinstance(one, Down)]) >= 3
+
+
+async def test_what_one_gateway_did_not_journal_the_next_one_gets(tmp_path: Path) -> None:
+    async with open_venue() as venue:
+        first = ChildEngine(session_to(venue, tmp_path))
+        first.start(0)
+        listener = Listener(first)
+        await listener.wait_for(Up)
+        venue.fill(*[f"N{number}" for number in range(BURST)])
+        await listener.wait_for(Spooled, 10)
+        journaled = [one for one in listener.seen if isinstance(one, Spooled)][:10]
+        listener.task.cancel()  # the first gateway dies here
+        await first.stop()
+        second = ChildEngine(session_to(venue, tmp_path))
+        assert second.start(journaled[-1].seq) == ""
+        again = Listener(second)
+        await again.wait_for(Up)
+        await second.stop()
+        await again.task
+        rest = [one for one in again.seen if isinstance(one, Spooled)]
+        assert [one.seq for one in rest] == list(range(11, 11 + len(rest)))
+        assert set(again.exec_ids()) == {f"E{number + 1}" for number in range(10, BURST)}
+
+
+class LosesOneOrder(NoInterference):
+    """Lose the first order on the way; the next message uncovers the gap."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+
+    def before(self, *received: Any) -> Verdict:
+        message: Message = received[1]
+        if message.msg_type == "D" and not self.lost:
+            self.lost += 1
+            return "drop"
+        return "process"
+
+
+async def test_the_session_never_repeats_an_order_by_itself(tmp_path: Path) -> None:
+    async with open_venue(LosesOneOrder()) as venue:
+        engine = ChildEngine(session_to(venue, tmp_path))
+        engine.start(0)
+        listener = Listener(engine)
+        await listener.wait_for(Up)
+        for name in "AB":
+            engine.send("order", name, order(name))
+            engine.flush()
+        await asyncio.sleep(1.0)
+        engine.send("order", "C", order("C"))
+        engine.flush()
+        await listener.wait_for(Spooled)
+        await engine.stop()
+        await listener.task
+        assert venue.orders["A"] == 0, "lost on the way, and not sent again behind the engine's back"
+        assert venue.orders["C"] == 1
+        assert max(venue.orders.values()) == 1
+
+
+async def test_a_session_reject_names_the_order_it_refused(tmp_path: Path) -> None:
+    async with open_venue() as venue:
+        engine = ChildEngine(session_to(venue, tmp_path))
+        engine.start(0)
+        listener = Listener(engine)
+        await listener.wait_for(Up)
+        engine.send("order", "BAD", order("BAD", t54="Q"))
+        engine.flush()
+        (found,) = await listener.wait_for(Spooled)
+        assert found.ref == "BAD"
+        assert "\x0135=3\x01" in found.raw
+        await engine.stop()
+        await listener.task
+
+
+async def test_credentials_are_sent_and_are_nowhere_on_disk(tmp_path: Path) -> None:
+    secret = "only in memory"
+    async with open_venue(password=secret) as venue:
+        session = session_to(venue, tmp_path, username="user", password=secret)
+        assert secret not in repr(session)
+        engine = ChildEngine(session)
+        engine.start(0)
+        listener = Listener(engine)
+        await listener.wait_for(Up)
+        await engine.stop()
+        await listener.task
+    files = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert "session.cfg" in files
+    assert not [name for name, text in files.items() if secret.encode() in text]
+
+
+async def test_a_spool_that_cannot_be_written_ends_the_child_before_the_report_counts(tmp_path: Path) -> None:
+    async with open_venue() as venue:
+        engine = ChildEngine(session_to(venue, tmp_path))
+        engine.start(0)
+        listener = Listener(engine)
+        await listener.wait_for(Up)
+        venue.fill(*[f"N{number}" for number in range(20)])
+        await listener.wait_for(Spooled, 20)
+        size = segments(tmp_path / "spool")[0].stat().st_size
+        child().rlimit(psutil.RLIMIT_FSIZE, (size + 5, size + 5))
+        venue.fill("LATE")
+        await listener.wait_for(Up, 2)
+        await engine.stop()
+        await listener.task
+        (down, *_) = [one for one in listener.seen if isinstance(one, Down)]
+        assert down.reason.endswith("code 3")
+        assert listener.exec_ids() == [f"E{number + 1}" for number in range(21)]
+
+
+async def test_nobody_at_the_address_is_said_and_stop_does_not_wait(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_venue() as venue:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            engine = ChildEngine(session_to(venue, tmp_path, port=probe.getsockname()[1]))
+            engine.start(0)
+            listener = Listener(engine)
+            await asyncio.sleep(5.5)
+            assert any("not logged on" in text for text in caplog.messages)
+            assert not engine.send("order", "A", order("A"))
+            await asyncio.wait_for(engine.stop(), 8)
+            await listener.task
+            assert not [one for one in listener.seen if isinstance(one, (Up, Withheld))]
+
+
+async def test_messages_that_are_gone_from_the_spool_are_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / f"{100:020d}.spool").touch()
+    async with open_venue() as venue:
+        engine = ChildEngine(session_to(venue, tmp_path))
+        assert "messages 41 to 99" in engine.start(40)
+        await engine.stop()
