@@ -17,6 +17,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -260,6 +261,11 @@ def _first_mistake(problem: ValidationError) -> str:
 
 def _check_together(path: Path, config: GatewayConfig) -> None:
     """Check what single fields cannot know."""
+    try:
+        ZoneInfo(config.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        text = "time_zone: not a time zone; write one like America/New_York"
+        raise ConfigError(f"{path}: {text}") from None
     for name, account in config.accounts.items():
         if account.link not in config.links:
             known = ", ".join(sorted(config.links)) or "none"
@@ -285,6 +291,8 @@ def _read_lots(path: Path) -> tuple[LotOpened, ...]:
                 lots.append(_lot(path, number, row))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file of opening lots") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not a text file in UTF-8") from None
     return tuple(lots)
 
 

@@ -1,0 +1,133 @@
+"""The configuration: every mistake is one sentence with file, key and remedy, and never a secret."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gateway.config import load
+from gateway.domain.order import OrdType, TimeInForce
+from gateway.errors import ConfigError
+
+EXAMPLE = Path(__file__).parents[2] / "config" / "gateway.toml"
+
+GATEWAY = """
+household = "h1"
+accounts_file = "accounts.toml"
+{top}
+[links.sim]
+environment = "{environment}"
+sender_comp_id = "GW"
+target_comp_id = "SIM"
+port = {port}
+{links}
+[instruments.AAPL]
+volatility = 0.3
+"""
+ACCOUNTS = """
+[main]
+link = "{link}"
+opening_cash = 100.25
+opening_lots = "lots.csv"
+[main.execution]
+ord_type = "market"
+time_in_force = "ioc"
+{accounts}
+"""
+LOTS = "symbol,acquired,qty,cost\nAAPL,2020-01-02,10,1000.50\n"
+
+
+def write(folder: Path, **changes: str) -> Path:
+    words = {"top": "", "environment": "simulator", "port": "5001", "links": "", "link": "sim"}
+    words |= {"accounts": ""} | changes
+    (folder / "accounts.toml").write_text(ACCOUNTS.format(**words))
+    (folder / "lots.csv").write_text(words.get("lots", LOTS))
+    path = folder / "gateway.toml"
+    path.write_text(GATEWAY.format(**words))
+    return path
+
+
+def test_the_example_configuration_is_valid_and_means_what_it_says() -> None:
+    config = load(EXAMPLE)
+    settings = config.settings()
+    assert settings.household == "example"
+    assert len(settings.instruments) >= 20
+    assert settings.accounts["main"].limits.max_order_nav_share == Decimal("0.10")
+    assert {lot.symbol for lot in config.opening_lots("main")} <= set(settings.instruments)
+
+
+def test_words_become_plain_settings(tmp_path: Path) -> None:
+    config = load(write(tmp_path))
+    account = config.settings().accounts["main"]
+    assert (account.execution.ord_type, account.execution.time_in_force) == (
+        OrdType.MARKET, TimeInForce.IMMEDIATE_OR_CANCEL,
+    )  # fmt: skip
+    (lot,) = config.opening_lots("main")
+    assert (lot.symbol, lot.acquired, lot.qty, lot.cost) == ("AAPL", "2020-01-02", 10, Decimal("1000.50"))
+    assert re.fullmatch("[0-9a-f]{16}", config.digest())
+
+
+def test_an_account_without_lots_begins_empty(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    (tmp_path / "accounts.toml").write_text('[main]\nlink = "sim"\n')
+    assert load(path).opening_lots("main") == ()
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_LINKS__SIM__PORT", "6000")
+    monkeypatch.setenv("GATEWAY_LINKS__SIM__PASSWORD", "opensesame")
+    config = load(write(tmp_path))
+    assert config.links["sim"].port == 6000
+    assert config.links["sim"].password.get_secret_value() == "opensesame"
+    assert "opensesame" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"port": "70000"}, "links.sim.port"),
+        ({"top": "colour = 1"}, "colour"),
+        ({"top": 'time_zone = "Mars/Base"'}, "time_zone: not a time zone"),
+        ({"link": "nowhere"}, "no link 'nowhere'; known: sim"),
+        ({"accounts": "[main.limits]\nmax_turnover = 0"}, "accounts.main.limits.max_turnover"),
+        ({"accounts": "[main.limits"}, "not valid TOML"),
+        (
+            {"environment": "paper", "top": "[clock]\nsimulated_start = 2022-12-28T21:00:00Z"},
+            "clock.simulated_start: links sim are not simulators",
+        ),
+        ({"lots": "symbol,qty\nAAPL,1\n"}, "column 'acquired' is missing"),
+        ({"lots": "symbol,acquired,qty,cost\nAAPL,yesterday,1,1\n"}, "lots.csv:2: acquired must be"),
+        ({"lots": "symbol,acquired,qty,cost\nAAPL,2020-01-02,-1,1\n"}, "lots.csv:2: qty must be above 0"),
+        ({"lots": "symbol,acquired,qty,cost\nAAPL,2020-01-02,NaN,1\n"}, "lots.csv:2: qty must be above 0"),
+        ({"lots": "symbol,acquired,qty,cost\nMSFT,2020-01-02,1,1\n"}, "MSFT is not in instruments"),
+    ],
+)
+def test_a_mistake_is_one_sentence_naming_the_key(
+    tmp_path: Path, changes: dict[str, str], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)) as problem:
+        load(write(tmp_path, **changes))
+    assert str(tmp_path) in str(problem.value)
+    assert "\n" not in str(problem.value)
+
+
+def test_several_mistakes_are_counted_and_no_value_is_shown(tmp_path: Path) -> None:
+    path = write(tmp_path, port="70000", links='password = 5\nusername = 7\nhost = "h"')
+    with pytest.raises(ConfigError, match="more") as problem:
+        load(path)
+    assert "70000" not in str(problem.value)
+
+
+def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file; give the configuration with --config"):
+        load(tmp_path / "gateway.toml")
+    path = write(tmp_path)
+    (tmp_path / "lots.csv").unlink()
+    with pytest.raises(ConfigError, match="no such file of opening lots"):
+        load(path)
+    (tmp_path / "lots.csv").write_bytes(b"symbol,acquired,qty,cost\n\xff\xfe\n")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load(path)
