@@ -137,9 +137,11 @@ def request(context: Context, request_id: str, is_json: bool) -> int:
 @click.command()
 @click.option("--after", default="$", help="Start behind this entry id; 0 shows all that is kept.")
 @click.option("--count", type=int, default=0, help="Stop after so many; 0 goes on until Ctrl-C.")
+@as_json
 @click.pass_obj
-def news(context: Context, after: str, count: int) -> int:
-    """Follow what happens, one JSON line each."""
+def news(context: Context, after: str, count: int, is_json: bool) -> int:
+    """Follow what happens, one JSON line each (with or without --json)."""
+    del is_json
 
     async def work(client: GatewayClient) -> None:
         seen = 0

@@ -66,7 +66,24 @@ class Commands(click.Group):
             return None
         module = __import__(f"gateway.cli.{place}", fromlist=["COMMANDS"])
         found: dict[str, click.Command] = module.COMMANDS
-        return found[cmd_name]
+        command = found[cmd_name]
+        if not any(option.name == "config_here" for option in command.params):
+            command.params.append(_config_here())
+        return command
+
+
+def _config_here() -> click.Option:
+    """Let `--config` stand after the command's name, too."""
+    return click.Option(
+        ["--config", "config_here"], type=click.Path(path_type=Path, dir_okay=False), expose_value=False,
+        help="The configuration file.", callback=_use_config,
+    )  # fmt: skip
+
+
+def _use_config(ctx: click.Context, option: click.Parameter, value: Path | None) -> None:
+    del option
+    if value is not None:
+        ctx.obj = Context(value)
 
 
 @click.group(cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
