@@ -39,7 +39,11 @@ Weight = str | Decimal | float | int
 
 ANSWER_TIMEOUT_S: Final = 10.0
 PRICES_KEPT: Final = 10_000
+REJECTED_SHOWN: Final = 1_000
+LETTERS_A_PAGE: Final = 100
+LETTER_FIELDS: Final = ("at", "stream", "id", "field", "reason")
 _FLOAT_STEP = Decimal("1e-10")
+_QUANTIZED_BELOW = 10_000  # beyond it the context's 28 digits may not hold the step, and no weight is
 _GLOB = re.compile(r"([*?\[\]\\])")
 
 
@@ -226,6 +230,21 @@ class GatewayClient:
         wanted = [one for one in unique.values() if request_id is None or one.get("request_id") == request_id]
         return sorted(wanted, key=lambda one: (one.get("wave", 0), one.get("cl_ord_id", "")))
 
+    async def rejected(self, count: int = REJECTED_SHOWN) -> list[dict[str, str]]:
+        """Return the newest `count` dead letters, oldest first: at, stream, id, field and reason of each."""
+        found: list[dict[str, str]] = []
+        end = "+"
+        while len(found) < count:
+            size = min(LETTERS_A_PAGE, count - len(found))
+            page: Any = await self._ask(
+                lambda end=end, size=size: self._redis.xrevrange(self._keys.rejected, end, count=size)  # type: ignore[misc]
+            )
+            found += [_letter(row) for _, row in page]
+            if len(page) < size:
+                break
+            end = f"({page[-1][0].decode()}"
+        return found[::-1]
+
     async def _next(self, positions: dict[str, str], block_ms: int = BLOCK_MS) -> list[tuple[str, str, Any]]:
         """Return (key, entry id, fields) of what is new behind `positions`, and move them on."""
         streams: Any = positions
@@ -275,6 +294,11 @@ class GatewayClient:
             ) from None
 
 
+def _letter(row: Mapping[bytes, bytes]) -> dict[str, str]:
+    """Return a dead letter without the message itself, which may be long and secret."""
+    return {name: row.get(name.encode(), b"").decode("utf-8", "replace") for name in LETTER_FIELDS}
+
+
 def _raise_if_refused(letter: Mapping[bytes, bytes], entry_id: str) -> None:
     """Raise when this dead letter is the ticket's own entry."""
     if letter.get(b"id") == entry_id.encode() and letter.get(b"stream") == b"targets":
@@ -288,7 +312,7 @@ def plain(symbol: str, weight: Weight) -> str:
     number = Decimal(repr(float(weight))) if isinstance(weight, float) else Decimal(weight)
     if not number.is_finite():
         raise InvalidTargets(f"targets.{symbol}", "is not a finite number: correct the strategy's arithmetic")
-    if isinstance(weight, float):
+    if isinstance(weight, float) and abs(number) < _QUANTIZED_BELOW:
         number = number.quantize(_FLOAT_STEP, ROUND_DOWN)
     return format(number + 0, "f")
 

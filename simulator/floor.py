@@ -91,6 +91,11 @@ class Floor:
         """Say when something is next to be done."""
         return self._agenda[0][0] if self._agenda else None
 
+    @property
+    def pending_count(self) -> int:
+        """Count what is on the agenda, what has become pointless included."""
+        return len(self._agenda)
+
     def later(self, due: datetime, action: Callable[[datetime], None]) -> None:
         """Put `action` on the agenda."""
         self._entered += 1

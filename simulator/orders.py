@@ -189,7 +189,8 @@ class Request:
 class Order:
     """One order's life at the venue.
 
-    `cl_ord_id` is the last accepted ClOrdID(11) of the chain, `value` the sum of quantity times price,
+    `cl_ord_id` is the last accepted ClOrdID(11) of the chain, `first_cl_ord_id` the one it came with,
+    `value` the sum of quantity times price,
     `commission` the sum charged; `ended` is why nothing more will fill, if not because everything did.
     `priority` orders resting orders in time, 0 when the order does not rest; `slices` are the partial fills
     still to come, and `plan` tells a planned fill of an earlier plan from one of this.
@@ -219,6 +220,7 @@ class Order:
     priority: int = 0
     slices: list[Decimal] = field(default_factory=list)
     plan: int = 0
+    first_cl_ord_id: str = ""
 
     @property
     def leaves_qty(self) -> Decimal:

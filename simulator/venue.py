@@ -49,7 +49,10 @@ class VenueError(Exception):
 
 
 class Venue:
-    """Serve every client of one simulated venue."""
+    """Serve every client of one simulated venue.
+
+    `duplicates` and `resends` count orders whose ClOrdID(11) was in use, without and with PossResend(97)=Y.
+    """
 
     def __init__(
         self, market: Market, accounts: Accounts | None = None, settings: VenueSettings | None = None
@@ -58,6 +61,8 @@ class Venue:
         self.market = market
         self.accounts = accounts or Accounts()
         self.orders: list[Order] = []
+        self.duplicates = 0
+        self.resends = 0
         self._ids: dict[tuple[str, str], Order] = {}
         self._owners: dict[str, None] = {}
         self._floor = Floor(market, self.accounts, self.settings)
@@ -133,6 +138,16 @@ class Venue:
         """Carry out what is due."""
         self._begin(now)
         return self._end()
+
+    @property
+    def open_count(self) -> int:
+        """Count the orders that may still fill."""
+        return len(self._floor.open_orders)
+
+    @property
+    def pending_count(self) -> int:
+        """Count what the venue has still to do by itself."""
+        return self._floor.pending_count
 
     def next_event(self) -> datetime | None:
         """Say when `advance` is next worth calling, or None."""
@@ -262,7 +277,7 @@ class Venue:
             new.owner, f"{self.settings.id_prefix}O{len(self.orders) + 1}", new.cl_ord_id, new.account,
             new.symbol, new.side, new.side == Side.BUY, new.ord_type,
             new.price if new.ord_type == OrdType.LIMIT else None, new.time_in_force, new.order_qty,
-            new.expire_time, new.echo,
+            new.expire_time, new.echo, first_cl_ord_id=new.cl_ord_id,
         )  # fmt: skip
         self.orders.append(order)
         self._ids[new.owner, new.cl_ord_id] = order
@@ -272,8 +287,10 @@ class Venue:
     def _answer_again(self, known: Order, new: NewOrder, now: datetime) -> None:
         """Answer a ClOrdID(11) that is in use: with its status if it may be a resend, else reject."""
         if new.poss_resend:
+            self.resends += 1
             self._floor.said.append(self._amendments.status(known, new.cl_ord_id, now))
         else:
+            self.duplicates += 1
             self._floor.report(
                 known, ExecType.REJECTED, now, cl_ord_id=new.cl_ord_id,
                 ord_rej_reason=OrdRejReason.DUPLICATE_ORDER, text=f"ClOrdID(11) {new.cl_ord_id} is in use",

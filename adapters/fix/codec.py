@@ -4,7 +4,8 @@ Rules of this room:
 1. Decoding is tolerant: unknown tags and values are passed over, because a message we refuse might
    have been a fill. What cannot be understood raises `Unreadable` and is never dropped in silence.
 2. Encoding is strict: a value that would break out of its field raises `Unsendable`.
-3. Order ids: an order keeps its ClOrdID(11) for life; its n-th cancel is `<ClOrdID>C<n>`.
+3. Order ids: an order keeps its ClOrdID(11), 16 characters, for life; its n-th cancel is
+   `<ClOrdID>C<n>`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Decoded = ReportReceived | CancelRejected | OrderUnknown | MessageRefused
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TIMESTAMP = re.compile(r"^(\d{4})(\d\d)(\d\d)-(\d\d):(\d\d):(\d\d)(?:\.(\d+))?$")
-_CANCEL_ID = re.compile(r"^(.+)C\d+$")
+_CANCEL_ID = re.compile(r"^(.{16})C\d+$")
 _PER_UNIT, _PERCENT, _ABSOLUTE = "1", "2", "3"
 """CommType(13)."""
 

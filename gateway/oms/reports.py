@@ -39,7 +39,9 @@ def take_report(state: State, event: ReportReceived, settings: Settings) -> Appl
     if not _advance_link(state, event.link, event.link_seq):
         return NOTHING
     report = event.report
-    if report.exec_type is ExecType.ORDER_STATUS:  # says how things stand, and many venues give it ExecID(17) 0
+    if (
+        report.exec_type is ExecType.ORDER_STATUS
+    ):  # says how things stand, and many venues give it ExecID(17) 0
         report = replace(report, exec_id="")
     order = state.orders.get(report.cl_ord_id) or state.orders.get(report.orig_cl_ord_id)
     if order is None:

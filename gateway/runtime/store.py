@@ -22,7 +22,13 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, AuthorizationError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    ConnectionError,  # noqa: A004
+    RedisError,
+    ResponseError,
+)
 
 from gateway.errors import Fenced, StoreBehind, StoreError, StoreUnavailable
 from gateway.events import Event
@@ -57,8 +63,15 @@ def _ignore(_text: str) -> None:
     """Tell nobody."""
 
 
+def _root(error: Exception) -> Exception:
+    """Return what the server said: redis-py wraps a refused handshake into a ConnectionError."""
+    cause = error.__cause__
+    return cause if isinstance(error, ConnectionError) and isinstance(cause, RedisError) else error
+
+
 def refusal(error: Exception) -> StoreError:
     """Turn what Redis refuses into our own error with a remedy."""
+    error = _root(error)
     text = str(error)
     for word, remedy in _REFUSED.items():
         if text.startswith(word) or (word == "OOM" and "maxmemory" in text):
@@ -72,6 +85,7 @@ def refusal(error: Exception) -> StoreError:
 
 def is_transient(error: Exception) -> bool:
     """Say whether trying again later is all that is needed."""
+    error = _root(error)
     if isinstance(error, (AuthenticationError, AuthorizationError)):
         return False
     return isinstance(error, GONE) or str(error).startswith(_TRANSIENT)

@@ -6,7 +6,8 @@ Rules of this room:
 2. The group starts at id 0: what was submitted while no gateway ran is not lost.
 3. At the start, after a broken connection and every few seconds, entries that were delivered but are in
    nobody's hand are taken over. One delivered `MAX_DELIVERIES` times without an answer is poison: it
-   becomes a dead letter and the queue goes on.
+   becomes a dead letter and the queue goes on. Once a connection broke, deliveries prove nothing (a
+   reply may have been lost on the way), so nothing is poison until the next start.
 4. Redis may go away at any moment: the intake tries again for ever and raises nothing but cancellation.
 5. Commands come before prices before targets, so that a halt overtakes what it is meant to stop.
 """
@@ -15,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -90,7 +90,8 @@ class Intake:
         self._reject_script = writer.register_script(lua("reject"))
         self._in_hand: set[tuple[str, str]] = set()
         self._done: set[tuple[str, str]] = set()
-        self._letters: deque[_Letter] = deque()
+        self._letters: dict[tuple[str, str], _Letter] = {}
+        self._is_unbroken = True
         self._wake = asyncio.Event()
         self._one_settler = asyncio.Lock()
 
@@ -107,12 +108,13 @@ class Intake:
     def reject(self, entry: Entry, field: str, reason: str) -> None:
         """Move an entry to the dead letters with the field and the reason; done in the background."""
         key = self._keys[entry.stream]
-        self._in_hand.discard((key, entry.entry_id))
+        mark = (key, entry.entry_id)
+        self._in_hand.discard(mark)
         content: list[str | bytes] = ["stream", entry.stream, "id", entry.entry_id, "field", field]
         content += ["reason", reason, "at", self._clock.now().isoformat(), "raw", entry.data[:RAW_KEPT_BYTES]]
         if b"sig" in entry.fields:
             content += ["sig", entry.fields[b"sig"][:1000]]
-        self._letters.append(_Letter(key, entry.entry_id, tuple(content)))
+        self._letters[mark] = _Letter(key, entry.entry_id, tuple(content))
         self._on_rejected(entry, field, reason)
         self._wake.set()
 
@@ -122,10 +124,10 @@ class Intake:
             self._wake.clear()
             try:
                 while self._letters:
-                    letter = self._letters[0]
+                    mark, letter = next(iter(self._letters.items()))
                     args = [GROUP, letter.entry_id, str(LETTERS_KEPT), *letter.content]
                     await self._reject_script([letter.key, self._rejected_key], args)
-                    self._letters.popleft()
+                    self._letters.pop(mark, None)
                 while self._done:
                     marks = list(self._done)[:COUNT]
                     async with self._writer.pipeline(transaction=False) as pipe:
@@ -165,10 +167,12 @@ class Intake:
                     else:
                         batch = await self._read()
                 except (*GONE, ResponseError) as error:
+                    self._is_unbroken = False
                     pause_s = await self._recover(error, pause_s)
                     idle_ms, sweep_at = 0, 0.0
                     continue
                 pause_s = 0.0
+                self._in_hand.update((self._keys[entry.stream], entry.entry_id) for entry in batch)
                 if batch:
                     yield batch
         finally:
@@ -194,11 +198,10 @@ class Intake:
         return [entry for key, rows in answer or () for entry in self._take(key.decode(), rows)]
 
     def _take(self, key: str, rows: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
-        """Turn raw rows into entries in hand; one without field `d` is refused here."""
+        """Turn raw rows into entries; one without field `d` is refused here."""
         entries = []
         for entry_id, fields in rows:
             entry = Entry(self._names[key], entry_id.decode(), fields.get(b"d", b""), fields)
-            self._in_hand.add((key, entry.entry_id))
             if b"d" in fields:
                 entries.append(entry)
             else:
@@ -235,9 +238,9 @@ class Intake:
             )
             for row in rows:
                 mark = (key, row["message_id"].decode())
-                if mark in self._in_hand or mark in self._done:
+                if mark in self._in_hand or mark in self._done or mark in self._letters:
                     continue
-                if row["times_delivered"] >= MAX_DELIVERIES:
+                if self._is_unbroken and row["times_delivered"] >= MAX_DELIVERIES:
                     poison.append((row["message_id"], row["times_delivered"]))
                 else:
                     wanted.append(row["message_id"])

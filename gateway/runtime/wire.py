@@ -4,7 +4,8 @@ Rules of this room:
 1. A journal entry is a type name, a version and a JSON object: Decimals as strings, times with a zone.
 2. What was written can be read for ever: a shape that changes gets a new version in `VERSIONS` and an
    upcaster from the old one in `UPCASTERS`. A new field with a default needs neither.
-3. `tests/golden/events_v1.jsonl` holds every event type as first written; it is only ever added to.
+3. `tests/golden/events_v1.jsonl` holds every event type as written; it is only ever added to. Every line
+   must be readable for ever, and the last line of each type must be what is written today, to the byte.
 4. Nothing is written that cannot be read: a NaN or a naive time is refused here, not at replay.
 """
 

@@ -13,9 +13,11 @@ import logging
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, runtime_checkable
 
+from simulator.accounts import SettingError
 from simulator.fix.acceptor import Acceptor
 from simulator.fix.application import Application, Hosted
 from simulator.fix.dictionary import FILES, DictionaryMissingError
@@ -33,6 +35,16 @@ _VENUE = "simulator.fix.venue_app"
 
 class UsageError(Exception):
     """Say which option cannot be honoured, and what to do."""
+
+
+@runtime_checkable
+class Directed(Protocol):
+    """Optional: an application that may end its process.
+
+    `direct(None)` ends it for good; `direct(seconds)` ends it as a crash does, to begin again after that time.
+    """
+
+    direct: Callable[[float | None], None] | None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,7 +80,7 @@ def main(arguments: Sequence[str]) -> int:
         logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, stream=sys.stderr)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(options))
-    except (UsageError, StoreError, DictionaryMissingError) as error:
+    except (UsageError, SettingError, StoreError, DictionaryMissingError) as error:
         sys.stderr.write(f"simulator fix: {error}\n")
         return 2
     return 0
@@ -91,11 +103,24 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 async def _serve(options: argparse.Namespace) -> None:
+    """Run one world after another: a restart begins again from the store, on the same ports."""
     loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _end, ended)
-    loop.set_exception_handler(lambda _, context: _crash(ended, context))
+    is_first = True
+    down_s: float | None = 0.0
+    while down_s is not None:
+        await asyncio.sleep(down_s)
+        ended: asyncio.Future[float | None] = loop.create_future()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _end, ended, None)
+        loop.set_exception_handler(partial(_crash, ended))
+        down_s = await _run(options, ended, is_first=is_first)
+        is_first = False
+
+
+async def _run(
+    options: argparse.Namespace, ended: asyncio.Future[float | None], *, is_first: bool
+) -> float | None:
+    """Run one world to its end: None for good, or the seconds until the next one begins."""
     acceptor, application = _build(options)
     try:
         await acceptor.start()
@@ -106,20 +131,42 @@ async def _serve(options: argparse.Namespace) -> None:
             "choose another address, or --port 0"
         ) from None
     hosted = application if isinstance(application, Hosted) else None
-    if hosted is not None:
-        await hosted.start(acceptor)
+    if isinstance(application, Directed):
+        application.direct = partial(_end, ended)
     host, port = acceptor.address
-    where = {"host": host, "port": port, "control_port": hosted.control_port if hosted is not None else None}
-    sys.stdout.write(json.dumps({"listening": where}) + "\n")
-    sys.stdout.flush()
     try:
-        await ended
+        if hosted is not None:
+            await _host(hosted, acceptor, options)
+        if is_first:
+            control_port = hosted.control_port if hosted is not None else None
+            where = {"host": host, "port": port, "control_port": control_port}
+            sys.stdout.write(json.dumps({"listening": where}) + "\n")
+            sys.stdout.flush()
+        down_s = await ended
     except BaseException:
         acceptor.abandon()
         raise
-    await acceptor.stop()
+    if down_s is None:
+        await acceptor.stop()
+    else:
+        acceptor.abandon()
+        options.port = port
     if hosted is not None:
         await hosted.stop()
+    return down_s
+
+
+async def _host(hosted: Hosted, acceptor: Acceptor, options: argparse.Namespace) -> None:
+    """Start what an application runs beside the acceptor, on the same port at every restart."""
+    try:
+        await hosted.start(acceptor)
+    except OSError as error:
+        raise UsageError(
+            f"--control-port {options.control_port} cannot be listened on ({_reason(error)}); "
+            "choose another, or 0"
+        ) from None
+    if hosted.control_port is not None:
+        options.control_port = hosted.control_port
 
 
 def _reason(error: OSError) -> str:
@@ -127,12 +174,16 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
 
 
-def _end(ended: asyncio.Future[None]) -> None:
+def _end(ended: asyncio.Future[float | None], down_s: float | None) -> None:
     if not ended.done():
-        ended.set_result(None)
+        ended.set_result(down_s)
 
 
-def _crash(ended: asyncio.Future[None], context: dict[str, Any]) -> None:
+def _crash(
+    ended: asyncio.Future[float | None],
+    loop: asyncio.AbstractEventLoop,  # noqa: ARG001 - asyncio's signature
+    context: dict[str, Any],
+) -> None:
     """End the process on an error nobody handled: a bug must not look like a quiet venue."""
     error = context.get("exception") or RuntimeError(context.get("message"))
     if not ended.done():

@@ -170,14 +170,15 @@ async def test_an_append_that_is_cancelled_closes_the_journal(
     async with LossyProxy(redis_server.socket, tmp_path / "p.sock") as proxy:
         client = journal_client(proxy.url)
         journal = await open_journal(client, keys)
-        proxy.word, proxy.cuts = b"timer-1", 1000
+        await journal.append(events(1))  # the server knows the script from here on
+        proxy.word, proxy.cuts = b"timer-2", 1000
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
-                await journal.append(events(1))
+                await journal.append(events(2))
         with pytest.raises(RuntimeError, match="not open"):
-            await journal.append(events(2))
+            await journal.append(events(3))
         proxy.cuts = 0
-        assert await journal.open() == 1
+        assert await journal.open() == 2
         await client.aclose()
 
 
@@ -243,7 +244,7 @@ async def user(admin: Redis, url: str, *rights: str) -> AsyncIterator[Redis]:
 
 
 async def test_missing_rights_are_a_clear_error(redis_client: Redis, redis_url: str, keys: Keys) -> None:
-    async with user(redis_client, redis_url, "+@read", "+multi", "+exec") as client:
+    async with user(redis_client, redis_url, "+client|setname", "+@read", "+multi", "+exec") as client:
         journal = Journal(client, keys, 1, "me")
         await journal.open()
         with pytest.raises(StoreUnavailable, match="rights"):
@@ -301,7 +302,7 @@ async def test_an_old_replica_is_unsafe(keys: Keys) -> None:
 
 
 async def test_config_that_may_not_be_read_is_unsafe(redis_client: Redis, redis_url: str, keys: Keys) -> None:
-    async with user(redis_client, redis_url, "+@read", "+info") as client:
+    async with user(redis_client, redis_url, "+client|setname", "+@read", "+info") as client:
         with pytest.raises(StoreUnsafe, match=r"allow \+config\|get"):
             await Journal(client, keys, 1, "me").check_safety()
 

@@ -157,6 +157,10 @@ def test_an_answer_to_a_cancel_belongs_to_the_order() -> None:
     assert decoded_report(t150="4", t39="4", t11="ABCDEFGHIJKLMNOPC1").report.cl_ord_id == "ABCDEFGHIJKLMNOP"
 
 
+def test_an_order_whose_own_id_looks_like_a_cancel_keeps_it() -> None:
+    assert decoded_report(t11="IUCRAWZ7ZJDOC777").report.cl_ord_id == "IUCRAWZ7ZJDOC777"
+
+
 @pytest.mark.parametrize(
     ("trans_type", "expected"),
     [("1", ExecType.TRADE_CANCEL), ("2", ExecType.TRADE_CORRECT), ("0", ExecType.TRADE)],

@@ -1,0 +1,281 @@
+"""The venue profile: our simulated venue behind our own FIX acceptor, with a control port beside it.
+
+Rules of this room:
+1. The record kept for a message is what was asked and when; the venue is deterministic, so carrying the
+   records out again gives back every order, account, id and planned fill. The acceptor writes the record, the
+   reports it caused and both sequence numbers in one write.
+2. A store belongs to the options it was begun with; a start with others is refused, naming the difference.
+3. ExecID(17) and OrderID(37) carry a prefix of their own for every new store, so none is ever used twice.
+4. Answers go to the session that asked, or to nobody when it is no longer accepted here.
+5. Without a planned fault the acceptor knows of no interference, and nothing is paid for it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from simulator.control import Control
+from simulator.faults import Fault, Kind, Plan
+from simulator.fix import answers, asked, business
+from simulator.fix.application import Outgoing, Reply
+from simulator.fix.interference import Meddler
+from simulator.fix.store import StoreError
+from simulator.fix.venue_options import Terms, add_options, read_options
+from simulator.operations import operate
+from simulator.orders import Side
+from simulator.record import record as record_of
+from simulator.venue import VenueError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Mapping, Sequence
+
+    from simulator.fix.acceptor import Acceptor
+    from simulator.fix.message import Message, SessionId
+    from simulator.orders import Answer
+    from simulator.venue import Venue
+
+__all__ = ["VenueApp", "add_options", "from_options"]
+
+_NOTHING = Reply()
+_REQUESTS = frozenset({"D", "F", "G"})
+_ALL_ORDERS, _ORDERS_OF_A_SECURITY = "7", "1"
+_OTHER = 0
+_OPERATION = "operation"
+_SYMBOL, _CL_ORD_ID, _SIDE, _ORD_STATUS_REQ_ID, _EXEC_TYPE = 55, 11, 54, 790, 150
+_MASS_STATUS_REQ_ID, _MASS_STATUS_REQ_TYPE, _TOT_NUM_REPORTS, _LAST_RPT_REQUESTED = 584, 585, 911, 912
+
+
+def from_options(options: argparse.Namespace) -> VenueApp:
+    """Build the profile from the command line."""
+    return VenueApp(read_options(options), control_port=options.control_port)
+
+
+class VenueApp:
+    """Serve one `Venue` to every session; `control_port` None runs no control server.
+
+    `direct` is set by whoever runs the process: called with None it ends the process, called with seconds
+    it ends like a crash and begins again from the store after that time.
+    """
+
+    def __init__(self, terms: Terms, *, control_port: int | None = None) -> None:
+        self._terms = terms
+        self._prefix = terms.prefix
+        self._sessions = {str(session): session for session in terms.sessions}
+        self._is_begun = False
+        self._wanted_port = control_port
+        self._acceptor: Acceptor | None = None
+        self._control: Control | None = None
+        self.control_port: int | None = None
+        self.interference: Meddler | None = None
+        self.direct: Callable[[float | None], None] | None = None
+        self.plan = Plan(terms.seed)
+        self.venue: Venue = terms.build(self._prefix)
+
+    # What the acceptor calls.
+
+    def receive(self, session: SessionId, message: Message, now: datetime) -> Reply:
+        """Answer one application message."""
+        kind = message.msg_type
+        if kind in _REQUESTS:
+            if business.missing_field(message) is not None:
+                return self._refuse(session, message, business.CONDITIONALLY_REQUIRED_FIELD_MISSING)
+            owner = str(session)
+            entry: dict[str, Any] = {"t": now.isoformat(), "m": kind, "s": owner, "b": message.body}
+            if message.poss_resend:
+                entry["r"] = True
+            if self.interference is not None:
+                refusal = self.plan.refusal(kind)
+                if refusal is not None:
+                    entry["x"] = refusal
+            self._sessions.setdefault(owner, session)
+            said = self._ask(entry, now)
+            return Reply(self._write(said), entry)
+        if kind == "H":
+            return self._status(session, message, now)
+        if kind == "AF":
+            return self._mass_status(session, message, now)
+        refusal_message = business.unsupported(message)
+        return _NOTHING if refusal_message is None else Reply((Outgoing(session, refusal_message),))
+
+    def logged_on(self, session: SessionId, now: datetime) -> Reply:
+        """Let go of what was on the way over an older connection."""
+        self.plan.forget(str(session))
+        self._rest(now)
+        return _NOTHING
+
+    def tick(self, now: datetime) -> Reply:
+        """Let the venue do what is due."""
+        self._rest(now)
+        due = self.venue.next_event()
+        if due is None or due > now:
+            return _NOTHING
+        return Reply(self._write(self.venue.advance(now)), {"t": now.isoformat(), "m": "tick"})
+
+    def next_tick(self) -> datetime | None:
+        """Say when the venue next does something by itself."""
+        return self.venue.next_event()
+
+    def replay(self, record: dict[str, Any]) -> None:
+        """Carry out one record again."""
+        kind = record["m"]
+        if kind == "begin":
+            self._continue(record)
+            return
+        now = datetime.fromisoformat(record["t"])
+        if kind == "tick":
+            self.venue.advance(now)
+        elif kind == _OPERATION:
+            operate(self.venue, record["op"], record["a"], now)
+        else:
+            self._ask(record, now)
+
+    # What the process calls.
+
+    async def start(self, acceptor: Acceptor) -> None:
+        """Keep what this store was begun with, and open the control port."""
+        self._acceptor = acceptor
+        if not self._is_begun:
+            self._is_begun = True
+            begin = {"m": "begin", "prefix": self._prefix, "terms": dict(self._terms.described)}
+            acceptor.dispatch(Reply(record=begin))
+        if self._wanted_port is not None:
+            control = Control(self)
+            await control.start(self._wanted_port)
+            self._control, self.control_port = control, control.port
+
+    async def stop(self) -> None:
+        """Close the control port."""
+        if self._control is not None:
+            await self._control.stop()
+
+    # What the control port asks.
+
+    def record(self) -> dict[str, Any]:
+        """Return the venue's own record."""
+        return record_of(self.venue)
+
+    def status(self) -> dict[str, Any]:
+        """Say how much is open and what is still to come."""
+        due = self.venue.next_event()
+        return {
+            "orders": len(self.venue.orders),
+            "open_orders": self.venue.open_count,
+            "pending": self.venue.pending_count,
+            "next_event": None if due is None else due.isoformat(),
+            "planned": self.plan.planned(),
+            "is_quiet": due is None,
+        }
+
+    def operate(self, name: str, arguments: Mapping[str, Any]) -> int:
+        """Carry out an operation, after what was due before it; keep it and send what it caused."""
+        acceptor = self._running()
+        now = acceptor.clock()
+        acceptor.dispatch(self.tick(now), now)
+        said = operate(self.venue, name, arguments, now)
+        entry = {"t": now.isoformat(), "m": _OPERATION, "op": name, "a": dict(arguments)}
+        acceptor.dispatch(Reply(self._write(said), entry), now)
+        return len(said)
+
+    def disturb(self, fault: Fault) -> Mapping[str, int]:
+        """Plan a fault."""
+        acceptor = self._running()
+        if fault.kind is Kind.RESTART:
+            self.end(fault.seconds)
+            return self.plan.planned()
+        self.plan.add(fault, acceptor.clock())
+        self.interference = acceptor.interference = Meddler(self.plan)
+        return self.plan.planned()
+
+    def calm(self) -> None:
+        """Forget every planned fault."""
+        self.plan.clear()
+
+    def end(self, down_s: float | None) -> None:
+        """End the process, or let it begin again from the store after `down_s` seconds."""
+        if self.direct is None:
+            raise VenueError("this venue is not run by a command that could end it; end its process")
+        self.direct(down_s)
+
+    # The inside.
+
+    def _running(self) -> Acceptor:
+        if self._acceptor is None:
+            raise RuntimeError("the venue is not started")
+        return self._acceptor
+
+    def _rest(self, now: datetime) -> None:
+        """Step out of the way when no fault is left."""
+        if self.interference is not None and self._acceptor is not None and self.plan.is_idle(now):
+            self.interference = self._acceptor.interference = None
+
+    def _continue(self, begin: Mapping[str, Any]) -> None:
+        """Go on with the store's own prefix, if it was begun with our options."""
+        kept, ours = begin["terms"], self._terms.described
+        different = [name for name in ours if kept.get(name) != ours[name]]
+        if different:
+            name = different[0]
+            raise StoreError(
+                f"--store was begun with {name} {kept.get(name)} and not with {ours[name]}; "
+                "start with the options it was begun with, or in another folder"
+            )
+        self._is_begun = True
+        self._prefix = begin["prefix"]
+        self.venue = self._terms.build(self._prefix)
+
+    def _ask(self, entry: Mapping[str, Any], now: datetime) -> list[Answer]:
+        """Carry out one order, cancel or replace, new or kept."""
+        kind, owner, body = entry["m"], entry["s"], entry["b"]
+        poss_resend, refusal = "r" in entry, entry.get("x")
+        if kind == "D":
+            return self.venue.submit(asked.new_order(owner, body, poss_resend=poss_resend), now, refusal)
+        if kind == "F":
+            return self.venue.cancel(asked.cancel(owner, body, poss_resend=poss_resend), now, refusal)
+        return self.venue.replace(asked.replace(owner, body, poss_resend=poss_resend), now, refusal)
+
+    def _write(self, said: Sequence[Answer]) -> list[Outgoing]:
+        """Address every answer to the session of its owner."""
+        outgoing = []
+        is_disturbed = self.interference is not None
+        if is_disturbed:
+            said = [said[place] for place in self.plan.order(len(said))]
+        for answer in said:
+            session = self._sessions.get(answer.owner)
+            if session is None:
+                continue
+            message = answers.write(answer, session.begin_string)
+            outgoing.append(Outgoing(session, message))
+            if is_disturbed and message.msg_type == "8" and self.plan.repeats(message.get(_EXEC_TYPE) or ""):
+                outgoing.append(Outgoing(session, answers.again(message)))
+        return outgoing
+
+    def _status(self, session: SessionId, message: Message, now: datetime) -> Reply:
+        """OrderStatusRequest(H)."""
+        fields = asked.first_values(message.body)
+        symbol, side = fields.get(_SYMBOL, ""), fields.get(_SIDE, Side.BUY)
+        found = self.venue.status(str(session), fields[_CL_ORD_ID], now, symbol=symbol, side=side)
+        extra = [(tag, fields[tag]) for tag in (_ORD_STATUS_REQ_ID,) if tag in fields]
+        return Reply((Outgoing(session, answers.write(found, session.begin_string, extra)),))
+
+    def _mass_status(self, session: SessionId, message: Message, now: datetime) -> Reply:
+        """OrderMassStatusRequest(AF): all open orders, or those of one security."""
+        fields = asked.first_values(message.body)
+        wanted = fields[_MASS_STATUS_REQ_TYPE]
+        if wanted not in (_ALL_ORDERS, _ORDERS_OF_A_SECURITY):
+            return self._refuse(session, message, _OTHER, f"MassStatusReqType(585) {wanted}: use 1 or 7")
+        symbol = fields.get(_SYMBOL) if wanted == _ORDERS_OF_A_SECURITY else None
+        found = self.venue.open_status(str(session), now, symbol=symbol)
+        about = [(tag, fields[tag]) for tag in (_MASS_STATUS_REQ_ID, _MASS_STATUS_REQ_TYPE)]
+        if not found:
+            return Reply((Outgoing(session, answers.no_orders(about, now)),))
+        outgoing = []
+        for place, report in enumerate(found, start=1):
+            last = "Y" if place == len(found) else "N"
+            extra = [*about, (_TOT_NUM_REPORTS, str(len(found))), (_LAST_RPT_REQUESTED, last)]
+            outgoing.append(Outgoing(session, answers.write(report, session.begin_string, extra)))
+        return Reply(outgoing)
+
+    @staticmethod
+    def _refuse(session: SessionId, message: Message, reason: int, text: str | None = None) -> Reply:
+        return Reply((Outgoing(session, business.reject(message, reason, text)),))

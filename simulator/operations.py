@@ -1,0 +1,104 @@
+"""The operator's hand on a venue, by name: what a control command or a kept record carries out.
+
+Rules of this room:
+1. An operation is a name and JSON-able arguments, so that it can be kept and carried out again at a restart.
+2. What cannot be carried out raises `VenueError` and has changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from simulator.orders import Answer
+from simulator.venue import Venue, VenueError
+
+Arguments = Mapping[str, Any]
+MAX_NUMBER = Decimal(10) ** 15
+
+
+def operate(venue: Venue, name: str, arguments: Arguments, now: datetime) -> list[Answer]:
+    """Carry out the operation `name`."""
+    operation, takes = OPERATIONS[name]
+    unknown = sorted(set(arguments) - takes)
+    if unknown:
+        raise VenueError(f"{name} knows no {unknown[0]}; it takes {', '.join(sorted(takes)) or 'nothing'}")
+    return operation(venue, arguments, now)
+
+
+def _set_price(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
+    return venue.set_price(_text(arguments, "symbol"), _number(arguments, "price"), now)
+
+
+def _fill(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
+    price = _number(arguments, "price") if "price" in arguments else None
+    qty, owner = _number(arguments, "qty"), _owner(arguments)
+    return venue.fill(_text(arguments, "cl_ord_id"), qty, now, price=price, owner=owner)
+
+
+def _cancel(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
+    return venue.cancel_unsolicited(_text(arguments, "cl_ord_id"), now, owner=_owner(arguments))
+
+
+def _restate(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
+    qty = _number(arguments, "qty")
+    return venue.restate(_text(arguments, "cl_ord_id"), qty, now, owner=_owner(arguments))
+
+
+def _decide(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
+    refusal = _text(arguments, "refusal") if "refusal" in arguments else None
+    return venue.decide(_text(arguments, "cl_ord_id"), now, refusal=refusal, owner=_owner(arguments))
+
+
+def _halt(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
+    return venue.halt(_text(arguments, "symbol"), now)
+
+
+def _resume(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
+    return venue.resume(_text(arguments, "symbol"), now)
+
+
+def _close(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:  # noqa: ARG001 - one signature for all
+    return venue.close(now)
+
+
+def _reopen(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:  # noqa: ARG001 - one signature for all
+    return venue.reopen(now)
+
+
+Operation = Callable[[Venue, Arguments, datetime], list[Answer]]
+OPERATIONS: dict[str, tuple[Operation, frozenset[str]]] = {
+    "price": (_set_price, frozenset({"symbol", "price"})),
+    "fill": (_fill, frozenset({"cl_ord_id", "qty", "price", "owner"})),
+    "cancel": (_cancel, frozenset({"cl_ord_id", "owner"})),
+    "restate": (_restate, frozenset({"cl_ord_id", "qty", "owner"})),
+    "decide": (_decide, frozenset({"cl_ord_id", "refusal", "owner"})),
+    "halt": (_halt, frozenset({"symbol"})),
+    "resume": (_resume, frozenset({"symbol"})),
+    "close": (_close, frozenset()),
+    "reopen": (_reopen, frozenset()),
+}
+
+
+def _text(arguments: Arguments, name: str) -> str:
+    value = arguments.get(name)
+    if not isinstance(value, str) or not value:
+        raise VenueError(f"{name} is {value!r}; give text")
+    return value
+
+
+def _owner(arguments: Arguments) -> str | None:
+    return _text(arguments, "owner") if "owner" in arguments else None
+
+
+def _number(arguments: Arguments, name: str) -> Decimal:
+    value = arguments.get(name)
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if isinstance(value, bool) or not number.is_finite() or abs(number) > MAX_NUMBER:
+        raise VenueError(f'{name} is {value!r}; give a decimal in quotes, as "12.5"')
+    return number
