@@ -45,8 +45,8 @@ class Follower:
     last_id: str = "0-0"
     planned: dict[str, float] = field(default_factory=dict)
     filled: dict[str, float] = field(default_factory=dict)
-    wanted: dict[str, str] = field(default_factory=dict)
     finished: set[str] = field(default_factory=set)
+    seen: set[bytes] = field(default_factory=set)
 
     def follow(self, until: Any) -> None:
         """Read entries until `until()` holds; raises TimeoutError after `TIMEOUT_S`."""
@@ -61,6 +61,7 @@ class Follower:
                     self._take(fields[b"t"], fields[b"d"], now)
 
     def _take(self, kind: bytes, data: bytes, now: float) -> None:
+        self.seen.add(kind)
         if kind == b"ReportReceived":
             report = json.loads(data)["report"]
             if report["ord_status"] == "2":
@@ -182,7 +183,7 @@ def measure(orders: int, serial_orders: int, folder: Path) -> dict[str, float]:
         yardstick = appends_per_s(client)
         publish_prices(client, keys, household)
         follower = Follower(client, keys.journal)
-        follower.follow(lambda: client.xlen(keys.journal) >= 3)
+        follower.follow(lambda: {b"LinkUp", b"PricesUpdated"} <= follower.seen)
         figures = burst(follower, keys, stage, household, orders)
         figures |= serial(follower, keys, household, serial_orders)
         figures["durable_appends_per_s"] = yardstick

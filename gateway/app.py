@@ -111,12 +111,13 @@ class Gateway:
     models: ReadModels
     clock: Clock
     server: embedded.EmbeddedServer | None
+    digest: str
 
     async def first_events(self) -> None:
         """Journal that we started and open accounts the journal does not know yet."""
         now = self.clock.now()
         events: list[Event] = [
-            GatewayStarted(now, self.lease.epoch, self.config.digest(), version("rebalance-gateway"))
+            GatewayStarted(now, self.lease.epoch, self.digest, version("rebalance-gateway"))
         ]
         for name, account in self.config.accounts.items():
             if name not in self.engine.state.book.accounts:
@@ -229,7 +230,18 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
         loop.router = Router(brokers, clock, lease.may_act, lambda events: inbox.push(map(Item, events)))
         intake = Intake(reader, views, keys, clock, on_rejected=partial(_rejected, presenter))
         gateway = Gateway(
-            config, engine, loop, journal, lease, intake, brokers, presenter, models, clock, server
+            config,
+            engine,
+            loop,
+            journal,
+            lease,
+            intake,
+            brokers,
+            presenter,
+            models,
+            clock,
+            server,
+            config.digest(),
         )
         await gateway.first_events()
         yield gateway
@@ -283,5 +295,5 @@ def status(gateway: Gateway) -> dict[str, Any]:
         "open_orders": sum(len(request.open_orders) for request in state.requests.values()),
         "waiting_to_send": gateway.loop.router.waiting() if gateway.loop.router is not None else 0,
         "version": version("rebalance-gateway"),
-        "config": gateway.config.digest(),
+        "config": gateway.digest,
     }

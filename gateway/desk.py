@@ -43,7 +43,7 @@ from gateway.events import (
     TargetsSubmitted,
 )
 from gateway.oms import plan
-from gateway.oms.checks import Gate, check, is_fresh
+from gateway.oms.checks import Gate, check
 from gateway.oms.reports import trade_date
 from gateway.oms.state import Request, State
 
@@ -143,12 +143,8 @@ class Desk:
         return sorted(symbol for symbol in {*held, *spec.targets} if symbol not in fresh)
 
     def _fresh_prices(self, account: AccountSettings) -> dict[str, Decimal]:
-        max_age_s = account.limits.price_max_age_s
-        return {
-            symbol: price.px
-            for symbol, price in self.state.prices.items()
-            if is_fresh(price, self.now, max_age_s)
-        }
+        oldest = self.now - timedelta(seconds=float(account.limits.price_max_age_s))
+        return {symbol: price.px for symbol, price in self.state.prices.items() if price.as_of >= oldest}
 
     def _decide(self, request: Request) -> Event:
         """Decide one request: the whole decision layer and every check, in one pure step."""

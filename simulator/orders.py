@@ -5,6 +5,8 @@ Rules of this room:
 2. LeavesQty(151), AvgPx(6) and OrdStatus(39) are derived, never stored. OrdStatus follows the precedence of
    FIX 4.4 volume 4 appendix D: pending cancel, pending replace, ended or filled, suspended, the rest.
 3. Requests never change an order's quantities; only `venue.py` and `amendments.py` write to an `Order`.
+4. Nobody writes to what was asked or answered once it is made; the busiest of these classes are not frozen only
+   because that would double the time it takes to make one.
 """
 
 from __future__ import annotations
@@ -112,7 +114,7 @@ class CxlRejResponseTo(StrEnum):
     REPLACE = "2"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NewOrder:
     """NewOrderSingle(D): `owner` names the client whose ClOrdIDs(11) must differ.
 
@@ -164,7 +166,7 @@ class ReplaceOrder:
     poss_resend: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fill:
     """Remember one execution: ExecID(17), LastQty(32), LastPx(31), Commission(12), TransactTime(60)."""
 
@@ -252,7 +254,7 @@ class Order:
         return OrdStatus.PARTIALLY_FILLED if self.cum_qty else OrdStatus.NEW
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Report:
     """ExecutionReport(8). `leaves_qty`, `avg_px` and `ord_status` are what they were when it was made."""
 

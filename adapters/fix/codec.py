@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import TypeVar
 
 from gateway.domain.order import ExecType, OrderSpec, OrdStatus, OrdType, Report, Side
 from gateway.events import (
@@ -29,15 +28,16 @@ from gateway.events import (
 
 SOH = "\x01"
 Fields = dict[str, str]
-Named = TypeVar("Named", ExecType, OrdStatus, Side)
 Decoded = ReportReceived | CancelRejected | OrderUnknown | MessageRefused
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_TIMESTAMP = re.compile(r"^(\d{4})(\d\d)(\d\d)-(\d\d):(\d\d):(\d\d)(?:\.(\d+))?$")
 _CANCEL_ID = re.compile(r"^(.{16})C\d+$")
 _PER_UNIT, _PERCENT, _ABSOLUTE = "1", "2", "3"
 """CommType(13)."""
 
+_EXEC_TYPES = {one.value: one for one in ExecType}
+_ORD_STATUSES = {one.value: one for one in OrdStatus if len(one.value) == 1}
+_SIDES = {one.value: one for one in Side}
 _UNKNOWN_ORDER = "5"
 """OrdRejReason(103): unknown order."""
 
@@ -121,12 +121,12 @@ def _message(
 
 def split(raw: str) -> Fields:
     """Return the first value of every tag; repeating groups keep their first entry."""
-    fields: Fields = {}
-    for part in raw.split(SOH):
-        tag, separator, value = part.partition("=")
-        if separator:
-            fields.setdefault(tag, value)
-    return fields
+    parts = raw.rstrip(SOH).split(SOH)
+    parts.reverse()
+    try:
+        return dict([part.split("=", 1) for part in parts])
+    except ValueError:  # a part without "=": passed over
+        return dict([part.split("=", 1) for part in parts if "=" in part])
 
 
 def decode(raw: str, ref: str, link: str, link_seq: int, at: datetime) -> Decoded | None:
@@ -142,7 +142,7 @@ def decode(raw: str, ref: str, link: str, link_seq: int, at: datetime) -> Decode
         case "9":
             cl_ord_id = fields.get("11", "")
             original = order_id_of(cl_ord_id, fields.get("41", ""))
-            status = _member(OrdStatus, fields.get("39", ""))
+            status = _ORD_STATUSES.get(fields.get("39", ""))
             return CancelRejected(
                 at, link, link_seq, cl_ord_id, original, status, fields.get("58", "")
             )  # fmt: skip
@@ -168,7 +168,7 @@ def _execution_report(
 ) -> ReportReceived | OrderUnknown:
     cl_ord_id = order_id_of(_required(fields, "11"), fields.get("41", ""))
     exec_type = _exec_type(fields)
-    ord_status = _member(OrdStatus, _required(fields, "39"))
+    ord_status = _ORD_STATUSES.get(_required(fields, "39"))
     if ord_status is None:
         raise Unreadable(f"OrdStatus(39) {fields['39']!r} is not known")
     is_status = exec_type is ExecType.ORDER_STATUS
@@ -191,7 +191,7 @@ def _execution_report(
         order_id=fields.get("37", ""),
         orig_cl_ord_id=fields.get("41", ""),
         symbol=fields.get("55", ""),
-        side=_member(Side, fields.get("54", "")),
+        side=_SIDES.get(fields.get("54", "")),
         text=fields.get("58", ""),
         transact_time=_timestamp(fields.get("60", "")),
     )
@@ -209,7 +209,7 @@ def _exec_type(fields: Fields) -> ExecType:
     by_trans_type = {"1": ExecType.TRADE_CANCEL, "2": ExecType.TRADE_CORRECT, "3": ExecType.ORDER_STATUS}
     if (found := by_trans_type.get(fields.get("20", "0"))) is not None:
         return found
-    exec_type = _member(ExecType, _required(fields, "150"))
+    exec_type = _EXEC_TYPES.get(_required(fields, "150"))
     if exec_type is None:
         raise Unreadable(f"ExecType(150) {fields['150']!r} is not known")
     return exec_type
@@ -249,23 +249,9 @@ def _number(fields: Fields, tag: str) -> Decimal | None:
     return number
 
 
-def _member(kind: type[Named], value: str) -> Named | None:
-    """Read an enumerated value; None when it is not one that FIX (rather than we) gave a meaning."""
-    try:
-        return kind(value) if len(value) == 1 else None
-    except ValueError:
-        return None
-
-
 def _timestamp(value: str) -> datetime | None:
     """Read UTCTimestamp with or without fractions; None when it is something else."""
-    found = _TIMESTAMP.match(value)
-    if found is None:
-        return None
-    *parts, fraction = found.groups(default="")
-    year, month, day, hour, minute, second = map(int, parts)
-    micro = int(fraction[:6].ljust(6, "0")) if fraction else 0
     try:
-        return datetime(year, month, day, hour, minute, min(second, 59), micro, tzinfo=UTC)
+        return datetime.fromisoformat(value).replace(tzinfo=UTC) if "-" in value[8:9] else None
     except ValueError:
         return None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from gateway.domain.instrument import Instrument
@@ -86,7 +86,7 @@ def limit_price_of(item: Proposal, gate: Gate) -> Decimal | None:
 
 def is_fresh(price: Price | None, now: datetime, max_age_s: Decimal) -> bool:
     """Say whether a reference price may be traded on."""
-    return price is not None and Decimal(str((now - price.as_of).total_seconds())) <= max_age_s
+    return price is not None and now - price.as_of <= timedelta(seconds=float(max_age_s))
 
 
 def _first_refusal(item: Proposal, gate: Gate, limit_price: Decimal | None) -> Refusal:

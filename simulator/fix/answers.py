@@ -55,9 +55,9 @@ def again(message: Message) -> Message:
 def no_orders(asked: Sequence[Pair], now: datetime) -> Message:
     """Answer a mass status request that finds nothing: one report of no order."""
     pairs = (
-        (6, "0"), (14, "0"), (17, NO_EXEC_ID), (37, NO_ORDER_ID), (39, OrdStatus.REJECTED.value),
+        (6, "0"), (14, "0"), (17, NO_EXEC_ID), (37, NO_ORDER_ID), (39, OrdStatus.REJECTED),
         (54, _UNDISCLOSED), (55, "[N/A]"), (58, "no open orders"), (60, write_time(now)),
-        (150, ExecType.ORDER_STATUS.value), (151, "0"), *asked, (911, "0"), (912, "Y"),
+        (150, ExecType.ORDER_STATUS), (151, "0"), *asked, (911, "0"), (912, "Y"),
     )  # fmt: skip
     return Message("8", pairs)
 
@@ -70,19 +70,22 @@ def number(value: Decimal) -> str:
 
 def _execution_report(answer: Report, begin_string: str, extra: Sequence[Pair]) -> Message:
     is_old = begin_string == _OLD
-    status = answer.ord_status.value
-    exec_type = _old_exec_type(answer) if is_old else answer.exec_type.value
-    last_qty, last_px, price, commission = answer.last_qty, answer.last_px, answer.price, answer.commission
+    last_qty, last_px, price = answer.last_qty, answer.last_px, answer.price
     pairs: list[Pair] = [(1, answer.account)] if answer.account else []
     pairs += ((6, number(answer.avg_px)), (11, answer.cl_ord_id))
-    if commission:
-        pairs += ((12, number(commission)), (13, _ABSOLUTE))
+    if answer.commission:
+        pairs += ((12, number(answer.commission)), (13, _ABSOLUTE))
     pairs += ((14, number(answer.cum_qty)), (17, answer.exec_id))
     if is_old:
         pairs.append((20, _STATUS if answer.exec_type is ExecType.ORDER_STATUS else "0"))
     if last_qty is not None and last_px is not None:
         pairs += ((31, number(last_px)), (32, number(last_qty)))
-    pairs += ((37, answer.order_id), (38, number(answer.order_qty)), (39, status), (40, answer.ord_type))
+    pairs += (
+        (37, answer.order_id),
+        (38, number(answer.order_qty)),
+        (39, answer.ord_status),
+        (40, answer.ord_type),
+    )
     if answer.orig_cl_ord_id is not None:
         pairs.append((41, answer.orig_cl_ord_id))
     if price is not None:
@@ -92,9 +95,9 @@ def _execution_report(answer: Report, begin_string: str, extra: Sequence[Pair]) 
         pairs.append((58, answer.text))
     pairs += ((59, answer.time_in_force), (60, write_time(answer.transact_time)))
     if answer.ord_rej_reason is not None:
-        reason = answer.ord_rej_reason.value
-        is_known = not is_old or int(reason) <= _MAX_OLD_ORD_REJ_REASON
-        pairs.append((103, reason if is_known else _BROKER_OPTION))
+        is_known = not is_old or int(answer.ord_rej_reason) <= _MAX_OLD_ORD_REJ_REASON
+        pairs.append((103, answer.ord_rej_reason if is_known else _BROKER_OPTION))
+    exec_type = _old_exec_type(answer) if is_old else answer.exec_type
     pairs += ((150, exec_type), (151, number(answer.leaves_qty)))
     if answer.exec_restatement_reason is not None:
         pairs.append((378, answer.exec_restatement_reason))
@@ -108,17 +111,17 @@ def _old_exec_type(answer: Report) -> str:
     if answer.exec_type is ExecType.TRADE:
         return "1" if answer.leaves_qty else "2"
     if answer.exec_type is ExecType.ORDER_STATUS:
-        return answer.ord_status.value
-    return answer.exec_type.value
+        return answer.ord_status
+    return answer.exec_type
 
 
 def _cancel_reject(answer: CancelReject, begin_string: str) -> Message:
     is_known = begin_string != _OLD or answer.cxl_rej_reason in _OLD_CXL_REJ_REASONS
     pairs: list[Pair] = [(1, answer.account)] if answer.account else []
     pairs += (
-        (11, answer.cl_ord_id), (37, answer.order_id), (39, answer.ord_status.value),
+        (11, answer.cl_ord_id), (37, answer.order_id), (39, answer.ord_status),
         (41, answer.orig_cl_ord_id), (58, answer.text), (60, write_time(answer.transact_time)),
-        (102, (answer.cxl_rej_reason if is_known else CxlRejReason.BROKER_OPTION).value),
-        (434, answer.response_to.value),
+        (102, (answer.cxl_rej_reason if is_known else CxlRejReason.BROKER_OPTION)),
+        (434, answer.response_to),
     )  # fmt: skip
     return Message("9", tuple(pairs))

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -73,3 +74,10 @@ def kill(server: EmbeddedServer) -> None:
     while server._is_held():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    """Wait until `condition` holds; TimeoutError when it does not in time."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 - the condition is another process's, nothing can be awaited
+            await asyncio.sleep(0.005)

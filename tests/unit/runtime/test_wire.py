@@ -109,7 +109,7 @@ SAMPLES: list[Event] = [
         names=(NAME,),
         approved=APPROVED,
         denied=(DENIAL,),
-        tracking_error_left=1e-9,
+        tracking_error_left=0.0125,
     ),
     OrdersPlanned(at=AT, request_id="r1", account="A1", wave=1, orders=(SPEC,), denied=(DENIAL,)),
     OrderResent(at=AT, cl_ord_id="r1-AAPL-1-1"),
