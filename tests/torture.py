@@ -70,6 +70,7 @@ class Torture:
         port = free_port()
         self.household: Household = write_household(folder, NAMES, seed, port, orders_per_s=400)
         options = ["--fill-delay-ms", "40", "--partials", "3", "--seed", str(seed)]
+        options += ["--commission-per-share", "0.005", "--commission-minimum", "1.00"]
         self.stage: Stage = stage_for(self.household, port, options)
         self.config = load(self.stage.config)
         self.tally = Tally()

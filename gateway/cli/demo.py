@@ -78,10 +78,13 @@ def prepare(config_path: Path, folder: Path) -> tuple[Stage, GatewayConfig]:
         config=config_path,
         prices=config_path.parent / "example" / "prices.csv",
         accounts=accounts,
-        venue_options=["--fill-delay-ms", "150", "--partials", "3", "--seed", "7"],
+        venue_options=[
+            "--fill-delay-ms", "150", "--partials", "3", "--seed", "7",
+            "--commission-per-share", "0.005", "--commission-minimum", "1.00",
+        ],
         environment={"GATEWAY_STATE_FOLDER": str(folder / "state")},
         sender_comp_id=link.sender_comp_id,
-    )
+    )  # fmt: skip
     return stage, config
 
 
@@ -96,11 +99,10 @@ def _play(stage: Stage, config: GatewayConfig, *, pull_the_plug: bool) -> int:
         click.echo(f"  {name:8s} process {stage.processes[name].pid}  log {stage.folder / name}.log")
     examples = stage.config.parent / "example"
     _gateway(stage, "prices", str(examples / "prices.csv"), "--source", "closing prices of 2022-12-28")
-    before = asyncio.run(_ask(config, "book"))
     click.secho(f"\nSubmitting {examples / 'targets.csv'} through the Redis stream", bold=True)
     _gateway(stage, "submit", str(examples / "targets.csv"), "--account", ACCOUNT, "--request-id", REQUEST_ID)
     asyncio.run(_watch(stage, config, pull_the_plug=pull_the_plug))
-    return _report(stage, config, before)
+    return _report(stage, config)
 
 
 def _gateway(stage: Stage, *arguments: str) -> None:
@@ -111,11 +113,6 @@ def _gateway(stage: Stage, *arguments: str) -> None:
         raise StageError(
             f"gateway {arguments[0]} ended with code {done.returncode}\n{stage.log('gateway')[-2000:]}"
         )
-
-
-async def _ask(config: GatewayConfig, what: str) -> Any:
-    async with client_of(config) as client:
-        return await getattr(client, what)()
 
 
 async def _watch(stage: Stage, config: GatewayConfig, *, pull_the_plug: bool) -> None:
@@ -168,12 +165,12 @@ async def _result(config: GatewayConfig) -> tuple[dict[str, Any], dict[str, Any]
     return body, decision, orders, book
 
 
-def _report(stage: Stage, config: GatewayConfig, before: dict[str, Any]) -> int:
+def _report(stage: Stage, config: GatewayConfig) -> int:
     """Print what happened, and compare the book with the venue's record and the journal's replay."""
     body, decision, orders, after = asyncio.run(_result(config))
     print_decision({**decision, "denied": body["denied"]})
     print_orders(orders)
-    _print_weights(stage, before, after)
+    _print_weights(stage, decision, after)
     for name, account in after["accounts"].items():
         print_account(name, account)
     print_gains(after["realised"])
@@ -192,14 +189,15 @@ def _report(stage: Stage, config: GatewayConfig, before: dict[str, Any]) -> int:
     return OK
 
 
-def _print_weights(stage: Stage, before: dict[str, Any], after: dict[str, Any]) -> None:
+def _print_weights(stage: Stage, decision: dict[str, Any], after: dict[str, Any]) -> None:
     """Print weights before, target and after."""
     with (stage.config.parent / "example" / "targets.csv").open(encoding="utf-8") as file:
         targets = {row["symbol"]: Decimal(row["weight"]) for row in csv.DictReader(file)}
-    held = {when: book["accounts"][ACCOUNT]["positions"] for when, book in (("was", before), ("is", after))}
+    before = {name["symbol"]: Decimal(str(name["weight_before"])) for name in decision["names"]}
+    held = after["accounts"][ACCOUNT]["positions"]
     rows = []
-    for symbol in sorted({*targets, *held["was"], *held["is"]}):
-        was, now = (Decimal(held[when].get(symbol, {}).get("weight") or 0) for when in ("was", "is"))
+    for symbol in sorted({*targets, *before, *held}):
+        was, now = before.get(symbol, Decimal(0)), Decimal(held.get(symbol, {}).get("weight") or 0)
         target = targets.get(symbol)
         gap = "" if target is None else f"{now - target:+.2%}"
         rows.append([symbol, f"{was:.2%}", "" if target is None else f"{target:.2%}", f"{now:.2%}", gap])

@@ -13,22 +13,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
 
 from gateway.decision.costs import BPS, cash_needed, commission, half_spread, worst_price
-from gateway.decision.drift import ZERO, Floats, Survey, open_qty
+from gateway.decision.drift import ZERO, Floats, Survey
 from gateway.decision.view import View
 from gateway.domain.order import Side
 from gateway.domain.proposal import Proposal
 
 Lots = npt.NDArray[np.int64]
+Index = npt.NDArray[np.intp]
 UNLIMITED = 2**53
 """More lots than any order has, and still exact as a float."""
 ALMOST = 1e-9
 """A count of lots this close to a whole one is whole."""
+SAFE = 1 - 1e-12
+"""What of a budget floats may spend, so that the exact total never exceeds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,25 @@ class Grid:
     minimum: float
     least: Lots
 
-    def cost(self, lots: Lots, at: npt.NDArray[np.intp] | slice = slice(None)) -> Floats:
-        """Return the cash that buying `lots` takes, name by name, for the names `at`."""
-        charged = np.maximum(self.minimum, lots * self.rate[at])
-        taken: Floats = np.where(lots > 0, lots * self.worst[at] + charged, 0.0)
+    def take(self, at: Index) -> Grid:
+        """Return the grid of the names `at` alone."""
+        return Grid(self.unit[at], self.worst[at], self.rate[at], self.minimum, self.least[at])
+
+    def cost(self, lots: Lots) -> Floats:
+        """Return the cash that buying `lots` takes, name by name."""
+        charged = np.maximum(self.minimum, lots * self.rate)
+        taken: Floats = np.where(lots > 0, lots * self.worst + charged, 0.0)
+        return taken
+
+    def step(self, lots: Lots) -> Lots:
+        """Return the fewest lots that may be added to `lots`."""
+        fewest: Lots = np.maximum(1, self.least - lots)
+        return fewest
+
+    def extra(self, lots: Lots, more: Lots, at: Index) -> Floats:
+        """Return the cash that `more` takes on top of `lots`, for the names `at`."""
+        part, now = self.take(at), lots[at]
+        taken: Floats = part.cost(now + more[at]) - part.cost(now)
         return taken
 
 
@@ -79,13 +97,13 @@ def afford(wanted: Floats, most: Lots, grid: Grid, budget: float) -> Lots:
     if budget <= 0:
         return np.zeros_like(most)
     fixed = grid.minimum * np.count_nonzero(most)
-    share = max(0.0, (budget - fixed) / float((grid.worst + grid.rate) @ wanted))
+    share = min(1.0, max(0.0, (budget - fixed) / float((grid.worst + grid.rate) @ wanted)))
     lots = np.minimum(np.floor(share * wanted).astype(np.int64), most)
     lots[lots < grid.least] = 0
     left = budget - float(grid.cost(lots).sum())
     whole = np.minimum(np.floor(wanted + ALMOST).astype(np.int64), most)
     by_money = np.argsort(-(wanted - lots) * grid.unit, kind="stable")
-    step = np.maximum(1, grid.least - lots)
+    step = grid.step(lots)
     left = _buy(lots, np.where(lots + step <= whole, step, 0), by_money, grid, left)
     left = _buy(lots, np.where(whole >= grid.least, whole - lots, 0), by_money, grid, left)
     by_remainder = np.argsort(whole - wanted, kind="stable")
@@ -94,36 +112,113 @@ def afford(wanted: Floats, most: Lots, grid: Grid, budget: float) -> Lots:
     return lots
 
 
-def _buy(lots: Lots, more: Lots, order: npt.NDArray[np.intp], grid: Grid, left: float) -> float:
+def _buy(lots: Lots, more: Lots, order: Index, grid: Grid, left: float) -> float:
     """Add `more` to `lots`, in `order`, while the money lasts; return what is left of it.
 
     The first name that does not fit gets the part that does; names behind it may still fit.
     """
     order = order[more[order] > 0]
     while order.size:
-        now = lots[order]
-        total = np.cumsum(grid.cost(now + more[order], order) - grid.cost(now, order))
+        total = np.cumsum(grid.extra(lots, more, order))
         fits = int(np.searchsorted(total, left, side="right"))
         lots[order[:fits]] += more[order[:fits]]
         left -= float(total[fits - 1]) if fits else 0.0
-        if fits == order.size:
-            break
-        first, order = order[fits], order[fits + 1 :]
-        free = left - (0.0 if lots[first] else grid.minimum)
-        part = int(max(0.0, free) / (grid.worst[first] + grid.rate[first]))
-        if part and lots[first] + part >= grid.least[first]:
-            at = order[:0] + first if order.size else np.array([first])
-            left -= float((grid.cost(lots[at] + part, at) - grid.cost(lots[at], at)).sum())
-            lots[first] += part
-        order = order[grid.worst[order] <= left]
+        first, order = order[fits : fits + 1], order[fits + 1 :]
+        free = left - grid.minimum * (lots[first] == 0)
+        part = np.minimum(np.maximum(free, 0.0) // (grid.worst[first] + grid.rate[first]), more[first])
+        part = np.where(lots[first] + part >= grid.least[first], part, 0.0).astype(np.int64)
+        grown = lots.copy()
+        grown[first] += part
+        left -= float(grid.extra(lots, grown - lots, first).sum())
+        lots[first] += part
+        order = order[grid.extra(lots, grid.step(lots), order) <= left]
     return left
 
 
-def grid_of(view: View, symbols: Sequence[str]) -> Grid:
-    """Gather what one lot of each symbol costs; every symbol needs a price."""
+def grid_of(view: View, names: Sequence[tuple[str, Decimal]]) -> Grid:
+    """Gather what one lot of each (symbol, reference price) costs."""
     costs = view.account.costs
-    names = [view.instruments[symbol] for symbol in symbols]
-    size = np.array([float(name.lot_size) for name in names])
-    unit = np.array([float(view.prices[symbol]) for symbol in symbols]) * size
-    worst = [worst_price(view, symbol, Side.BUY, view.prices[symbol]) for symbol in symbols]
-    return _grid(costs_of_lot(view, size, np.array([float(price) for price in worst])), unit, names_least(view, symbols), float(costs.commission_minimum))
+    kinds = [view.instruments[symbol] for symbol, _ in names]
+    size = np.array([float(kind.lot_size) for kind in kinds])
+    unit = np.array([float(price) for _, price in names]) * size
+    worst = size * np.array([float(worst_price(view, symbol, Side.BUY, price)) for symbol, price in names])
+    floor = np.array([float(kind.min_notional) for kind in kinds])
+    return Grid(
+        unit=unit,
+        worst=worst,
+        rate=float(costs.commission_per_share) * size + float(costs.commission_bps / BPS) * worst,
+        minimum=float(costs.commission_minimum),
+        least=np.maximum(1, np.ceil(floor / unit - ALMOST)).astype(np.int64),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Hold the trades that would close the gaps: `lots` are signed, `wanted` is unrounded and positive."""
+
+    symbols: tuple[str, ...]
+    grid: Grid
+    wanted: Floats
+    lots: Lots
+
+
+def wish(view: View, found: Survey, fraction: float) -> Wish:
+    """Turn `fraction` of each gap into whole lots, net of open orders, before any look at cash.
+
+    Names without a price are left out. A sale is at most what is held less what open orders may
+    sell; with short sales on, a name that is not held may be sold without that bound, but a
+    holding is never sold through zero in one request.
+    """
+    at = np.flatnonzero(~np.isnan(found.price))
+    symbols = tuple(found.symbols[index] for index in at)
+    grid = grid_of(view, [(symbol, view.prices[symbol]) for symbol in symbols])
+    gap = found.gap[at] * fraction * float(found.nav)
+    sellable = np.array([_sellable(view, symbol) for symbol in symbols], dtype=np.int64)
+    return Wish(symbols, grid, np.abs(gap) / grid.unit, nearest_lots(gap, grid, sellable))
+
+
+def _sellable(view: View, symbol: str) -> int:
+    """Return how many whole lots may be sold now."""
+    free = view.book.position(view.account.name, symbol)
+    for order in view.open_orders:
+        if order.account == view.account.name and order.symbol == symbol and order.side is not Side.BUY:
+            free -= order.leaves_qty
+    if free <= 0:
+        return UNLIMITED if view.account.limits.allow_short else 0
+    return int(free / view.instruments[symbol].lot_size)
+
+
+def fit_to_cash(proposals: Sequence[Proposal], cash: Decimal, view: View) -> list[Proposal]:
+    """Cut or drop buys until their total cost at worst prices, commissions included, is within `cash`.
+
+    Sales pass unchanged. No buy grows; a buy that is cut keeps its price and its share of the
+    benefit, which is a lower bound: the first units of a trade are worth more than the last.
+    """
+    buys = [item for item in proposals if item.side is Side.BUY]
+    if sum((cash_needed(view, item) for item in buys), ZERO) <= cash:
+        return list(proposals)
+    sizes = [view.instruments[item.symbol].lot_size for item in buys]
+    most = np.array([int(item.qty / size) for item, size in zip(buys, sizes, strict=True)], dtype=np.int64)
+    grid = grid_of(view, [(item.symbol, item.price) for item in buys])
+    lots = afford(most.astype(np.float64), most, grid, float(cash) * SAFE)
+    kept = {
+        item.symbol: _cut(item, int(count) * size, view)
+        for item, count, size in zip(buys, lots, sizes, strict=True)
+        if count
+    }
+    return [
+        kept.get(item.symbol, item) for item in proposals if item.side is not Side.BUY or item.symbol in kept
+    ]
+
+
+def _cut(item: Proposal, qty: Decimal, view: View) -> Proposal:
+    if qty == item.qty:
+        return item
+    notional = qty * item.price
+    return replace(
+        item,
+        qty=qty,
+        benefit=item.benefit * float(qty / item.qty),
+        commission=float(commission(view.account.costs, qty, notional)),
+        half_spread=half_spread(view.instruments[item.symbol], float(notional)),
+    )

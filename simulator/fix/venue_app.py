@@ -79,25 +79,13 @@ class VenueApp:
         """Answer one application message."""
         kind = message.msg_type
         if kind in _REQUESTS:
-            if business.missing_field(message) is not None:
-                return self._refuse(session, message, business.CONDITIONALLY_REQUIRED_FIELD_MISSING)
-            owner = str(session)
-            entry: dict[str, Any] = {"t": now.isoformat(), "m": kind, "s": owner, "b": message.body}
-            if message.poss_resend:
-                entry["r"] = True
-            if self.interference is not None:
-                refusal = self.plan.refusal(kind)
-                if refusal is not None:
-                    entry["x"] = refusal
-            self._sessions.setdefault(owner, session)
-            said = self._ask(entry, now)
-            return Reply(self._write(said), entry)
+            return self._request(session, message, now)
         if kind == "H":
             return self._status(session, message, now)
         if kind == "AF":
             return self._mass_status(session, message, now)
-        refusal_message = business.unsupported(message)
-        return _NOTHING if refusal_message is None else Reply((Outgoing(session, refusal_message),))
+        refusal = business.unsupported(message)
+        return _NOTHING if refusal is None else Reply((Outgoing(session, refusal),))
 
     def logged_on(self, session: SessionId, now: datetime) -> Reply:
         """Let go of what was on the way over an older connection."""
@@ -223,6 +211,19 @@ class VenueApp:
         self._is_begun = True
         self._prefix = begin["prefix"]
         self.venue = self._terms.build(self._prefix)
+
+    def _request(self, session: SessionId, message: Message, now: datetime) -> Reply:
+        """Carry out an order, a cancel or a replace."""
+        kind, owner = message.msg_type, str(session)
+        if business.missing_field(message) is not None:
+            return self._refuse(session, message, business.CONDITIONALLY_REQUIRED_FIELD_MISSING)
+        entry: dict[str, Any] = {"t": now.isoformat(), "m": kind, "s": owner, "b": message.body}
+        if message.poss_resend:
+            entry["r"] = True
+        refusal = self.plan.refusal(kind) if self.interference is not None else None
+        if refusal is not None:
+            entry["x"] = refusal
+        return Reply(self._write(self._ask(entry, now)), entry)
 
     def _ask(self, entry: Mapping[str, Any], now: datetime) -> list[Answer]:
         """Carry out one order, cancel or replace, new or kept."""

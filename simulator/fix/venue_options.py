@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _DESCRIBED = (
     "fill_delay_ms", "partials", "seed", "ack_delay_ms", "pending_ms", "fills_by_hand", "lot", "tick",
-    "half_spread_bps", "displayed", "walk_bps", "commission_per_share", "commission_minimum", "commission_bps",
+    "half_spread_bps", "displayed", "walk_bps", "commission_per_share", "commission_minimum",
+    "commission_bps",
 )  # fmt: skip
 _DIGEST_CHARS = 16
 _LEAST = {"partials": 1, "lot": Decimal("1E-9"), "tick": Decimal("1E-9")}

@@ -1,0 +1,236 @@
+"""The policy: one request becomes one plan, with a reason for every name. The room's front door.
+
+Rules of this room:
+1. `propose` is a function of its `View`: the same view gives the same plan.
+2. A plan only proposes. What must not be sent (wash sale, not worth its cost) is in it too, with its
+   numbers, so that `oms/checks.py` denies it with a reason; it uses no cash of the plan.
+3. A name is on one side of a plan; sales come first, then buys, each by falling benefit.
+4. Weights are of total NAV, whatever `others` says: with KEEP, targets that leave less than the kept
+   holdings need are cut to the cash there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import numpy as np
+
+from gateway.decision import sizing, triggers
+from gateway.decision.costs import cash_needed, is_worth_it, price_trade
+from gateway.decision.drift import ZERO, Survey, survey
+from gateway.decision.triggers import Verdict
+from gateway.decision.view import View
+from gateway.decision.wash_sale import SOURCE, Watch, watch
+from gateway.domain.order import Side
+from gateway.domain.proposal import Proposal
+from gateway.events import Action, NameDecision
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Say what to do about one request, and why.
+
+    `drift` is the summed, `max_drift` the largest absolute gap in weight. `names` explains every
+    name held or wanted. `missing_prices` are wanted but have no fresh price. `tracking_error_left`
+    is annual, after the trades that may be sent, names taken as uncorrelated.
+    """
+
+    action: Action
+    reason: str
+    nav: Decimal
+    cash: Decimal
+    drift: float
+    max_drift: float
+    proposals: tuple[Proposal, ...]
+    names: tuple[NameDecision, ...]
+    missing_prices: tuple[str, ...]
+    tracking_error_left: float
+
+
+@dataclass(slots=True)
+class Draft:
+    """Collect what was proposed for each symbol and what there is to say about it."""
+
+    proposals: dict[str, Proposal]
+    sendable: set[str]
+    notes: dict[str, str]
+
+
+def propose(view: View) -> Plan:
+    """Decide one request: whether to trade, how far, which lots, at what benefit, cost and tax.
+
+    Raises KeyError when a holding has no price: NAV would be unknown, the caller asks for it first.
+    """
+    found = survey(view)
+    if found.nav <= 0:
+        verdict = Verdict(Action.HOLD, f"NAV of {found.nav:.2f} is not positive: weights mean nothing")
+    else:
+        verdict = triggers.decide(found, view.account.decision, view.regime)
+    draft = Draft({}, set(), {})
+    if verdict.action is not Action.HOLD:
+        draft = _draft(view, found, verdict.action)
+    traded = np.array([_traded(draft, symbol, found.nav) for symbol in found.symbols])
+    ranked = sorted(
+        draft.proposals.values(), key=lambda item: (item.side is Side.BUY, -item.benefit, item.symbol)
+    )
+    return Plan(
+        action=verdict.action,
+        reason=verdict.reason,
+        nav=found.nav,
+        cash=found.cash,
+        drift=found.drift,
+        max_drift=found.max_drift,
+        proposals=tuple(ranked),
+        names=_names(view, found, draft),
+        missing_prices=found.missing,
+        tracking_error_left=found.tracking_error(found.gap - traded),
+    )
+
+
+def _draft(view: View, found: Survey, action: Action) -> Draft:
+    """Size every gap, mark what must not be sent, and cut the buys to the cash there is."""
+    part = view.account.decision.partial_fraction if action is Action.PARTIAL else Decimal(1)
+    wish = sizing.wish(view, found, float(part))
+    gaps = dict(zip(found.symbols, found.gap.tolist(), strict=True))
+    draft = Draft({}, set(), {})
+    for symbol, lots in zip(wish.symbols, wish.lots.tolist(), strict=True):
+        if lots:
+            qty = abs(lots) * view.instruments[symbol].lot_size
+            draft.proposals[symbol] = price_trade(
+                view, symbol, _side(view, symbol, lots), qty, gaps[symbol], found.nav
+            )
+    _mark_wash_sales(view, draft, is_urgent=action is Action.IMMEDIATE)
+    for symbol, item in draft.proposals.items():
+        if item.wash_sale:
+            draft.notes[symbol] = f"not sent: {item.wash_sale}"
+        elif not (action is Action.IMMEDIATE or is_worth_it(item)):
+            cost = item.commission + item.half_spread
+            draft.notes[symbol] = f"not sent: benefit {item.benefit:.2f} does not exceed cost {cost:.2f}"
+        else:
+            draft.sendable.add(symbol)
+    _cut_to_cash(view, found, wish, draft, gaps)
+    return draft
+
+
+def _side(view: View, symbol: str, lots: int) -> Side:
+    """Choose Side(54): what is sold without being held is sold short."""
+    if lots > 0:
+        return Side.BUY
+    return Side.SELL if view.book.position(view.account.name, symbol) > 0 else Side.SELL_SHORT
+
+
+def _mark_wash_sales(view: View, draft: Draft, *, is_urgent: bool) -> None:
+    """Mark every proposal that conflicts with the household's trades, or with the plan's own loss sales.
+
+    Of a plan's loss sale and purchase of the same group the purchase gives way, if the sale can go out.
+    """
+    known = watch(view)
+    for symbol, item in draft.proposals.items():
+        if (text := known.conflict(symbol, item.side, item.qty)) is not None:
+            draft.proposals[symbol] = replace(item, wash_sale=text)
+    sold = {
+        view.instruments[symbol].group: symbol
+        for symbol, item in draft.proposals.items()
+        if _is_loss_sale(known, item) and not item.wash_sale and (is_urgent or is_worth_it(item))
+    }
+    for symbol, item in draft.proposals.items():
+        loser = sold.get(view.instruments[symbol].group)
+        if item.side is Side.BUY and not item.wash_sale and loser is not None:
+            text = f"this plan sells {loser} at a loss: to buy {symbol} would wash it ({SOURCE})"
+            draft.proposals[symbol] = replace(item, wash_sale=text)
+
+
+def _is_loss_sale(known: Watch, item: Proposal) -> bool:
+    return item.side is Side.SELL and bool(known.loses(known.view.account.name, item.symbol, item.qty))
+
+
+def _cut_to_cash(
+    view: View, found: Survey, wish: sizing.Wish, draft: Draft, gaps: Mapping[str, float]
+) -> None:
+    """Cut the buys to cash less the buffer and open buys, plus what the sales bring at their worst."""
+    budget = found.cash - view.account.execution.cash_buffer * found.nav
+    for order in view.open_orders:
+        if order.account == view.account.name and order.side is Side.BUY:
+            budget -= order.leaves_qty * view.prices.get(order.symbol, ZERO)
+    at = []
+    for index, symbol in enumerate(wish.symbols):
+        item = draft.proposals.get(symbol)
+        if item is not None and symbol in draft.sendable:
+            if item.side is Side.BUY:
+                at.append(index)
+            else:
+                budget -= cash_needed(view, item)
+    chosen = np.array(at, dtype=np.intp)
+    lots = sizing.afford(
+        wish.wanted[chosen], wish.lots[chosen], wish.grid.take(chosen), float(budget) * sizing.SAFE
+    )
+    for index, count in zip(at, lots.tolist(), strict=True):
+        symbol = wish.symbols[index]
+        item = draft.proposals[symbol]
+        qty = count * view.instruments[symbol].lot_size
+        if not count:
+            del draft.proposals[symbol]
+            draft.sendable.discard(symbol)
+            draft.notes[symbol] = f"the cash does not pay for any of {item.qty}"
+        elif qty != item.qty:
+            draft.proposals[symbol] = price_trade(view, symbol, Side.BUY, qty, gaps[symbol], found.nav)
+            draft.notes[symbol] = f"cut from {item.qty} to the cash there is"
+
+
+def _traded(draft: Draft, symbol: str, nav: Decimal) -> float:
+    """Return the weight that the trade to be sent moves, signed, 0 when there is none."""
+    if symbol not in draft.sendable:
+        return 0.0
+    item = draft.proposals[symbol]
+    return item.side.sign * float(item.notional / nav)
+
+
+def _names(view: View, found: Survey, draft: Draft) -> tuple[NameDecision, ...]:
+    """Explain every name that is wanted or held, in alphabetical order."""
+    columns = (found.weight.tolist(), found.target.tolist(), found.gap.tolist())
+    names = [
+        _decided(view, found, draft, symbol, *numbers)
+        for symbol, *numbers in zip(found.symbols, *columns, strict=True)
+    ]
+    for symbol in found.kept:
+        held = view.book.position(view.account.name, symbol) * view.prices[symbol]
+        weight = float(held / found.nav) if found.nav else 0.0
+        text = "kept: the request does not name it"
+        names.append(NameDecision(symbol, view.prices[symbol], weight, weight, weight, ZERO, note=text))
+    return tuple(sorted(names, key=lambda name: name.symbol))
+
+
+def _decided(
+    view: View, found: Survey, draft: Draft, symbol: str, weight: float, target: float, gap: float
+) -> NameDecision:
+    price = view.prices.get(symbol, ZERO)
+    item = draft.proposals.get(symbol)
+    if item is None:
+        note = draft.notes.get(symbol) or _why_not(view, symbol, gap, float(found.nav))
+        return NameDecision(symbol, price, weight, target, weight, ZERO, note=note)
+    return NameDecision(
+        symbol=symbol,
+        price=price,
+        weight_before=weight,
+        weight_target=target,
+        weight_after=weight + _traded(draft, symbol, found.nav),
+        qty=item.side.sign * item.qty,
+        benefit=item.benefit,
+        commission=item.commission,
+        half_spread=item.half_spread,
+        tax=item.tax,
+        note=draft.notes.get(symbol, ""),
+    )
+
+
+def _why_not(view: View, symbol: str, gap: float, nav: float) -> str:
+    """Say why a name without a proposal is not traded."""
+    if symbol not in view.prices:
+        return "no fresh price"
+    instrument, money = view.instruments[symbol], gap * nav
+    lot = float(view.prices[symbol] * instrument.lot_size)
+    if abs(money) < max(lot, 2 * float(instrument.min_notional)):
+        return f"gap of {money:+.2f}, a lot is {lot:.2f}, the least order {instrument.min_notional:.2f}"
+    return f"gap of {money:+.2f}"
