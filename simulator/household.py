@@ -1,7 +1,7 @@
 """A made-up household of any size: its configuration, prices, opening lots and target weights.
 
-For the torture harness and the benchmarks; the numbers are seeded and mean nothing. The demo uses the
-real ones of `config/example`.
+For the torture harness and the benchmarks; the numbers are seeded and mean nothing. No tax and hardly any
+tolerance for drift, so that nearly every name trades every time. The demo uses the real `config/example`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ ACCOUNTS_TOML = """\
 link = "sim"
 opening_cash = {cash}
 opening_lots = "lots.csv"
+taxable = false
 
 [main.limits]
 max_order_notional = 100000000
@@ -51,7 +52,7 @@ lookup_wait_s = 0.1
 resend_max_age_s = 3600
 
 [main.decision]
-wash_sale_window_days = 0
+risk_aversion = 1000000
 """
 
 

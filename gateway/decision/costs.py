@@ -57,9 +57,14 @@ def worst_price(view: View, symbol: str, side: Side, price: Decimal) -> Decimal:
 
 
 def cash_needed(view: View, item: Proposal) -> Decimal:
-    """Return the most cash one order can take, commission included; a sale takes a negative amount."""
+    """Return the most cash a buy can take: quantity at its worst price and the commission on that."""
     worst = worst_price(view, item.symbol, item.side, item.price) * item.qty
-    return item.side.sign * worst + commission(view.account.costs, item.qty, worst)
+    return worst + commission(view.account.costs, item.qty, worst)
+
+
+def proceeds(item: Proposal) -> Decimal:
+    """Return the cash a sale should bring: value at the reference price less commission and half spread."""
+    return item.notional - Decimal(str(item.commission + item.half_spread))
 
 
 def lots_closed(lots: Sequence[Lot], side: Side, qty: Decimal, method: LotMethod) -> list[Relief]:

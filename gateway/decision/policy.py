@@ -18,8 +18,8 @@ from decimal import Decimal
 import numpy as np
 
 from gateway.decision import sizing, triggers
-from gateway.decision.costs import cash_needed, is_worth_it, price_trade
-from gateway.decision.drift import ZERO, Survey, survey
+from gateway.decision.costs import is_worth_it, price_trade, proceeds
+from gateway.decision.drift import NOISE, ZERO, Survey, survey
 from gateway.decision.triggers import Verdict
 from gateway.decision.view import View
 from gateway.decision.wash_sale import SOURCE, Watch, watch
@@ -69,7 +69,9 @@ def propose(view: View) -> Plan:
     else:
         verdict = triggers.decide(found, view.account.decision, view.regime)
     draft = Draft({}, set(), {})
-    if verdict.action is not Action.HOLD:
+    if verdict.action is Action.HOLD:
+        draft.notes.update(dict.fromkeys(view.prices.keys() & set(found.symbols), "held: no trigger fired"))
+    else:
         draft = _draft(view, found, verdict.action)
     traded = np.array([_traded(draft, symbol, found.nav) for symbol in found.symbols])
     ranked = sorted(
@@ -149,7 +151,11 @@ def _is_loss_sale(known: Watch, item: Proposal) -> bool:
 def _cut_to_cash(
     view: View, found: Survey, wish: sizing.Wish, draft: Draft, gaps: Mapping[str, float]
 ) -> None:
-    """Cut the buys to cash less the buffer and open buys, plus what the sales bring at their worst."""
+    """Cut the buys to cash less the buffer and open buys, plus what the plan's sales should bring.
+
+    Buys count at their worst price, sales at the reference less their costs: when a sale brings less,
+    `fit_to_cash` cuts again, from cash that is there. Proceeds of short sales buy nothing.
+    """
     budget = found.cash - view.account.execution.cash_buffer * found.nav
     for order in view.open_orders:
         if order.account == view.account.name and order.side is Side.BUY:
@@ -160,8 +166,8 @@ def _cut_to_cash(
         if item is not None and symbol in draft.sendable:
             if item.side is Side.BUY:
                 at.append(index)
-            else:
-                budget -= cash_needed(view, item)
+            elif item.side is Side.SELL:
+                budget += proceeds(item)
     chosen = np.array(at, dtype=np.intp)
     lots = sizing.afford(
         wish.wanted[chosen], wish.lots[chosen], wish.grid.take(chosen), float(budget) * sizing.SAFE
@@ -226,11 +232,13 @@ def _decided(
 
 
 def _why_not(view: View, symbol: str, gap: float, nav: float) -> str:
-    """Say why a name without a proposal is not traded."""
+    """Say why a name that was not proposed is left as it is."""
     if symbol not in view.prices:
         return "no fresh price"
-    instrument, money = view.instruments[symbol], gap * nav
-    lot = float(view.prices[symbol] * instrument.lot_size)
-    if abs(money) < max(lot, 2 * float(instrument.min_notional)):
-        return f"gap of {money:+.2f}, a lot is {lot:.2f}, the least order {instrument.min_notional:.2f}"
-    return f"gap of {money:+.2f}"
+    if abs(gap) <= NOISE:
+        return "on target"
+    instrument = view.instruments[symbol]
+    lot, least = view.prices[symbol] * instrument.lot_size, instrument.min_notional
+    text = f"gap of {gap * nav:+.2f} left: a lot is {lot:.2f}, the smallest order {least:.2f}"
+    held = view.book.position(view.account.name, symbol)
+    return f"{text}, {held} held to sell" if gap < 0 else text

@@ -30,7 +30,7 @@ UNLIMITED = 2**53
 """More lots than any order has, and still exact as a float."""
 ALMOST = 1e-9
 """A count of lots this close to a whole one is whole."""
-SAFE = 1 - 1e-12
+SAFE = 1 - 1e-10
 """What of a budget floats may spend, so that the exact total never exceeds it."""
 
 
@@ -63,7 +63,7 @@ class Grid:
         fewest: Lots = np.maximum(1, self.least - lots)
         return fewest
 
-    def extra(self, lots: Lots, more: Lots, at: Index) -> Floats:
+    def increase(self, lots: Lots, more: Lots, at: Index) -> Floats:
         """Return the cash that `more` takes on top of `lots`, for the names `at`."""
         part, now = self.take(at), lots[at]
         taken: Floats = part.cost(now + more[at]) - part.cost(now)
@@ -77,7 +77,7 @@ def nearest_lots(gap: Floats, grid: Grid, sellable: Lots) -> Lots:
     """
     wanted = np.abs(gap) / grid.unit
     lots = np.floor(wanted)
-    lots += wanted - lots > 0.5 + ALMOST  # noqa: PLR2004
+    lots += wanted - lots > 0.5 + ALMOST
     lots = np.minimum(lots, np.where(gap < 0, sellable, UNLIMITED))
     lots[lots < grid.least] = 0
     signed: Lots = np.copysign(lots, gap).astype(np.int64)
@@ -119,7 +119,7 @@ def _buy(lots: Lots, more: Lots, order: Index, grid: Grid, left: float) -> float
     """
     order = order[more[order] > 0]
     while order.size:
-        total = np.cumsum(grid.extra(lots, more, order))
+        total = np.cumsum(grid.increase(lots, more, order))
         fits = int(np.searchsorted(total, left, side="right"))
         lots[order[:fits]] += more[order[:fits]]
         left -= float(total[fits - 1]) if fits else 0.0
@@ -129,9 +129,9 @@ def _buy(lots: Lots, more: Lots, order: Index, grid: Grid, left: float) -> float
         part = np.where(lots[first] + part >= grid.least[first], part, 0.0).astype(np.int64)
         grown = lots.copy()
         grown[first] += part
-        left -= float(grid.extra(lots, grown - lots, first).sum())
+        left -= float(grid.increase(lots, grown - lots, first).sum())
         lots[first] += part
-        order = order[grid.extra(lots, grid.step(lots), order) <= left]
+        order = order[grid.increase(lots, grid.step(lots), order) <= left]
     return left
 
 
@@ -173,19 +173,24 @@ def wish(view: View, found: Survey, fraction: float) -> Wish:
     symbols = tuple(found.symbols[index] for index in at)
     grid = grid_of(view, [(symbol, view.prices[symbol]) for symbol in symbols])
     gap = found.gap[at] * fraction * float(found.nav)
-    sellable = np.array([_sellable(view, symbol) for symbol in symbols], dtype=np.int64)
+    sellable = _sellable(view, symbols)
     return Wish(symbols, grid, np.abs(gap) / grid.unit, nearest_lots(gap, grid, sellable))
 
 
-def _sellable(view: View, symbol: str) -> int:
-    """Return how many whole lots may be sold now."""
-    free = view.book.position(view.account.name, symbol)
+def _sellable(view: View, symbols: Sequence[str]) -> Lots:
+    """Return how many whole lots of each symbol may be sold now."""
+    free = dict(view.book.accounts[view.account.name].positions)
     for order in view.open_orders:
-        if order.account == view.account.name and order.symbol == symbol and order.side is not Side.BUY:
-            free -= order.leaves_qty
-    if free <= 0:
-        return UNLIMITED if view.account.limits.allow_short else 0
-    return int(free / view.instruments[symbol].lot_size)
+        if order.account == view.account.name and order.side is not Side.BUY:
+            free[order.symbol] = free.get(order.symbol, ZERO) - order.leaves_qty
+    unheld = UNLIMITED if view.account.limits.allow_short else 0
+    return np.array(
+        [
+            int(qty / view.instruments[symbol].lot_size) if (qty := free.get(symbol, ZERO)) > 0 else unheld
+            for symbol in symbols
+        ],
+        dtype=np.int64,
+    )
 
 
 def fit_to_cash(proposals: Sequence[Proposal], cash: Decimal, view: View) -> list[Proposal]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway.decision.drift import NOISE, Survey
+from gateway.decision.drift import NOISE, Floats, Survey
 from gateway.domain.settings import Decision
 from gateway.events import Action, Regime
 
@@ -37,7 +37,7 @@ def single_asset(found: Survey, decision: Decision) -> Verdict | None:
     return Verdict(Action.PARTIAL, text)
 
 
-def ratios(found: Survey) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def ratios(found: Survey) -> Floats:
     """Return current over target weight for each name.
 
     A target of zero, or one on the other side of zero, makes the ratio infinite while anything is
@@ -46,7 +46,8 @@ def ratios(found: Survey) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     held = np.abs(found.expected) > NOISE
     is_comparable = found.target * found.expected > 0
     divisor = np.where(is_comparable, found.target, 1.0)
-    return np.where(is_comparable, found.expected / divisor, np.where(held, np.inf, 0.0))
+    ratio: Floats = np.where(is_comparable, found.expected / divisor, np.where(held, np.inf, 0.0))
+    return ratio
 
 
 def concentration(found: Survey, decision: Decision) -> Verdict | None:
@@ -60,9 +61,9 @@ def concentration(found: Survey, decision: Decision) -> Verdict | None:
     if not ratio.size or ratio.max() <= limit + NOISE:
         return None
     worst = int(ratio.argmax())
-    times = f"{ratio[worst]:.2f} times" if np.isfinite(ratio[worst]) else "all of it too much for"
+    times = f"{ratio[worst]:.2f} times" if np.isfinite(ratio[worst]) else "against"
     text = (
-        f"{found.symbols[worst]} holds {found.expected[worst]:.2%} of NAV, {times} its target of "
+        f"{found.symbols[worst]} is {found.expected[worst]:.2%} of NAV, {times} its target of "
         f"{found.target[worst]:.2%}, the limit is {limit:.2f} times"
     )
     return Verdict(Action.FULL, text)
@@ -78,7 +79,7 @@ def crisis(found: Survey, decision: Decision, regime: Regime) -> Verdict | None:
 
 
 def decide(found: Survey, decision: Decision, regime: Regime) -> Verdict:
-    """Choose the action: the most severe trigger that fires; without one, FULL above `any_drift`, else HOLD."""
+    """Choose the action: the most severe trigger that fires; without one, FULL above `any_drift` or HOLD."""
     fired = [
         verdict
         for verdict in (

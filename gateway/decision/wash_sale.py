@@ -13,6 +13,7 @@ Rules of this room:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -98,8 +99,8 @@ class Watch:
         if bought:
             last = max(bought, key=lambda trade: trade.on)
             return (
-                f"{last.symbol} was bought on {last.on} in account {last.account}: to sell {symbol} at a loss "
-                f"before {last.on + timedelta(days=self.days + 1)} would be a wash sale ({SOURCE})"
+                f"{last.symbol} was bought on {last.on} in account {last.account}: to sell {symbol} at a "
+                f"loss before {last.on + timedelta(days=self.days + 1)} would be a wash sale ({SOURCE})"
             )
         order = self.open_buys.get(group)
         if order is not None:
@@ -118,33 +119,42 @@ def watch(view: View, *, only: str = "") -> Watch:
 
     def group_of(symbol: str, on: date) -> str:
         """Return the group, empty when the trade does not matter."""
-        if not first <= on <= last:
-            return ""
         group = view.instruments[symbol].group
-        return group if group == only or not only else ""
+        return group if first <= on <= last and only in ("", group) else ""
 
+    for trade in (*_bought(view), *_bought_and_closed(view)):
+        if group := group_of(trade.symbol, trade.on):
+            found.purchases.setdefault(group, []).append(trade)
+    for trade in _sold_at_a_loss(view):
+        group = group_of(trade.symbol, trade.on)
+        if group and (group not in found.losses or found.losses[group].on < trade.on):
+            found.losses[group] = trade
+    for order in view.open_orders:
+        group = group_of(order.symbol, view.trade_date)
+        if group and order.side is Side.BUY:
+            found.open_buys.setdefault(group, order)
+        elif group and order.side is Side.SELL:
+            found.open_sells.setdefault(group, []).append(order)
+    return found
+
+
+def _bought(view: View) -> Iterator[Trade]:
     for account in view.book.accounts.values():
         for symbol, lots in account.lots.items():
             for lot in lots:
-                if lot.qty > 0 and (group := group_of(symbol, lot.acquired)):
-                    trade = Trade(lot.acquired, account.name, symbol, lot.lot_id)
-                    found.purchases.setdefault(group, []).append(trade)
+                if lot.qty > 0:
+                    yield Trade(lot.acquired, account.name, symbol, lot.lot_id)
+
+
+def _bought_and_closed(view: View) -> Iterator[Trade]:
     for gain in view.book.realised:
-        if group := group_of(gain.symbol, gain.acquired):
-            trade = Trade(gain.acquired, gain.account, gain.symbol, gain.lot_id)
-            found.purchases.setdefault(group, []).append(trade)
+        yield Trade(gain.acquired, gain.account, gain.symbol, gain.lot_id)
+
+
+def _sold_at_a_loss(view: View) -> Iterator[Trade]:
+    for gain in view.book.realised:
         if gain.gain < 0 and view.book.accounts[gain.account].taxable:
-            group = group_of(gain.symbol, gain.sold)
-            known = found.losses.get(group)
-            if group and (known is None or known.on < gain.sold):
-                found.losses[group] = Trade(gain.sold, gain.account, gain.symbol, gain.lot_id)
-    for order in view.open_orders:
-        if group := group_of(order.symbol, view.trade_date):
-            if order.side is Side.BUY:
-                found.open_buys.setdefault(group, order)
-            else:
-                found.open_sells.setdefault(group, []).append(order)
-    return found
+            yield Trade(gain.sold, gain.account, gain.symbol, gain.lot_id)
 
 
 def conflict(view: View, symbol: str, side: Side, qty: Decimal) -> str | None:

@@ -1,4 +1,4 @@
-from tests.scenarios.world import World
+from world import World
 
 
 def test_smoke():
