@@ -19,7 +19,7 @@ from functools import partial
 from gateway.decision.policy import Plan, propose
 from gateway.decision.sizing import fit_to_cash
 from gateway.decision.view import OpenOrder, View
-from gateway.decision.wash_sale import conflict
+from gateway.decision.wash_sale import watch
 from gateway.domain.order import Order, Side
 from gateway.domain.proposal import Proposal
 from gateway.domain.settings import AccountSettings, Settings
@@ -267,41 +267,44 @@ class Desk:
         return [SetTimer(f"prices:{request_id}", due)]
 
     def _plan_wave(self, request: Request) -> OrdersPlanned:
-        account = self.settings.accounts[request.spec.account]
-        chosen = [item.proposal for item in plan.next_wave(request.approved)]
+        spec = request.spec
+        account = self.settings.accounts[spec.account]
         view = self._view(request)
         nav = self._nav(account, view)
-        wave = request.wave + 1
-        denied: list[Denial] = []
-        if wave > 1:
-            chosen = [
-                item if (found := conflict(view, item.symbol, item.side, item.qty)) is None
-                else _with_wash_sale(item, found)
-                for item in chosen
-            ]  # fmt: skip
+        gate = self._gate(account, nav, is_urgent=request.action is Action.IMMEDIATE)
+        chosen = _watched(view, [item.proposal for item in plan.next_wave(request.approved)])
+        approved, denied = check(chosen, gate)
         if all(item.side is Side.BUY for item in chosen):
-            cash = self.state.book.accounts[account.name].cash - account.execution.cash_buffer * nav
-            wanted = {item.symbol: item for item in chosen}
-            chosen = fit_to_cash(chosen, cash, view)
-            fitting = {item.symbol for item in chosen}
+            cash = self._free_cash(account) - account.execution.cash_buffer * nav
+            wanted = [item.proposal for item in approved]
+            fitting = fit_to_cash(wanted, cash, view)
+            approved, refused = check(fitting, gate)
+            paid = {item.symbol for item in fitting}
             text = f"cash of {cash:.2f} after the buffer does not pay for it"
+            denied += refused
             denied += [
                 Denial(item.symbol, item.side, item.qty, DenyReason.CASH, text)
-                for item in wanted.values()
-                if item.symbol not in fitting
+                for item in wanted
+                if item.symbol not in paid
             ]
-        is_urgent = request.action is Action.IMMEDIATE
-        approved, refused = check(chosen, self._gate(account, nav, is_urgent=is_urgent))
+        wave = request.wave + 1
         orders = tuple(
             plan.order_spec(
-                item, self.settings.household, account, request.spec.request_id, wave,
+                item, self.settings.household, account, spec.request_id, wave,
                 self.settings.instruments[item.proposal.symbol],
             )
             for item in approved
         )  # fmt: skip
-        return OrdersPlanned(
-            self.now, request.spec.request_id, account.name, wave, orders, (*denied, *refused)
-        )
+        return OrdersPlanned(self.now, spec.request_id, account.name, wave, orders, tuple(denied))
+
+    def _free_cash(self, account: AccountSettings) -> Decimal:
+        """Return the cash that no open buy may still take."""
+        cash = self.state.book.accounts[account.name].cash
+        for order in self.state.open_orders():
+            spec = order.spec
+            if spec.account == account.name and spec.side is Side.BUY:
+                cash -= order.leaves_qty * (spec.price or self.state.prices[spec.symbol].px)
+        return cash
 
     def _nav(self, account: AccountSettings, view: View) -> Decimal:
         held = self.state.book.accounts[account.name]
@@ -347,5 +350,9 @@ class Desk:
         )
 
 
-def _with_wash_sale(item: Proposal, text: str) -> Proposal:
-    return replace(item, wash_sale=text)
+def _watched(view: View, proposals: Iterable[Proposal]) -> list[Proposal]:
+    """Judge proposals again by the wash-sale rule, as things are now."""
+    known = watch(view)
+    return [
+        replace(item, wash_sale=known.conflict(item.symbol, item.side, item.qty) or "") for item in proposals
+    ]

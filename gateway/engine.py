@@ -49,7 +49,7 @@ from gateway.events import (
 )
 from gateway.oms import reconcile
 from gateway.oms.manager import apply
-from gateway.oms.reports import NOT_YET_SEEN
+from gateway.oms.reports import MISSING_LOOKUPS, NOT_YET_SEEN
 from gateway.oms.state import Applied, State
 
 
@@ -183,14 +183,15 @@ class Engine:
             return []
         if kind == "wave":
             orders = [self.state.orders[cl_ord_id] for cl_ord_id in request.open_orders]
-            timer = self.desk.timers_of(request)
-            return [*self._cancel(orders), *timer]
+            withheld = [WithholdOrders(request.spec.account, "its wave is out of time")] if orders else []
+            return [*withheld, *self._cancel(orders), *self.desk.timers_of(request)]
         return self.desk.after_due(request)
 
     def _waits_for_resume(self, order: Order) -> bool:
-        """Say whether an order is proved unknown while its account is halted: resume asks again."""
+        """Say whether all has been asked about an order of a halted account: resume asks again."""
         is_halted = bool(self.state.halt_reason(order.spec.account))
-        return is_halted and reconcile.is_proved_unknown(order, self.settings)
+        has_asked = order.lookups > MISSING_LOOKUPS or reconcile.is_proved_unknown(order, self.settings)
+        return is_halted and has_asked
 
     def _cancel(self, orders: list[Order]) -> list[Effect]:
         return reconcile.cancel(orders, self.state, self.settings, self.desk.now)

@@ -15,6 +15,8 @@ from decimal import Decimal
 
 from simulator.floor import Floor
 from simulator.orders import (
+    BAD_PRICE,
+    MAX_NUMBER,
     NO_EXEC_ID,
     NO_ORDER_ID,
     ZERO,
@@ -29,6 +31,7 @@ from simulator.orders import (
     ReplaceOrder,
     Report,
     Request,
+    is_bad_price,
 )
 
 CANCEL, REPLACE = CxlRejResponseTo.CANCEL, CxlRejResponseTo.REPLACE
@@ -99,7 +102,7 @@ class Amendments:
 
     def is_bad_quantity(self, qty: Decimal) -> bool:
         """Say whether `qty` is not a positive number of whole lots."""
-        return not qty.is_finite() or qty <= ZERO or qty % self._floor.settings.lot != ZERO
+        return not (qty.is_finite() and ZERO < qty <= MAX_NUMBER) or qty % self._floor.settings.lot != ZERO
 
     # The inside.
 
@@ -170,8 +173,8 @@ class Amendments:
                 return CxlRejReason.OTHER, f"{name} cannot be replaced"
         if self.is_bad_quantity(asked.order_qty):
             return CxlRejReason.OTHER, f"OrderQty(38) {asked.order_qty} is not a number of whole lots"
-        if asked.price is not None and asked.price <= ZERO:
-            return CxlRejReason.OTHER, "Price(44) of a limit order must be above 0"
+        if asked.price is not None and is_bad_price(asked.price):
+            return CxlRejReason.OTHER, f"Price(44) {BAD_PRICE}"
         return None
 
     def _apply(self, order: Order, request: Request, now: datetime) -> None:

@@ -25,6 +25,7 @@ HOST = "127.0.0.1"
 TIMEOUT_S = 30.0
 MAX_LINE_BYTES = 1 << 16
 MAX_CONNECTIONS = 64
+_CROWDED = f"{MAX_CONNECTIONS} connections are open already; close some"
 Answer = dict[str, Any]
 _FAULT_FIELDS = frozenset(item.name for item in fields(Fault))
 
@@ -155,8 +156,10 @@ class Control:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
-            while len(self._writers) <= MAX_CONNECTIONS and (line := await reader.readline()):
-                writer.write(json.dumps(self.answer(line)).encode() + b"\n")
+            while line := await reader.readline():
+                is_crowded = len(self._writers) > MAX_CONNECTIONS
+                answer = {"error": _CROWDED} if is_crowded else self.answer(line)
+                writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
         except ValueError:
             error = {"error": f"a line has {MAX_LINE_BYTES} bytes at most; send less"}

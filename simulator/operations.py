@@ -12,11 +12,10 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from simulator.orders import Answer
+from simulator.orders import MAX_NUMBER, Answer
 from simulator.venue import Venue, VenueError
 
 Arguments = Mapping[str, Any]
-MAX_NUMBER = Decimal(10) ** 15
 
 
 def operate(venue: Venue, name: str, arguments: Arguments, now: datetime) -> list[Answer]:

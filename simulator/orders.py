@@ -5,8 +5,8 @@ Rules of this room:
 2. LeavesQty(151), AvgPx(6) and OrdStatus(39) are derived, never stored. OrdStatus follows the precedence of
    FIX 4.4 volume 4 appendix D: pending cancel, pending replace, ended or filled, suspended, the rest.
 3. Requests never change an order's quantities; only `venue.py` and `amendments.py` write to an `Order`.
-4. Nobody writes to what was asked or answered once it is made; the busiest of these classes are not frozen only
-   because that would double the time it takes to make one.
+4. Nobody writes to what was asked or answered once it is made; the busiest of these classes are not frozen
+   only because that would double the time it takes to make one.
 """
 
 from __future__ import annotations
@@ -17,9 +17,15 @@ from decimal import Decimal
 from enum import StrEnum
 
 ZERO = Decimal(0)
+MAX_NUMBER = Decimal(10) ** 9
+MAX_PLACES = 8
 NO_ORDER_ID = "NONE"
 NO_EXEC_ID = "0"
 _AVG_PX_PLACES = Decimal("1E-8")
+
+
+BAD_PRICE = f"must lie above 0 and at most at {MAX_NUMBER}, with {MAX_PLACES} places at most"
+"""Larger or longer numbers would make money inexact."""
 
 
 class Side(StrEnum):
@@ -302,3 +308,10 @@ class CancelReject:
 
 
 Answer = Report | CancelReject
+
+
+def is_bad_price(price: Decimal | None) -> bool:
+    """Say whether no order may have this Price(44), none included."""
+    if price is None or not price.is_finite() or not ZERO < price <= MAX_NUMBER:
+        return True
+    return price != round(price, MAX_PLACES)

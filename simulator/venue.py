@@ -19,6 +19,7 @@ from simulator.amendments import Amendments
 from simulator.floor import Floor, VenueSettings
 from simulator.market import Market
 from simulator.orders import (
+    BAD_PRICE,
     NO_EXEC_ID,
     NO_ORDER_ID,
     ZERO,
@@ -34,6 +35,7 @@ from simulator.orders import (
     Report,
     Side,
     TimeInForce,
+    is_bad_price,
 )
 
 MAX_ORDERS = 1_000_000
@@ -63,6 +65,7 @@ class Venue:
         self.orders: list[Order] = []
         self.duplicates = 0
         self.resends = 0
+        self._booked = 0
         self._ids: dict[tuple[str, str], Order] = {}
         self._owners: dict[str, None] = {}
         self._floor = Floor(market, self.accounts, self.settings)
@@ -230,8 +233,8 @@ class Venue:
         """Move a symbol's reference price and trade what that allows."""
         self._begin(now)
         self._listed(symbol)
-        if not (price.is_finite() and price > ZERO):
-            raise VenueError(f"price {price} is no price; give a decimal above 0")
+        if is_bad_price(price):
+            raise VenueError(f"price {price} {BAD_PRICE}")
         self.market.set_price(symbol, price, now)
         self._floor.look_again(symbol, now)
         return self._end()
@@ -273,15 +276,17 @@ class Venue:
         return said
 
     def _book(self, new: NewOrder) -> Order:
+        self._booked += 1
         order = Order(
-            new.owner, f"{self.settings.id_prefix}O{len(self.orders) + 1}", new.cl_ord_id, new.account,
+            new.owner, f"{self.settings.id_prefix}O{self._booked}", new.cl_ord_id, new.account,
             new.symbol, new.side, new.side == Side.BUY, new.ord_type,
             new.price if new.ord_type == OrdType.LIMIT else None, new.time_in_force, new.order_qty,
             new.expire_time, new.echo, first_cl_ord_id=new.cl_ord_id,
         )  # fmt: skip
-        self.orders.append(order)
-        self._ids[new.owner, new.cl_ord_id] = order
-        self._owners[new.owner] = None
+        if len(self.orders) < MAX_ORDERS:
+            self.orders.append(order)
+            self._ids[new.owner, new.cl_ord_id] = order
+            self._owners[new.owner] = None
         return order
 
     def _answer_again(self, known: Order, new: NewOrder, now: datetime) -> None:
@@ -298,7 +303,7 @@ class Venue:
 
     def _fault(self, new: NewOrder, now: datetime) -> Fault | None:
         """Say why a new order cannot be, or None."""
-        if len(self.orders) > MAX_ORDERS:
+        if self._booked > MAX_ORDERS:
             return OrdRejReason.EXCEEDS_LIMIT, f"this venue keeps {MAX_ORDERS} orders at most"
         if self._floor.is_closed:
             return OrdRejReason.EXCHANGE_CLOSED, "the trading day has ended"
@@ -319,8 +324,8 @@ class Venue:
             return unsupported, f"Side(54) {new.side} is not supported; use {', '.join(_SIDES)}"
         if new.ord_type not in _ORD_TYPES:
             return unsupported, f"OrdType(40) {new.ord_type} is not supported; use 1 or 2"
-        if new.ord_type == OrdType.LIMIT and (new.price is None or new.price <= ZERO):
-            return OrdRejReason.OTHER, "Price(44) of a limit order must be above 0"
+        if new.ord_type == OrdType.LIMIT and is_bad_price(new.price):
+            return OrdRejReason.OTHER, f"Price(44) {BAD_PRICE}"
         if new.time_in_force not in _TIMES_IN_FORCE:
             return unsupported, f"TimeInForce(59) {new.time_in_force} is not supported; use 0, 1, 3, 4 or 6"
         if new.time_in_force == TimeInForce.GOOD_TILL_DATE and (

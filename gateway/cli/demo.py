@@ -117,9 +117,9 @@ def _gateway(stage: Stage, *arguments: str) -> None:
 
 async def _watch(stage: Stage, config: GatewayConfig, *, pull_the_plug: bool) -> None:
     """Show progress until the request has ended; kill and restart the gateway when asked to."""
-    deadline, last, to_kill = time.monotonic() + TIMEOUT_S, "", pull_the_plug
+    last, to_kill = "", pull_the_plug
     async with client_of(config) as client:
-        while time.monotonic() < deadline:
+        for _ in range(int(TIMEOUT_S / POLL_S)):
             body = await client.request(REQUEST_ID)
             line = "waiting for the gateway" if body is None else progress(body)
             if line != last:

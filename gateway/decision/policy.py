@@ -22,7 +22,7 @@ from gateway.decision.costs import is_worth_it, price_trade, proceeds
 from gateway.decision.drift import NOISE, ZERO, Survey, survey
 from gateway.decision.triggers import Verdict
 from gateway.decision.view import View
-from gateway.decision.wash_sale import SOURCE, Watch, watch
+from gateway.decision.wash_sale import SOURCE, watch
 from gateway.domain.order import Side
 from gateway.domain.proposal import Proposal
 from gateway.events import Action, NameDecision
@@ -70,7 +70,7 @@ def propose(view: View) -> Plan:
         verdict = triggers.decide(found, view.account.decision, view.regime)
     draft = Draft({}, set(), {})
     if verdict.action is Action.HOLD:
-        draft.notes.update(dict.fromkeys(view.prices.keys() & set(found.symbols), "held: no trigger fired"))
+        draft.notes = dict.fromkeys(_off_target(view, found), "held: no trigger fired")
     else:
         draft = _draft(view, found, verdict.action)
     traded = np.array([_traded(draft, symbol, found.nav) for symbol in found.symbols])
@@ -91,6 +91,15 @@ def propose(view: View) -> Plan:
     )
 
 
+def _off_target(view: View, found: Survey) -> list[str]:
+    """Name what has a price and a gap."""
+    return [
+        symbol
+        for symbol, gap in zip(found.symbols, found.gap.tolist(), strict=True)
+        if symbol in view.prices and abs(gap) > NOISE
+    ]
+
+
 def _draft(view: View, found: Survey, action: Action) -> Draft:
     """Size every gap, mark what must not be sent, and cut the buys to the cash there is."""
     part = view.account.decision.partial_fraction if action is Action.PARTIAL else Decimal(1)
@@ -104,16 +113,26 @@ def _draft(view: View, found: Survey, action: Action) -> Draft:
                 view, symbol, _side(view, symbol, lots), qty, gaps[symbol], found.nav
             )
     _mark_wash_sales(view, draft, is_urgent=action is Action.IMMEDIATE)
-    for symbol, item in draft.proposals.items():
-        if item.wash_sale:
-            draft.notes[symbol] = f"not sent: {item.wash_sale}"
-        elif not (action is Action.IMMEDIATE or is_worth_it(item)):
-            cost = item.commission + item.half_spread
-            draft.notes[symbol] = f"not sent: benefit {item.benefit:.2f} does not exceed cost {cost:.2f}"
-        else:
-            draft.sendable.add(symbol)
+    for item in draft.proposals.values():
+        _judge(draft, item, is_urgent=action is Action.IMMEDIATE)
+    uncut = dict(draft.proposals)
     _cut_to_cash(view, found, wish, draft, gaps)
+    for symbol, item in draft.proposals.items():
+        if item is not uncut[symbol]:
+            _judge(draft, item, is_urgent=action is Action.IMMEDIATE)
     return draft
+
+
+def _judge(draft: Draft, item: Proposal, *, is_urgent: bool) -> None:
+    """Note whether a proposal can be sent, as the gate in `oms/checks.py` will see it."""
+    draft.sendable.discard(item.symbol)
+    if item.wash_sale:
+        draft.notes[item.symbol] = f"not sent: {item.wash_sale}"
+    elif not is_urgent and not is_worth_it(item):
+        cost = item.commission + item.half_spread
+        draft.notes[item.symbol] = f"not sent: benefit {item.benefit:.2f} does not exceed cost {cost:.2f}"
+    else:
+        draft.sendable.add(item.symbol)
 
 
 def _side(view: View, symbol: str, lots: int) -> Side:
@@ -132,20 +151,21 @@ def _mark_wash_sales(view: View, draft: Draft, *, is_urgent: bool) -> None:
     for symbol, item in draft.proposals.items():
         if (text := known.conflict(symbol, item.side, item.qty)) is not None:
             draft.proposals[symbol] = replace(item, wash_sale=text)
+    bought = {
+        view.instruments[symbol].group for symbol, item in draft.proposals.items() if item.side is Side.BUY
+    }
     sold = {
-        view.instruments[symbol].group: symbol
+        group: symbol
         for symbol, item in draft.proposals.items()
-        if _is_loss_sale(known, item) and not item.wash_sale and (is_urgent or is_worth_it(item))
+        if item.side is Side.SELL and (group := view.instruments[symbol].group) in bought
+        if not item.wash_sale and (is_urgent or is_worth_it(item))
+        if known.loses(view.account.name, symbol, item.qty)
     }
     for symbol, item in draft.proposals.items():
         loser = sold.get(view.instruments[symbol].group)
         if item.side is Side.BUY and not item.wash_sale and loser is not None:
             text = f"this plan sells {loser} at a loss: to buy {symbol} would wash it ({SOURCE})"
             draft.proposals[symbol] = replace(item, wash_sale=text)
-
-
-def _is_loss_sale(known: Watch, item: Proposal) -> bool:
-    return item.side is Side.SELL and bool(known.loses(known.view.account.name, item.symbol, item.qty))
 
 
 def _cut_to_cash(
@@ -168,15 +188,12 @@ def _cut_to_cash(
                 at.append(index)
             elif item.side is Side.SELL:
                 budget += proceeds(item)
+    buys = [draft.proposals[wish.symbols[index]] for index in at]
     chosen = np.array(at, dtype=np.intp)
-    lots = sizing.afford(
-        wish.wanted[chosen], wish.lots[chosen], wish.grid.take(chosen), float(budget) * sizing.SAFE
-    )
-    for index, count in zip(at, lots.tolist(), strict=True):
-        symbol = wish.symbols[index]
-        item = draft.proposals[symbol]
-        qty = count * view.instruments[symbol].lot_size
-        if not count:
+    quantities = sizing.affordable(view, buys, wish.wanted[chosen], wish.grid.take(chosen), budget)
+    for item, qty in zip(buys, quantities, strict=True):
+        symbol = item.symbol
+        if not qty:
             del draft.proposals[symbol]
             draft.sendable.discard(symbol)
             draft.notes[symbol] = f"the cash does not pay for any of {item.qty}"
@@ -233,10 +250,10 @@ def _decided(
 
 def _why_not(view: View, symbol: str, gap: float, nav: float) -> str:
     """Say why a name that was not proposed is left as it is."""
-    if symbol not in view.prices:
-        return "no fresh price"
     if abs(gap) <= NOISE:
         return "on target"
+    if symbol not in view.prices:
+        return "no fresh price"
     instrument = view.instruments[symbol]
     lot, least = view.prices[symbol] * instrument.lot_size, instrument.min_notional
     text = f"gap of {gap * nav:+.2f} left: a lot is {lot:.2f}, the smallest order {least:.2f}"

@@ -30,8 +30,8 @@ UNLIMITED = 2**53
 """More lots than any order has, and still exact as a float."""
 ALMOST = 1e-9
 """A count of lots this close to a whole one is whole."""
-SAFE = 1 - 1e-10
-"""What of a budget floats may spend, so that the exact total never exceeds it."""
+NOISE = 1e-12
+"""How much a sum of floats may be off, as a share of it; a budget is met this closely, then exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +193,28 @@ def _sellable(view: View, symbols: Sequence[str]) -> Lots:
     )
 
 
+def affordable(
+    view: View, buys: Sequence[Proposal], wanted: Floats, grid: Grid, cash: Decimal
+) -> list[Decimal]:
+    """Choose quantities for `buys`, at most their own, whose exact cost at worst prices is within `cash`.
+
+    Floats choose; the total is then proved in Decimals. Where it is over by the noise of floats, they
+    choose again from a little less.
+    """
+    sizes = [view.instruments[item.symbol].lot_size for item in buys]
+    most = np.array([int(item.qty / size) for item, size in zip(buys, sizes, strict=True)], dtype=np.int64)
+
+    def choose(budget: float) -> list[Decimal]:
+        lots = afford(wanted, most, grid, budget).tolist()
+        return [count * size for count, size in zip(lots, sizes, strict=True)]
+
+    chosen = choose(float(cash) * (1 + NOISE))
+    cuts = [replace(item, qty=qty) for item, qty in zip(buys, chosen, strict=True) if qty]
+    if sum((cash_needed(view, item) for item in cuts), ZERO) > cash:
+        return choose(float(cash) * (1 - 100 * NOISE))
+    return chosen
+
+
 def fit_to_cash(proposals: Sequence[Proposal], cash: Decimal, view: View) -> list[Proposal]:
     """Cut or drop buys until their total cost at worst prices, commissions included, is within `cash`.
 
@@ -200,17 +222,10 @@ def fit_to_cash(proposals: Sequence[Proposal], cash: Decimal, view: View) -> lis
     benefit, which is a lower bound: the first units of a trade are worth more than the last.
     """
     buys = [item for item in proposals if item.side is Side.BUY]
-    if sum((cash_needed(view, item) for item in buys), ZERO) <= cash:
-        return list(proposals)
-    sizes = [view.instruments[item.symbol].lot_size for item in buys]
-    most = np.array([int(item.qty / size) for item, size in zip(buys, sizes, strict=True)], dtype=np.int64)
     grid = grid_of(view, [(item.symbol, item.price) for item in buys])
-    lots = afford(most.astype(np.float64), most, grid, float(cash) * SAFE)
-    kept = {
-        item.symbol: _cut(item, int(count) * size, view)
-        for item, count, size in zip(buys, lots, sizes, strict=True)
-        if count
-    }
+    wanted = np.array([float(item.qty / view.instruments[item.symbol].lot_size) for item in buys])
+    chosen = affordable(view, buys, wanted, grid, cash)
+    kept = {item.symbol: _cut(item, qty, view) for item, qty in zip(buys, chosen, strict=True) if qty}
     return [
         kept.get(item.symbol, item) for item in proposals if item.side is not Side.BUY or item.symbol in kept
     ]

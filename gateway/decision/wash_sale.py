@@ -63,10 +63,10 @@ class Watch:
         The account's own lot order decides which lots; a non-taxable account has no losses.
         """
         held = self.view.book.accounts[account]
-        price = self.view.prices.get(symbol)
-        closed = lots_closed(held.lots.get(symbol, ()), Side.SELL, qty, held.lot_method)
         if not held.taxable:
             return []
+        closed = lots_closed(held.lots.get(symbol, ()), Side.SELL, qty, held.lot_method)
+        price = self.view.prices.get(symbol)
         if price is None:
             return closed
         worst = worst_price(self.view, symbol, Side.SELL, price)

@@ -69,15 +69,16 @@ class Book:
         closing = [lot for lot in lots if lot.qty * sign < 0]
         reliefs = relieve(closing, fill.qty, account.lot_method)
         closed = sum((abs(relief.qty) for relief in reliefs), ZERO)
-        per_unit = fill.px + sign * fill.commission / fill.qty
+        fees = _shared(fill.commission, [*(abs(relief.qty) for relief in reliefs), fill.qty - closed])
+        money = [abs(relief.qty) * fill.px + sign * fee for relief, fee in zip(reliefs, fees, strict=False)]
         gains = [
             RealisedGain(
                 account=fill.account, symbol=fill.symbol, lot_id=relief.lot_id, qty=abs(relief.qty),
                 acquired=relief.acquired, sold=fill.trade_date,
-                proceeds=abs(relief.qty) * per_unit if sign < 0 else -relief.cost,
-                cost=relief.cost if sign < 0 else abs(relief.qty) * per_unit,
+                proceeds=value if sign < 0 else -relief.cost,
+                cost=relief.cost if sign < 0 else value,
             )
-            for relief in reliefs
+            for relief, value in zip(reliefs, money, strict=True)
         ]  # fmt: skip
         taken = {relief.lot_id: relief for relief in reliefs}
         for lot in lots:
@@ -87,7 +88,7 @@ class Book:
         remaining = [lot for lot in lots if lot.qty]
         if opened := fill.qty - closed:
             lot_id = f"{fill.account}:{fill.exec_id}"
-            cost = sign * opened * per_unit
+            cost = sign * opened * fill.px + fees[-1]
             remaining.append(Lot(lot_id, fill.symbol, fill.trade_date, sign * opened, cost))
         self._settle(account, fill, remaining)
         self.realised.extend(gains)
@@ -113,3 +114,15 @@ class Book:
         for account in self.accounts.values():
             held = {symbol: sum((lot.qty for lot in lots), ZERO) for symbol, lots in account.lots.items()}
             assert held == account.positions, (account.name, held, account.positions)  # noqa: S101
+
+
+def _shared(total: Decimal, parts: list[Decimal]) -> list[Decimal]:
+    """Share `total` over `parts` in proportion; the last takes what is left."""
+    left, rest = total, sum(parts, ZERO)
+    shares = []
+    for part in parts:
+        share = left if part == rest else left * part / rest
+        left -= share
+        rest -= part
+        shares.append(share)
+    return shares

@@ -14,8 +14,6 @@ from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-CENT = Decimal("0.01")
-
 
 class LotMethod(StrEnum):
     """Name the order in which lots are relieved."""

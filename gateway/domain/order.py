@@ -126,7 +126,7 @@ LIFE: dict[OrdStatus, frozenset[OrdStatus]] = {
     S.DONE_FOR_DAY: frozenset(
         {S.DONE_FOR_DAY, S.NEW, S.PARTIALLY_FILLED, S.FILLED, S.CANCELED, S.EXPIRED, S.PENDING_CANCEL}
     ),
-    S.FILLED: frozenset({S.FILLED, S.PARTIALLY_FILLED, S.NEW, S.PENDING_REPLACE, S.CALCULATED}),
+    S.FILLED: frozenset({S.FILLED}),
     S.CANCELED: frozenset({S.CANCELED}),
     S.EXPIRED: frozenset({S.EXPIRED}),
     S.REJECTED: frozenset({S.REJECTED}),

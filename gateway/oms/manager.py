@@ -238,7 +238,10 @@ def _timer(state: State, event: TimerFired) -> Applied:
         request.has_waited = True
     if kind == "wave":
         for cl_ord_id in request.open_orders:
-            state.orders[cl_ord_id].cancels += 1
+            order = state.orders[cl_ord_id]
+            order.cancels += 1
+            if order.ord_status is OrdStatus.PENDING_NEW:
+                _doubt(event.at, [order])
     return Applied(request=request)
 
 
@@ -292,7 +295,7 @@ def _doubt(at: datetime, orders: Iterable[Order]) -> None:
 
 
 def _halt(state: State, event: HaltRequested) -> None:
-    state.halts[event.account] = event.reason
+    state.halts[event.account] = event.reason or f"halted by {event.by or 'unknown'}"
     if event.cancel_working:
         for order in state.open_orders():
             if event.account in ("", order.spec.account):

@@ -68,8 +68,9 @@ def take_report(state: State, event: ReportReceived, settings: Settings) -> Appl
 
 
 def _was_given_up(order: Order) -> bool:
-    """Say whether we ended the order ourselves, without a word from the venue."""
-    return order.ord_status is OrdStatus.CANCELED and not order.exec_ids and not order.order_id
+    """Say whether we ended the order ourselves, without a report from the venue."""
+    is_ours = order.ord_status in (OrdStatus.CANCELED, OrdStatus.REJECTED)
+    return is_ours and not order.exec_ids and not order.order_id
 
 
 def _contradiction(order: Order, report: Report) -> str:

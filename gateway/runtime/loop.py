@@ -154,12 +154,12 @@ class Loop:
             self.committed += len(pending)
             decided: list[Event] = []
             for event in pending:
-                self._presenter.note(event)
                 for effect in self.engine.process(event):
                     if isinstance(effect, Record):
                         decided.append(effect.event)
                     else:
                         wishes.append(effect)
+                self._presenter.note(event)
             pending = decided
         return wishes
 

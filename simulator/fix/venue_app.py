@@ -107,12 +107,10 @@ class VenueApp:
 
     def replay(self, record: dict[str, Any]) -> None:
         """Carry out one record again."""
-        kind = record["m"]
+        kind, now = record["m"], datetime.fromisoformat(record["t"])
         if kind == "begin":
-            self._continue(record)
-            return
-        now = datetime.fromisoformat(record["t"])
-        if kind == "tick":
+            self._continue(record, now)
+        elif kind == "tick":
             self.venue.advance(now)
         elif kind == _OPERATION:
             operate(self.venue, record["op"], record["a"], now)
@@ -125,9 +123,10 @@ class VenueApp:
         """Keep what this store was begun with, and open the control port."""
         self._acceptor = acceptor
         if not self._is_begun:
-            self._is_begun = True
+            now = acceptor.clock()
+            self.venue.advance(now)
             begin = {"m": "begin", "prefix": self._prefix, "terms": dict(self._terms.described)}
-            acceptor.dispatch(Reply(record=begin))
+            acceptor.dispatch(Reply(record={"t": now.isoformat(), **begin}), now)
         if self._wanted_port is not None:
             control = Control(self)
             await control.start(self._wanted_port)
@@ -198,7 +197,7 @@ class VenueApp:
         if self.interference is not None and self._acceptor is not None and self.plan.is_idle(now):
             self.interference = self._acceptor.interference = None
 
-    def _continue(self, begin: Mapping[str, Any]) -> None:
+    def _continue(self, begin: Mapping[str, Any], now: datetime) -> None:
         """Go on with the store's own prefix, if it was begun with our options."""
         kept, ours = begin["terms"], self._terms.described
         different = [name for name in ours if kept.get(name) != ours[name]]
@@ -211,10 +210,12 @@ class VenueApp:
         self._is_begun = True
         self._prefix = begin["prefix"]
         self.venue = self._terms.build(self._prefix)
+        self.venue.advance(now)
 
     def _request(self, session: SessionId, message: Message, now: datetime) -> Reply:
         """Carry out an order, a cancel or a replace."""
         kind, owner = message.msg_type, str(session)
+        self._rest(now)
         if business.missing_field(message) is not None:
             return self._refuse(session, message, business.CONDITIONALLY_REQUIRED_FIELD_MISSING)
         entry: dict[str, Any] = {"t": now.isoformat(), "m": kind, "s": owner, "b": message.body}

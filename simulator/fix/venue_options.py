@@ -26,6 +26,7 @@ _DESCRIBED = (
     "commission_bps",
 )  # fmt: skip
 _DIGEST_CHARS = 16
+_MAX_PORT = 65_535
 _LEAST = {"partials": 1, "lot": Decimal("1E-9"), "tick": Decimal("1E-9")}
 
 
@@ -75,6 +76,8 @@ def add_options(options: argparse.ArgumentParser) -> None:
 
 def read_options(options: argparse.Namespace) -> Terms:
     """Read the files the options name and say what they make."""
+    if (options.control_port or 0) > _MAX_PORT:
+        raise SettingError(f"--control-port {options.control_port} is no port; give one up to {_MAX_PORT}")
     for name in (*_DESCRIBED, "control_port"):
         value, least = getattr(options, name), _LEAST.get(name, 0)
         if name != "seed" and value is not None and value < least:

@@ -163,7 +163,7 @@ SIGNED_WRONG = {b"d": raw(), b"sig": sign(raw(), "another key", "desk").encode()
 DUPLICATE = raw().replace(b'"MSFT"', b'"AAPL"')
 FLOAT = raw().replace(b'"0.25"', b"0.25")
 MALFORMED = {
-    "malformed JSON": ({b"d": raw()[:-5]}, "json", "Expecting"),
+    "malformed JSON": ({b"d": raw()[:-1]}, "json", "Expecting"),
     "no JSON at all": ({b"d": b"\x00\xff"}, "json", "UTF-8"),
     "no field d": ({b"data": raw()}, "d", "is missing"),
     "wrong signature": (SIGNED_WRONG, "sig", "does not match"),

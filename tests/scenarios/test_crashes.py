@@ -14,9 +14,9 @@ from decimal import Decimal
 from functools import cache
 
 import pytest
+from world import PRICES, World, dec, settings_of
 
 from gateway.events import OrderResent, RequestState
-from world import PRICES, World, dec, settings_of
 
 HELD = {"AAA": 50, "BBB": 80, "EEE": 10}
 WEIGHTS = {"AAA": "0.15", "BBB": "0.12", "EEE": "0.05", "CCC": "0.20", "DDD": "0.22", "FFF": "0.22"}

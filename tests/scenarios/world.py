@@ -319,7 +319,7 @@ class World:
         owned = {symbol: dec(qty) for symbol, qty in held.items()}
         self.venue = Obedient(
             {name: dec(cash) for name in self.settings.accounts},
-            {name: owned for name in self.settings.accounts},
+            dict.fromkeys(self.settings.accounts, owned),
         )
         self.watch = Watch(self.settings, money=money)
         self.line = Line(LINK, self.venue, timedelta(seconds=latency_s))
@@ -359,9 +359,9 @@ class World:
         self.run()
         return self.request(request_id)
 
-    def tell(self, symbol: str, kind: ExecType, **words: object) -> ReportReceived:
+    def tell(self, about: str, kind: ExecType, **words: object) -> ReportReceived:
         """Let the venue's end say something about a symbol's newest order, true or not."""
-        order = self.order(symbol)
+        order = self.order(about)
         defaults: dict[str, object] = {
             "ord_status": order.ord_status, "cum_qty": order.cum_qty, "exec_id": f"T{len(self.line.record)}",
         }  # fmt: skip
