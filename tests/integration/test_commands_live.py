@@ -180,7 +180,10 @@ def test_three_lines_of_python_submit_and_await(stage: Stage) -> None:
     assert result.state in ("done", "held")
 
 
-def test_what_is_wrong_is_said_with_field_and_remedy(say: Say, tmp_path: Path) -> None:
+def test_what_is_wrong_is_said_with_field_and_remedy(
+    say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.cli.command.PATIENCE_S", 0.5)
     for weights, words in (
         ({"AAPL": "lots"}, "AAPL"),
         ({"AAPL": "NaN"}, "AAPL"),
@@ -236,7 +239,10 @@ def test_a_killed_gateway_is_started_again_and_knows_everything(say: Say, stage:
     assert compare_with_venue(told(say, "book"), stage.record()) == []
 
 
-def test_sigterm_stops_cleanly_and_sigint_twice_at_once(say: Say, stage: Stage) -> None:
+def test_sigterm_stops_cleanly_and_sigint_twice_at_once(
+    say: Say, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.cli.command.PATIENCE_S", 0.5)
     assert stage.stop("gateway") == OK
     assert "stopping: intake first" in stage.log("gateway")
     assert "Traceback" not in stage.log("gateway")
@@ -246,7 +252,7 @@ def test_sigterm_stops_cleanly_and_sigint_twice_at_once(say: Say, stage: Stage) 
     assert "is `gateway run` running?" in error
     stage.start_gateway()
     until(lambda: "" in told(say, "status")["halts"])
-    say("resume")
+    say("resume", "--by", "me")
     process = stage.processes["gateway"]
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
