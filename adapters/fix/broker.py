@@ -84,7 +84,8 @@ class FixBroker:
         if self._missing:
             yield [LinkBehind(self._now(), self.name, self._missing)]
         async for batch in self._engine.incoming():
-            found = [event for one in batch if (event := self._event(one)) is not None]
+            now = self._now()
+            found = [event for one in batch if (event := self._event(one, now)) is not None]
             if found:
                 yield found
 
@@ -96,8 +97,7 @@ class FixBroker:
         if not self._engine.send(kind, cl_ord_id, raw):
             raise NotSent(f"link {self.name} is down")
 
-    def _event(self, one: Incoming) -> BrokerEvent | None:
-        now = self._now()
+    def _event(self, one: Incoming, now: datetime) -> BrokerEvent | None:
         if isinstance(one, Spooled):
             return self._message(one, now)
         if isinstance(one, Up):

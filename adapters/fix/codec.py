@@ -88,7 +88,8 @@ def status_request(wish: LookUpOrder, begin_string: str) -> str:
 
 def utc_timestamp(now: datetime) -> str:
     """Return a UTCTimestamp with milliseconds."""
-    return f"{now:%Y%m%d-%H:%M:%S}.{now.microsecond // 1000:03d}"
+    text = now.isoformat(timespec="milliseconds")
+    return f"{text[:4]}{text[5:7]}{text[8:10]}-{text[11:23]}"
 
 
 def plain(number: Decimal) -> str:

@@ -24,6 +24,9 @@ from gateway.events import CancelOrder, Event, LookUpOrder, SendOrder, SendWithh
 if TYPE_CHECKING:
     from gateway.runtime.clock import Clock
 
+FLUSH_EVERY = 32
+"""A long wave leaves in pieces, so that the venue works while the rest is being written."""
+
 Wish = SendOrder | CancelOrder | LookUpOrder
 
 
@@ -114,6 +117,7 @@ class Router:
     def _drain(self, lane: Lane) -> list[Event]:
         """Send what the lane's tokens allow and set the wake-up for the rest."""
         returned: list[Event] = []
+        sent = 0
         allowed = self._refill(lane)
         while lane.waiting and allowed >= 1.0:
             if not self._may_act():
@@ -121,6 +125,9 @@ class Router:
                 break
             send = lane.waiting.popleft()
             allowed -= 1.0
+            sent += 1
+            if sent % FLUSH_EVERY == 0:
+                lane.broker.flush()
             try:
                 lane.broker.submit(send)
             except NotSent as problem:

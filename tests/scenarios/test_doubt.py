@@ -197,7 +197,7 @@ def test_an_order_sent_too_often_is_given_up() -> None:
         world.game.cut(LINK, loses=True)
         world.run(0.1)
         world.game.connect(LINK)
-        world.run(0.75)
+        world.run(0.95)
     world.run(3)
     assert len(sends(world, "AAA")) == MAX_SENDS
     abandoned(world, f"sent {MAX_SENDS} times and never reached the venue")
@@ -343,16 +343,22 @@ def test_an_order_that_did_not_leave_a_halted_account_is_over() -> None:
 
 
 def test_a_wave_planned_while_the_link_breaks_is_sent_when_it_is_back() -> None:
-    world = World(latency_s=0.1, batch=1)
+    world = World()
+    world.venue.plans["AAA"] = [(0, "ack")]
     world.targets(weights=SWITCH)
-    world.run(0)
-    world.game.cut(LINK)
-    world.game.inbox.rotate(1)  # the link's word comes just before the plan's record is processed
     world.run(1)
-    assert len(world.of_kind(OrdersPlanned)) == 1
-    assert {order.ord_status for order in world.state.orders.values()} == {OrdStatus.IN_DOUBT}
+    theirs = world.venue.orders[world.order("AAA").spec.cl_ord_id]
+    for event in world.venue.fill(theirs, theirs.spec.order_qty):
+        world.say(event)
+    world.game.feed(*world.line.news(world.game.now))
+    world.game.cut(LINK)  # in one batch: the last fill asks for the next plan, then the line is gone
+    world.run(1)
+    assert len(world.of_kind(OrdersPlanned)) == 2
+    assert not sends(world, "CCC")
+    assert world.status("CCC") is OrdStatus.PENDING_NEW
     world.game.connect(LINK)
     finish(world)
+    assert [wish.poss_resend for wish in sends(world, "CCC")] == [True]
 
 
 def test_a_restart_puts_unacknowledged_orders_in_doubt_and_keeps_the_rest() -> None:
