@@ -44,6 +44,8 @@ from gateway.runtime.wire import decode_state, encode_state
 
 SNAPSHOT_EVERY = 20_000
 LEASE_WAIT_S = 12.0
+SHOWN_EVERY_S = 0.05
+"""Read models and news lag this far behind: each write of theirs costs the journal a turn at the disk."""
 
 log = logging.getLogger(__name__)
 
@@ -221,7 +223,7 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
         await _check_safety(journal, config)
         engine = Engine(config.settings())
         await recover(journal, engine)
-        models = ReadModels(views, keys, lease.epoch, every_s=0.02)
+        models = ReadModels(views, keys, lease.epoch, every_s=SHOWN_EVERY_S)
         inbox = Inbox()
         timers = Timers(clock, inbox)
         brokers = {name: make_broker(name, link, config, clock) for name, link in config.links.items()}

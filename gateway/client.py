@@ -38,6 +38,7 @@ T = TypeVar("T")
 Weight = str | Decimal | float | int
 
 ANSWER_TIMEOUT_S: Final = 10.0
+CONNECTIONS: Final = 64
 PRICES_KEPT: Final = 10_000
 REJECTED_SHOWN: Final = 1_000
 LETTERS_A_PAGE: Final = 100
@@ -87,7 +88,7 @@ class GatewayClient:
         is_url = isinstance(where, str) and "://" in where
         folder = None if is_url else Path(where)
         url = str(where) if folder is None else unix_url(socket_path(folder))
-        self._redis = connect(url, READ_TIMEOUT_S)
+        self._redis = connect(url, READ_TIMEOUT_S, CONNECTIONS)
         self._clock = clock or clock_of(folder)
         self._keys = Keys(household)
         self._key = key

@@ -5,10 +5,14 @@ Rules of this room:
    (measured: one XADD became two entries). Whoever writes decides itself how to repeat.
 2. A blocking read has its own connection and a socket timeout longer than its block.
 3. A client is never logged: its repr holds credentials.
+4. A cancelled command ends. redis-py sends within `wait_for`, which in Python 3.11 swallows a cancellation
+   that comes as the send ends; a task that reads for ever would then never stop (`_Cancellable`).
 """
 
 from __future__ import annotations
 
+import asyncio
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -31,6 +35,31 @@ GONE = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OSError)
 """What redis-py raises when the server is away, starting, or no longer the master: try again later."""
 
 
+class _Cancellable:
+    """Pass on a cancellation that came while a command was being sent; stands before a connection class."""
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Send, and raise what was swallowed; the connection is closed, its answer will not be read."""
+        task = asyncio.current_task()
+        cancelled_before = task.cancelling() if task is not None else 0
+        await super().send_packed_command(command, check_health)  # type: ignore[misc]
+        if task is not None and task.cancelling() > cancelled_before:
+            await self.disconnect(nowait=True)  # type: ignore[attr-defined]
+            raise asyncio.CancelledError
+
+
+@cache
+def _cancellable(kind: type) -> type:
+    return type(f"Cancellable{kind.__name__}", (_Cancellable, kind), {})
+
+
+def _prepared(client: Redis) -> Redis:
+    """Let the client's pool make connections that can be cancelled."""
+    pool: Any = client.connection_pool
+    pool.connection_class = _cancellable(pool.connection_class)
+    return client
+
+
 def connect(url: str, timeout_s: float, connections: int = 4) -> Redis:
     """Return a client without retries; nothing is sent before the first command.
 
@@ -42,7 +71,7 @@ def connect(url: str, timeout_s: float, connections: int = 4) -> Redis:
         return _behind_sentinel(url, timeout_s, connections)
     if scheme not in ("redis", "rediss", "unix"):
         raise ConfigError(f"redis url scheme {scheme!r} is not known: use redis, rediss, unix or sentinel")
-    return Redis.from_url(
+    client = Redis.from_url(
         url,
         retry=retry,
         socket_timeout=timeout_s,
@@ -52,6 +81,7 @@ def connect(url: str, timeout_s: float, connections: int = 4) -> Redis:
         decode_responses=False,
         client_name="rebalance-gateway",
     )
+    return _prepared(client)
 
 
 def _behind_sentinel(url: str, timeout_s: float, connections: int) -> Redis:
@@ -82,7 +112,7 @@ def _behind_sentinel(url: str, timeout_s: float, connections: int) -> Redis:
         decode_responses=False,
         **login,
     )
-    return client
+    return _prepared(client)
 
 
 def journal_client(url: str) -> Redis:

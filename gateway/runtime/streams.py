@@ -35,6 +35,8 @@ MAX_DELIVERIES: Final = 3
 SWEEP_S: Final = 10.0
 IDLE_S: Final = 30.0
 LONGEST_PAUSE_S: Final = 1.0
+SETTLE_PAUSE_S: Final = 0.05
+"""Answers wait this long, so that the disk is free for the journal when a request has just come in."""
 FULL_PAUSE_S: Final = 0.02
 LETTERS_KEPT: Final = 10_000
 RAW_KEPT_BYTES: Final = 64_000
@@ -144,6 +146,7 @@ class Intake:
         """Write answers as they come, until cancelled."""
         while True:
             await self._wake.wait()
+            await asyncio.sleep(SETTLE_PAUSE_S)
             if not await self.settle():
                 await asyncio.sleep(LONGEST_PAUSE_S)
                 self._wake.set()

@@ -3,7 +3,7 @@
 Rules of this room:
 1. Process, keep, then send: an inbound message, the application's answer and both sequence numbers are in the
    store, in one write, before a byte of the answer reaches a socket.
-2. What one loop turn produces for a connection leaves in one write.
+2. What one loop turn produces for a connection leaves in one write, or in a few when it is much.
 3. A second connection of a living session is refused; so is every connection beyond `MAX_CONNECTIONS`, and a
    peer that leaves more than `connection.MAX_UNSENT_BYTES` unread is hung up on.
 4. `Interference` stands between session and socket; without one, it costs nothing.
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS = 200
 _MIN_TICK_S = 0.005
+_FLUSH_EVERY = 64
 _log = logging.getLogger(__name__)
 
 Verdict = Literal["process", "drop", "disconnect"]
@@ -207,9 +208,11 @@ class Acceptor:
         if connection.decoder.garbled_first:
             connection.hang_up("the connection does not begin with a FIX message")
             return
-        for frame in frames:
+        for number, frame in enumerate(frames, start=1):
             if connection.is_leaving:
                 break
+            if number % _FLUSH_EVERY == 0:
+                self.flush(now)
             seat = connection.seat or self._admit(connection, frame, now)
             if seat is None:
                 break

@@ -50,7 +50,7 @@ class LossyProxy:
             writer.close()
 
         answering = asyncio.create_task(replies())
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):  # the end of the proxy
             while data := await reader.read(1_000_000):
                 if self.cuts and self.word in data:
                     self.cuts -= 1
