@@ -6,6 +6,7 @@ import ast
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,16 @@ def test_what_catches_everything_raises_it_again_except_in_quickfix_callbacks() 
                 last = node.body[-1]
                 raises_again = isinstance(last, ast.Raise) and last.exc is None
                 assert not is_catch_all or raises_again or _id(path) in doors, f"{_id(path)}:{node.lineno}"
+
+
+def test_every_room_of_the_gateway_has_its_place_in_the_directions() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    (layers,) = [one["layers"] for one in contracts if one["type"] == "layers"]
+    named = {name.strip() for layer in layers for name in layer.split("|")}
+    rooms = {path.stem for path in (ROOT / "gateway").iterdir() if not path.name.startswith("__init__")}
+    rooms -= {"README", "__pycache__"}
+    assert {f"gateway.{room}" for room in rooms} | {"adapters", "simulator"} == named
 
 
 def test_nothing_names_a_machine_or_a_home() -> None:
