@@ -10,8 +10,8 @@ N ?= 25
 
 help:
 	@echo "make demo        watch a real FIX session carry a portfolio from weights to fills"
-	@echo "make test        the whole test suite"
-	@echo "make check       the whole gate: lint, types, directions, tests, coverage"
+	@echo "make test        the whole test suite, 25 kills among it, and the coverage gates"
+	@echo "make check       the whole gate: lint, types, directions, tests"
 	@echo "make torture N=  kill -9 every process at random moments, N times; nothing lost, nothing doubled"
 	@echo "make benchmarks  every speed figure of the README"
 
@@ -46,7 +46,10 @@ demo: install
 	@$(BIN)/gateway demo
 
 test: install-dev
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q
+	@$(BIN)/coverage combine -q
+	@$(BIN)/python tools/coverage_gate.py
 
 lint: install-dev
 	@$(BIN)/ruff format --check .
@@ -58,11 +61,7 @@ types: install-dev
 directions: install-dev
 	@$(BIN)/lint-imports
 
-check: lint types directions
-	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q
-	@$(BIN)/coverage combine -q
-	@$(BIN)/python tools/coverage_gate.py
+check: lint types directions test
 
 torture: install-dev
 	@$(BIN)/python -m tests.torture --kills $(N)

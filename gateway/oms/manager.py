@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import assert_never
 
 from gateway.domain.book import Account
 from gateway.domain.lots import Lot
@@ -100,6 +101,8 @@ def apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C
             return NOTHING
         case GatewayStarted():
             return _started(state, event)
+        case _:
+            assert_never(event)
 
 
 # ----------------------------------------------------------------------------------- orders we send
@@ -144,7 +147,7 @@ def _send_withheld(state: State, event: SendWithheld) -> Applied:
     order.text = event.reason
     order.updated_at = event.at
     request = request_of(state, order)
-    is_unwanted = order.cancels or (request is not None and request.outcome is not None)
+    is_unwanted = order.cancels or request.outcome is not None
     is_over = is_unwanted or state.halt_reason(order.spec.account)
     order.ord_status = OrdStatus.CANCELED if is_over else OrdStatus.IN_DOUBT
     track(request, order)
@@ -276,9 +279,7 @@ def _link(state: State, event: LinkUp | LinkDown | LinkBehind, settings: Setting
     link = state.links.setdefault(event.link, Link())
     if isinstance(event, LinkBehind):
         problem = f"{event.link}: {event.text}"
-        for account in settings.accounts.values():
-            if account.link == event.link:
-                state.halts[account.name] = problem
+        reports.halt_link(state, event.link, problem, settings)
         return Applied(problem=problem)
     link.is_up = isinstance(event, LinkUp)
     _doubt(event.at, (order for order in state.open_orders() if order.spec.link == event.link))

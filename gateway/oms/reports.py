@@ -26,6 +26,7 @@ BELIEVABLE_CLOCK_GAP = timedelta(days=7)
 MISSING_LOOKUPS = 6
 """How often in a row a venue may count more fills than it has reported before the account halts."""
 
+TAKES_BACK = (ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT)
 NOT_YET_SEEN = (OrdStatus.PENDING_NEW, OrdStatus.IN_DOUBT)
 
 
@@ -80,7 +81,7 @@ def _contradiction(order: Order, report: Report) -> str:
         return f"report is about Symbol(55) {report.symbol}"
     if report.side is not None and report.side.sign != spec.side.sign:
         return f"report is about Side(54) {report.side.name}"
-    if report.exec_type in (ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT):
+    if report.exec_type in TAKES_BACK:
         return f"execution {report.exec_type.name} by the venue"
     return ""
 
@@ -114,11 +115,16 @@ def _stranger(state: State, event: ReportReceived, settings: Settings) -> Applie
     """Take note of a report for an order we never sent; an execution halts the link's accounts."""
     report = event.report
     text = f"{event.link}: report {report.exec_id} for unknown ClOrdID(11) {report.cl_ord_id or '(none)'}"
-    if report.exec_type.is_trade:
-        for account in settings.accounts.values():
-            if account.link == event.link:
-                state.halts[account.name] = text
+    if report.exec_type.is_trade or report.exec_type in TAKES_BACK:
+        halt_link(state, event.link, text, settings)
     return Applied(problem=text)
+
+
+def halt_link(state: State, link: str, problem: str, settings: Settings) -> None:
+    """Halt every account that trades through a link."""
+    for account in settings.accounts.values():
+        if account.link == link:
+            state.halts[account.name] = problem
 
 
 def _advance_link(state: State, name: str, seq: int) -> bool:
@@ -130,15 +136,13 @@ def _advance_link(state: State, name: str, seq: int) -> bool:
     return True
 
 
-def request_of(state: State, order: Order) -> Request | None:
-    """Return the request an order belongs to, if it is still remembered."""
-    return state.requests.get(order.spec.request_id)
+def request_of(state: State, order: Order) -> Request:
+    """Return the request an order belongs to: it is remembered as long as the order."""
+    return state.requests[order.spec.request_id]
 
 
-def track(request: Request | None, order: Order) -> None:
+def track(request: Request, order: Order) -> None:
     """Keep the request's list of open orders true."""
-    if request is None:
-        return
     cl_ord_id = order.spec.cl_ord_id
     is_listed = cl_ord_id in request.open_orders
     if order.is_final and is_listed:
@@ -202,7 +206,5 @@ def take_unreadable(state: State, event: ReportUnreadable, settings: Settings) -
     if not _advance_link(state, event.link, event.link_seq):
         return NOTHING
     problem = f"{event.link}: unreadable message ({event.reason})"
-    for account in settings.accounts.values():
-        if account.link == event.link:
-            state.halts[account.name] = problem
+    halt_link(state, event.link, problem, settings)
     return Applied(problem=problem)

@@ -231,6 +231,8 @@ def test_one_household_has_one_gateway(say: Say, monkeypatch: pytest.MonkeyPatch
 
 def test_a_killed_gateway_is_started_again_and_knows_everything(say: Say, stage: Stage) -> None:
     book = told(say, "book")
+    assert stage.stop("gateway") == OK
+    stage.start_gateway()
     stage.kill("gateway")
     stage.start_gateway()
     until(lambda: told(say, "status")["links"]["sim"]["is_up"])

@@ -78,6 +78,11 @@ def stranger(world: World) -> None:
     world.say(ReportReceived(world.game.now, "", 0, report))
 
 
+def bust_of_a_stranger(world: World) -> None:
+    report = Report("NOBODY", "X1", ExecType.TRADE_CANCEL, OrdStatus.NEW, dec(0))
+    world.say(ReportReceived(world.game.now, "", 0, report))
+
+
 def unreadable(world: World) -> None:
     world.say(ReportUnreadable(world.game.now, "", 0, "8=FIX.4.4|35=8|??", "no CumQty(14)"))
 
@@ -95,7 +100,8 @@ CAUSES: dict[Callable[[World], None], str] = {
     bust: "execution TRADE_CANCEL by the venue", bust_of_a_known_execution: "execution TRADE_CANCEL",
     correction: "execution TRADE_CORRECT by the venue", other_symbol: "report is about Symbol(55) BBB",
     other_side: "report is about Side(54) BUY", impossible_step: "PARTIALLY_FILLED to REJECTED",
-    stranger: "unknown ClOrdID(11) NOBODY", unreadable: "unreadable message (no CumQty(14))",
+    stranger: "unknown ClOrdID(11) NOBODY", bust_of_a_stranger: "ClOrdID(11) NOBODY",
+    unreadable: "unreadable message (no CumQty(14))",
     behind: "the record begins after our journal's end",
     forgotten: "the venue no longer knows an order it had accepted",
 }  # fmt: skip

@@ -605,3 +605,69 @@ def test_an_end_that_was_not_durable_when_the_gateway_died_is_asked_for_again() 
     world.run()
     assert world.request("R7").state is RequestState.CANCELED
     told(world)
+
+
+# ------------------------------------------------------------------------------ orders that come back
+
+
+def morning_after(symbol: str, weights: dict[str, str]) -> World:
+    """Return a world where an order that was done for the day lives again, its request long finished."""
+    world = World(cash=3_000)
+    world.venue.plans[symbol] = [(0, "ack"), (1, "done")]
+    world.rebalance("R1", weights=weights)
+    assert world.status(symbol) is OrdStatus.DONE_FOR_DAY
+    theirs = world.venue.orders[world.order(symbol).spec.cl_ord_id]
+    theirs.status = OrdStatus.NEW
+    world.say(world.venue._report(theirs, ExecType.NEW))
+    world.run(1)
+    assert world.status(symbol) is OrdStatus.NEW
+    world.price()
+    return world
+
+
+def test_an_order_that_comes_back_keeps_its_cash() -> None:
+    world = morning_after("CCC", {"AAA": "0.41", "BBB": "0.33", "CCC": "0.2"})
+    back = world.order("CCC")
+    world.rebalance("R2", weights={"CCC": "0.3", "DDD": "0.5"})
+    assert world.denials("R2") == {"CCC": "duplicate"}
+    assert world.status("DDD") is OrdStatus.FILLED
+    for event in world.venue.fill(world.venue.orders[back.spec.cl_ord_id], back.spec.order_qty):
+        world.say(event)
+    world.run(1)
+    assert back.ord_status is OrdStatus.FILLED
+    assert world.cash >= 0
+    told(world)
+
+
+def test_an_order_that_comes_back_keeps_its_shares() -> None:
+    world = morning_after("AAA", {"AAA": "0.2"})
+    back = world.order("AAA")
+    world.rebalance("R2", weights={"AAA": "0"})
+    assert world.denials("R2") == {"AAA": "duplicate"}
+    assert len(world.game.sent()) == 1
+    for event in world.venue.fill(world.venue.orders[back.spec.cl_ord_id], back.spec.order_qty):
+        world.say(event)
+    world.run(1)
+    assert world.positions["AAA"] >= 0
+    told(world)
+
+
+def test_an_order_that_comes_back_between_two_waves_keeps_its_cash() -> None:
+    world = World(cash=3_000)
+    world.venue.plans["CCC"] = [(0, "ack"), (1, "done")]
+    world.rebalance("R1", weights={"AAA": "0.41", "BBB": "0.33", "CCC": "0.2"})
+    world.price()
+    world.venue.plans["AAA"] = [(0, "ack"), (10, "fill")]
+    world.targets("R2", weights={"AAA": "0.1", "DDD": "0.6"})
+    world.run(5)
+    assert world.request("R2").wave == 1
+    theirs = world.venue.orders[world.order("CCC").spec.cl_ord_id]
+    theirs.status = OrdStatus.NEW
+    world.say(world.venue._report(theirs, ExecType.NEW))
+    world.run()
+    assert world.status("DDD") is OrdStatus.FILLED
+    for event in world.venue.fill(theirs, theirs.spec.order_qty):
+        world.say(event)
+    world.run(1)
+    assert world.cash >= 0
+    told(world)

@@ -54,12 +54,17 @@ class VenueOrder:
     accepted: int = 1
 
 
+def _is_execution(event: Numbered) -> bool:
+    return isinstance(event, ReportReceived) and event.report.exec_type.is_trade
+
+
 class Obedient:
     """Do with each order what `plans` says for its symbol: a list of (after seconds, what, quantity, price).
 
     Words: ack, fill, reject, cancel, expire, done. A quantity of 0 means all that is left; without a price a
     fill is at the limit. `deaf` counts messages for a symbol that never reach the venue, `loses` those whose
-    answer never reaches us, `dumb` symbols get no answer to look-ups, `refuses_cancels` symbols no cancel.
+    answer never reaches us (executions always do), `dumb` symbols get no answer to look-ups,
+    `refuses_cancels` symbols no cancel.
     """
 
     def __init__(self, cash: Mapping[str, Decimal], positions: Mapping[str, Mapping[str, Decimal]]) -> None:
@@ -91,7 +96,7 @@ class Obedient:
             answers = self._cancel(wish)
         else:
             answers = self._status(spec)
-        if answers and self.loses[spec.symbol] > 0:
+        if answers and self.loses[spec.symbol] > 0 and not any(map(_is_execution, answers)):
             self.loses[spec.symbol] -= 1
             return []
         return answers

@@ -102,7 +102,7 @@ def test_cancel_and_status_name_the_order() -> None:
     assert "37" not in codec.split(codec.status_request(LookUpOrder(SPEC), "FIX.4.4"))
 
 
-@given(st.decimals(min_value="0.000001", max_value="1e15", allow_nan=False))
+@given(st.decimals(min_value=Decimal("0.000001"), max_value=Decimal(10) ** 15, allow_nan=False))
 def test_numbers_go_out_without_an_exponent_and_come_back_equal(number: Decimal) -> None:
     text = codec.plain(number)
     assert "E" not in text.upper()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.exceptions import (
@@ -104,3 +106,41 @@ def test_a_refusal_names_the_remedy(error: Exception, words: str) -> None:
 
 def test_any_other_refusal_is_a_plain_store_error() -> None:
     assert type(refusal(ResponseError("ERR strange"))) is StoreError
+
+
+async def test_a_cancellation_that_comes_as_a_command_is_sent_is_not_swallowed(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = view_client(redis_url)
+    pool: Any = client.connection_pool
+    real = pool.connection_class._send_packed_command
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def send(self: Any, command: Any) -> None:
+        await real(self, command)
+        if tasks:
+            tasks[0].cancel()
+
+    async def endless() -> None:
+        while True:
+            await client.ping()
+
+    monkeypatch.setattr(pool.connection_class, "_send_packed_command", send)
+    await client.ping()
+    tasks.append(asyncio.create_task(endless()))
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(5):
+            await tasks[0]
+    tasks.clear()
+    assert await client.ping()
+    await client.aclose()
+
+
+async def test_a_refused_login_is_not_taken_for_an_outage(redis_url: str) -> None:
+    client = view_client(redis_url.replace("unix://", "unix://nobody:secret@"))
+    with pytest.raises(ConnectionError) as caught:
+        await client.ping()
+    assert not is_transient(caught.value)
+    assert "correct the redis url" in str(refusal(caught.value))
+    assert "secret" not in str(refusal(caught.value))
+    await client.aclose()

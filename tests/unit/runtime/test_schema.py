@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import timeit
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +14,17 @@ from hypothesis import strategies as st
 from gateway.domain.request import Mode, Others, Regime
 from gateway.errors import InvalidTargets
 from gateway.events import TargetsSubmitted
-from gateway.runtime.schema import TargetMessage, json_schema, parse_targets, read_message, targets_from_csv
+from gateway.runtime.schema import (
+    NAME,
+    SYMBOL,
+    WEIGHT,
+    TargetMessage,
+    json_schema,
+    parse_targets,
+    read_message,
+    read_weights,
+    targets_from_csv,
+)
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 ACCOUNTS = {"A1", "A2"}
@@ -223,12 +234,148 @@ def test_a_mutated_message_is_read_or_refused_but_never_read_wrongly(data: st.Da
     assert set(event.targets) <= INSTRUMENTS
 
 
-def test_the_json_schema_says_what_the_parser_does() -> None:
-    schema = json_schema()
-    assert schema["additionalProperties"] is False
-    assert schema["required"] == ["request_id", "account", "as_of", "expires_at", "targets"]
-    assert schema["properties"]["targets"]["additionalProperties"]["type"] == "string"
-    assert set(schema["properties"]) == set(TargetMessage.model_fields)
+# ------------------------------------------------------------------------------------ the JSON schema
+
+SCHEMA = json_schema()
+TYPES: dict[str, type] = {"string": str, "object": dict}
+CHECKED = {
+    "type", "const", "enum", "pattern", "maxLength", "minProperties", "maxProperties", "propertyNames",
+    "additionalProperties", "properties", "required", "$ref",
+}  # fmt: skip
+TOLD = {"$defs", "title", "description", "default", "format"}
+MEANING = ("over 1 (100 %)", "no such day or time")
+"""What a schema cannot say: weights that add up, days that do not exist."""
+
+
+def has_type(value: Any, name: str) -> bool:
+    if name == "integer":
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, TYPES[name])
+
+
+def matches(value: str, pattern: str) -> bool:
+    """Match as ECMAScript does, where $ is the very end."""
+    assert (pattern[0], pattern[-1]) == ("^", "$")
+    return re.fullmatch(pattern[1:-1], value) is not None
+
+
+def is_allowed(value: Any, schema: dict[str, Any]) -> bool:
+    """Validate against the part of JSON Schema that our schema uses, and nothing it does not."""
+    assert set(schema) <= CHECKED | TOLD, schema
+    if "$ref" in schema:
+        return is_allowed(value, SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")])
+    if "type" in schema and not has_type(value, schema["type"]):
+        return False
+    if "const" in schema and value != schema["const"]:
+        return False
+    if "enum" in schema and value not in schema["enum"]:
+        return False
+    if isinstance(value, str):
+        is_short = len(value) <= schema.get("maxLength", len(value))
+        return is_short and ("pattern" not in schema or matches(value, schema["pattern"]))
+    return not isinstance(value, dict) or object_is_allowed(value, schema)
+
+
+def object_is_allowed(found: dict[str, Any], schema: dict[str, Any]) -> bool:
+    if not schema.get("minProperties", 0) <= len(found) <= schema.get("maxProperties", len(found)):
+        return False
+    if not set(schema.get("required", ())) <= set(found):
+        return False
+    if not all(is_allowed(name, schema.get("propertyNames", {})) for name in found):
+        return False
+    named, others = schema.get("properties", {}), schema["additionalProperties"]
+    return all(
+        is_allowed(value, named[name]) if name in named else others is not False and is_allowed(value, others)
+        for name, value in found.items()
+    )
+
+
+def refusal_of(body: dict[str, Any]) -> str:
+    """Return why the model refuses a message, '' when it does not."""
+    try:
+        read_weights(read_message(json.dumps(body).encode()).targets, allow_short=True)
+    except InvalidTargets as problem:
+        return problem.reason
+    return ""
+
+
+TIMES = st.sampled_from(
+    ["2026-03-02T14:30Z", "2026-03-02T14:30:00.123456+01:00", "2026-03-02T14:30:00", "2026-02-30T00:00:00Z",
+     "2026-03-02T14:30:00.1234567Z", "2026-03-02 14:30:00Z", "2026-03-02T14:30:00Z\n", "2026-03-02t14:30:00z"]
+) | st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)  # fmt: skip
+NAMES = st.from_regex(f"^{NAME}$", fullmatch=True) | st.text(max_size=70)
+SYMBOLS = st.from_regex(f"^{SYMBOL}$", fullmatch=True) | st.text(max_size=34)
+WEIGHTS = st.from_regex(f"^{WEIGHT}$", fullmatch=True) | st.sampled_from(
+    ["0.1", "1", "-0.5", "1e-1", "NaN", "+1", ".5", "0.1\n", "\u0660", "0.1234567890123456789"]
+)
+
+
+def either(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return good | good | good | JUNK
+
+
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "schema_version": either(st.just(1)),
+    "request_id": either(NAMES),
+    "account": either(NAMES),
+    "as_of": either(TIMES),
+    "expires_at": either(TIMES),
+    "targets": either(st.dictionaries(SYMBOLS, either(WEIGHTS), max_size=3)),
+    "others": either(st.sampled_from([*Others])),
+    "mode": either(st.sampled_from([*Mode])),
+    "regime": either(st.sampled_from([*Regime])),
+    "note": JUNK,
+}
+
+
+@settings(max_examples=400, deadline=None, database=None)
+@given(st.data())
+def test_the_json_schema_allows_what_the_model_accepts_and_nothing_else(data: st.DataObject) -> None:
+    body = message()
+    for field in data.draw(st.lists(st.sampled_from(sorted(FIELDS)), max_size=3, unique=True)):
+        if data.draw(st.integers(0, 5)) == 0:
+            body.pop(field, None)
+        else:
+            body[field] = data.draw(FIELDS[field])
+    reason = refusal_of(body)
+    if not any(words in reason for words in MEANING):
+        assert is_allowed(body, SCHEMA) is (not reason), (body, reason)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_good"),
+    [
+        ({}, True),
+        ({"schema_version": True}, False),
+        ({"request_id": "a\n"}, False),
+        ({"targets": {}}, False),
+        ({"targets": {"AAPL": "0.1\n"}}, False),
+        ({"targets": {"AAPL\n": "0.1"}}, False),
+        ({"as_of": ...}, False),
+        ({"mode": ...}, True),
+        ({"note": 1}, False),
+    ],
+)
+def test_the_schema_and_the_model_agree_on_examples(changes: dict[str, Any], *, is_good: bool) -> None:
+    body = message(**changes)
+    assert (is_allowed(body, SCHEMA), not refusal_of(body)) == (is_good, is_good)
+
+
+def test_the_json_schema_names_every_field_with_its_meaning() -> None:
+    assert set(SCHEMA["properties"]) == set(TargetMessage.model_fields)
+    assert SCHEMA["required"] == ["request_id", "account", "as_of", "expires_at", "targets"]
+    for name, field in SCHEMA["properties"].items():
+        shared = SCHEMA["$defs"].get(field.get("$ref", "").removeprefix("#/$defs/"), {})
+        assert field.get("description") or shared.get("description"), name
+
+
+@pytest.mark.parametrize(
+    "changes", [{"as_of": "2026-02-30T00:00:00Z"}, {"targets": {"A": "0.6", "B": "0.6"}}]
+)
+def test_what_a_schema_cannot_say_the_model_says(changes: dict[str, Any]) -> None:
+    body = message(**changes)
+    assert is_allowed(body, SCHEMA)
+    assert any(words in refusal_of(body) for words in MEANING)
 
 
 def test_a_csv_becomes_targets() -> None:
