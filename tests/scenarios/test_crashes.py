@@ -162,8 +162,6 @@ def test_crashes_on_a_lossy_line_may_cost_an_order_but_never_double_one(fate: st
             crashes.append(crashes[0] + rng.randint(1, points))
         world, bomb = play(crashes, fate, faults=lossy(f"{fate}{number}"))
         assert bomb.went_off
-        world.price()
-        world.run()
         world.agrees()
         world.is_deterministic()
         assert world.request().state is RequestState.DONE

@@ -141,7 +141,8 @@ class Obedient:
         if order.status.is_final:
             return []
         if word == "fill":
-            return self.fill(order, qty or order.spec.order_qty - order.cum_qty, px)
+            left = order.spec.order_qty - order.cum_qty
+            return self.fill(order, min(qty or left, left), px)
         order.status = {
             "ack": OrdStatus.NEW, "reject": OrdStatus.REJECTED, "cancel": OrdStatus.CANCELED,
             "expire": OrdStatus.EXPIRED, "done": OrdStatus.DONE_FOR_DAY,
