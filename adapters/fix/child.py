@@ -41,6 +41,7 @@ REMEMBERED = 20_000
 SWITCH_S = 0.0002
 """How long one thread may keep Python from the other: the default lets a burst of orders hold up reports."""
 
+PROOF_EVERY_S = 0.5
 LOCK_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 6.0
 EXIT_LOCKED = 4
@@ -78,6 +79,7 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
         super().__init__()
         self.id = fix.SessionID(config.begin_string, config.sender_comp_id, config.target_comp_id)
         self.is_up = False
+        self._is_logged_on = False
         self._config = config
         self._spool = spool
         self._tell = tell
@@ -93,20 +95,30 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
         """Take note of nothing: the session is known already."""
 
     def onLogon(self, _id: fix.SessionID) -> None:
-        """Ask for a heartbeat: when it comes, everything the venue still owed us has come."""
+        """Ask for the proof that everything the venue still owed us has come."""
         try:
             self._logons += 1
             self._proof = f"caught-up-{self._logons}"
             self._farewell = ""
-            text = f"8={self._config.begin_string}{SOH}9=0{SOH}35=1{SOH}112={self._proof}{SOH}10=000{SOH}"
-            fix.Session.sendToTarget(fix.Message(text, False), self.id)
+            self._is_logged_on = True
+            self.ask_for_proof()
         except BaseException as problem:
             _complain("onLogon", problem)
+
+    def ask_for_proof(self) -> None:
+        """Ask for a Heartbeat(0) that names the present logon, until it has come.
+
+        Once is not enough: a TestRequest(1) sent while the venue asks for a resend falls into the
+        gap that is then filled over it.
+        """
+        if self._is_logged_on and not self.is_up:
+            text = f"8={self._config.begin_string}{SOH}9=0{SOH}35=1{SOH}112={self._proof}{SOH}10=000{SOH}"
+            fix.Session.sendToTarget(fix.Message(text, False), self.id)
 
     def onLogout(self, _id: fix.SessionID) -> None:
         """Say that nothing can be sent any more."""
         try:
-            self.is_up = False
+            self.is_up = self._is_logged_on = False
             self._tell(f"down {self._farewell or 'the connection ended'}")
         except BaseException as problem:
             _complain("onLogout", problem)
@@ -137,7 +149,7 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
         try:
             raw = message.toString()
             msg_type = message.getHeader().getField(35)
-            if msg_type == "0" and f"{SOH}112={self._proof}{SOH}" in raw:
+            if msg_type == "0" and not self.is_up and f"{SOH}112={self._proof}{SOH}" in raw:
                 self.is_up = True
                 self._tell("up")
             elif msg_type == "3":
@@ -155,6 +167,10 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
         except BaseException as problem:
             _complain("fromApp", problem)
             os._exit(EXIT_SPOOL)
+
+    def end(self) -> None:
+        """Send nothing more."""
+        self.is_up = self._is_logged_on = False
 
     def send(self, kind: str, cl_ord_id: str, raw: str) -> None:
         """Send one message of ours, if the session stands; called from the main thread."""
@@ -211,6 +227,16 @@ class Line:
             return
 
 
+def _keep_asking(session: Session) -> NoReturn:
+    """Ask again and again for what proves that a new logon is caught up."""
+    while True:
+        time.sleep(PROOF_EVERY_S)
+        try:
+            session.ask_for_proof()
+        except BaseException as problem:
+            _complain("the question for the proof", problem)
+
+
 def _lock(folder: Path) -> int:
     """Own the session's folder: one process at a time may speak for a session."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -256,10 +282,11 @@ def main(fd: int) -> NoReturn:
     session = Session(config, spool, Line(link).tell)
     parts = _initiator(config, session)
     parts[0].start()
+    threading.Thread(target=_keep_asking, args=(session,), daemon=True).start()
     for line in lines:
         kind, cl_ord_id, raw = line.decode().rstrip("\n").split(" ", 2)
         session.send(kind, cl_ord_id, raw)
-    session.is_up = False
+    session.end()
     threading.Timer(STOP_TIMEOUT_S, os._exit, [0]).start()
     parts[0].stop()
     os._exit(0)

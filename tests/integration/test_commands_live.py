@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import time
@@ -212,6 +213,23 @@ def test_a_refused_message_is_a_dead_letter_and_the_gateway_carries_on(say: Say,
     until(lambda: any("json" in one["field"] for one in told(say, "rejected")))
     assert "json" in say("rejected")[1]
     assert say("status")[0] == OK
+
+
+def test_json_comes_from_standard_input_as_weights_or_as_a_whole_message(
+    say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say("prices", str(EXAMPLE / "prices.csv"))
+    weights = {"KO": "0.0300"}
+    message = {"account": "main", "request_id": "whole-message", "mode": "preview", "targets": weights}
+    for text in (json.dumps(weights), json.dumps(message)):
+        monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        code, output, _ = say("submit", "-", "--json", "--wait")
+        assert code == OK
+        assert json.loads(output)["state"] in ("done", "held", "previewed")
+    assert state_of(say, "whole-message") == "previewed"
+    monkeypatch.setattr("sys.stdin", io.StringIO('{"KO": '))
+    code, _, error = say("submit", "-")
+    assert (code, "not valid JSON" in error) == (USAGE, True)
 
 
 def test_news_schema_and_configuration_are_json(say: Say) -> None:

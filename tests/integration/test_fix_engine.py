@@ -216,3 +216,26 @@ async def test_messages_that_are_gone_from_the_spool_are_said_to_be(tmp_path: Pa
         engine = ChildEngine(session_to(venue, tmp_path))
         assert "messages 41 to 99" in engine.start(40)
         await engine.stop()
+
+
+async def test_a_venue_that_missed_messages_does_not_keep_the_session_down(tmp_path: Path) -> None:
+    async with open_venue() as venue:
+        engine = ChildEngine(session_to(venue, tmp_path))
+        engine.start(0)
+        listener = Listener(engine)
+        await listener.wait_for(Up)
+        await engine.stop()
+        await listener.task
+        numbers = tmp_path / "quickfix" / "FIX.4.4-GATEWAY-SIM.seqnums"
+        ours, theirs = (int(part) for part in numbers.read_text().split(":"))
+        numbers.write_text(f"{ours + 7:020d} : {theirs:020d}")  # the venue never saw seven messages of ours
+        again = ChildEngine(session_to(venue, tmp_path))
+        again.start(0)
+        listener = Listener(again)
+        await listener.wait_for(Up)
+        assert again.send("order", "A", order("A"))
+        again.flush()
+        await listener.wait_for(Spooled)
+        await again.stop()
+        await listener.task
+        assert venue.orders == {"A": 1}
