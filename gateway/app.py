@@ -85,15 +85,21 @@ async def redis_url(config: GatewayConfig) -> tuple[str, embedded.EmbeddedServer
     return server.url, server
 
 
-async def recover(journal: Journal, engine: Engine) -> int:
-    """Rebuild the engine's state from snapshot and journal; return the last sequence number."""
+async def restore(journal: Journal, engine: Engine) -> int:
+    """Begin from the last snapshot, if there is one; return the journal entry it was taken at."""
     snapshot = await journal.load_snapshot()
-    seq = 0
-    if snapshot is not None:
-        seq, data = snapshot
-        engine.restore(decode_state(data, State))
+    if snapshot is None:
+        return 0
+    seq, data = snapshot
+    engine.restore(decode_state(data, State))
+    return seq
+
+
+async def catch_up(journal: Journal, engine: Engine, presenter: Presenter, seq: int) -> int:
+    """Replay everything behind `seq`, and show again what a predecessor may have died before showing."""
     async for number, event in journal.read(seq):
         engine.replay(event)
+        presenter.note(event)
         seq = number
     return await journal.open(at_least=seq)
 
@@ -132,9 +138,13 @@ class Gateway:
         await self.loop.turn([Item(event) for event in events])
 
     async def save(self) -> None:
-        """Write a snapshot of the state as of the last committed event."""
-        seq = self.journal.seq
-        await self.journal.save_snapshot(seq, encode_state(self.engine.state))
+        """Write a snapshot of the state as of the last committed event, once all before it is shown.
+
+        What is shown is not in the snapshot: a successor shows again only what came after it.
+        """
+        self.presenter.close()
+        if await self.models.flush():
+            await self.journal.save_snapshot(self.journal.seq, encode_state(self.engine.state))
 
 
 async def serve(
@@ -222,12 +232,13 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
         journal = Journal(client, keys, lease.epoch, lease.owner)
         await _check_safety(journal, config)
         engine = Engine(config.settings())
-        await recover(journal, engine)
+        seq = await restore(journal, engine)
         models = ReadModels(views, keys, lease.epoch, every_s=SHOWN_EVERY_S)
         inbox = Inbox()
         timers = Timers(clock, inbox)
         brokers = {name: make_broker(name, link, config, clock) for name, link in config.links.items()}
         presenter = Presenter(engine.state, models, keys, lambda: status(gateway))
+        await catch_up(journal, engine, presenter, seq)
         loop = Loop(engine, journal, inbox, timers, presenter)
         loop.router = Router(brokers, clock, lease.may_act, lambda events: inbox.push(map(Item, events)))
         intake = Intake(reader, views, keys, clock, on_rejected=partial(_rejected, presenter))

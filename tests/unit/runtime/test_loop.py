@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from gateway.app import catch_up, restore
 from gateway.domain.settings import AccountSettings, Settings
 from gateway.engine import Engine
 from gateway.events import (
@@ -162,3 +163,20 @@ async def test_alerts_rejections_and_the_book_are_shown(
     news = [decode_json(fields[b"d"])["kind"] for _, fields in await redis_client.xrange(keys.news)]
     assert news.count("Alert") == 3
     assert "Rejected" in news
+
+
+async def test_what_a_dead_gateway_did_not_show_its_successor_shows(
+    parts: Parts, redis_client: Redis, keys: Keys
+) -> None:
+    await parts.loop.turn([Item(event) for event in opening()])
+    assert await redis_client.get(keys.book) is None, "it died before it showed anything"
+    lease = Lease(redis_client, keys, CLOCK, owner="successor")
+    await redis_client.delete(keys.lease)
+    await lease.acquire()
+    heir = Parts(redis_client, keys, lease.epoch, lease.owner)
+    seq = await restore(heir.journal, heir.engine)
+    assert await catch_up(heir.journal, heir.engine, heir.presenter, seq) == 2
+    heir.presenter.close()
+    assert await heir.models.flush()
+    shown: Any = decode_json(await redis_client.get(keys.book))
+    assert shown["accounts"]["main"]["cash"] == "100"
