@@ -74,10 +74,10 @@ class NoInterference:
 
     def after(
         self,
-        session: SessionId,
+        session: SessionId,  # noqa: ARG002 - Interference
         raw: bytes,
-        is_app: bool,
-        now: datetime,  # noqa: ARG002 - Interference
+        is_app: bool,  # noqa: ARG002
+        now: datetime,  # noqa: ARG002
     ) -> Sequence[tuple[float, bytes]]:
         """Send what was to be sent, now."""
         return ((0.0, raw),)

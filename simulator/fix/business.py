@@ -6,13 +6,15 @@ which of its fields is its business ID.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from simulator.fix.message import Message, message
+from simulator.fix.message import Message, message, reversed_route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_HEADER_FIELD = re.compile(r"\x01(115|116|144|128|129|145)=([^\x01]*)")
 UNSUPPORTED_MESSAGE_TYPE = 3
 CONDITIONALLY_REQUIRED_FIELD_MISSING = 5
 TEXTS: Mapping[int, str] = {
@@ -33,9 +35,10 @@ _ORDERS = frozenset({"D", "G"})
 
 def reject(refused: Message, reason: int, text: str | None = None) -> Message:
     """Build the BusinessMessageReject(j) of `refused` with BusinessRejectReason(380) `reason`."""
-    return message(
-        "j", [(45, refused.seq_num), (58, text or TEXTS[reason]), (372, refused.msg_type), (380, reason)]
-    )
+    header = dict(_HEADER_FIELD.findall(refused.raw.decode("latin-1")))
+    pairs: list[tuple[int, object]] = [*reversed_route(lambda tag: header.get(str(tag)))]
+    pairs += [(45, refused.seq_num), (58, text or TEXTS[reason]), (372, refused.msg_type), (380, reason)]
+    return message("j", pairs)
 
 
 def unsupported(refused: Message) -> Message | None:

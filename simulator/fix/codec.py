@@ -30,8 +30,9 @@ _DATA_TAGS = frozenset(DATA_FIELDS.values())
 _START = b"8=FIX"
 _HEAD = re.compile(rb"8=(FIX[^\x01]{1,12})\x019=(\d{1,7})\x0135=([^\x01]*)\x01")
 _HEAD_BYTES = 64
-_TRAILER = re.compile(rb"\x0110=(\d\d\d)\x01")
+_TRAILER_START = b"\x0110="
 _TRAILER_BYTES = 7
+_NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
 _TAG = re.compile(r"[1-9]\d{0,8}", re.ASCII)
 _MAX_KNOWN_TAGS = 20_000
 
@@ -54,7 +55,8 @@ class Frame:
     """Hold one well-framed message: BeginString(8), MsgType(35), every pair in wire order, and the raw bytes.
 
     `fields` maps each tag to its last value. `flaw` is the tag whose value holds a delimiter, 0 for a
-    tag that is not a number, None when the text is sound. `body_start` is filled in by the validator.
+    tag that is no tag number (`bad_tag` says which, if it is a number at all), None when the text is
+    sound. `body_start` is filled in by the validator.
     """
 
     begin_string: str
@@ -63,6 +65,7 @@ class Frame:
     fields: dict[int, str]
     raw: bytes
     flaw: int | None = None
+    bad_tag: int | None = None
     body_start: int = 0
 
 
@@ -105,7 +108,8 @@ def parse(raw: bytes, begin_string: str, msg_type: str) -> Frame:
         fields = dict(pairs)
     if 0 in fields or "" in fields.values():
         flaw = _flaw(cut)
-    return Frame(begin_string, msg_type, pairs, fields, raw, flaw)
+    bad_tag = _bad_tag(cut) if flaw == 0 else None
+    return Frame(begin_string, msg_type, pairs, fields, raw, flaw, bad_tag)
 
 
 def _flaw(cut: Sequence[tuple[str, str, str]]) -> int | None:
@@ -119,6 +123,12 @@ def _flaw(cut: Sequence[tuple[str, str, str]]) -> int | None:
             return 0
         before = number
     return None
+
+
+def _bad_tag(cut: Sequence[tuple[str, str, str]]) -> int | None:
+    """Return the first tag that is a number but no tag number (0, -1), None when it is no number either."""
+    text = next(tag for tag, _, _ in cut if not _TAGS[tag])
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def _parse_with_data(text: str) -> tuple[list[tuple[str, str, str]], list[Pair]]:
@@ -163,34 +173,41 @@ class Decoder:
         position, end = 0, len(buffer)
         while position < end:
             head = _HEAD.match(buffer, position)
-            stop = self._end_of(buffer, position, head)
-            if stop is None:
+            found = self._end_of(buffer, position, head)
+            if found is None:
                 break
+            stop, is_true = found
             if stop < 0 or head is None:
                 position = self._skip(buffer, position)
                 continue
             raw = buffer[position:stop]
-            if sum(raw[:-_TRAILER_BYTES]) & 255 == int(raw[-4:-1]):
+            if is_true and raw[-4:-1].isdigit() and sum(raw[:-_TRAILER_BYTES]) & 255 == int(raw[-4:-1]):
                 frames.append(parse(raw, head[1].decode("latin-1"), head[3].decode("latin-1")))
                 self._has_decoded = True
             else:
                 self._count_garbled()
+                stop = _next_start(raw, position, stop)
             position = stop
         self._buffer = buffer[position:]
         return frames
 
     @staticmethod
-    def _end_of(buffer: bytes, start: int, head: re.Match[bytes] | None) -> int | None:
-        """Return where the message ends, None when more bytes are needed, -1 when it is garbled."""
+    def _end_of(buffer: bytes, start: int, head: re.Match[bytes] | None) -> tuple[int, bool] | None:
+        """Return where the message ends and whether its BodyLength(9) is true; None: more bytes are needed.
+
+        A message ends with the first CheckSum(10) at or behind where BodyLength(9) says; one that says
+        too much takes the next message down with it. An end of -1 means that there is no message here.
+        """
         if head is None:
-            return None if _may_become_head(buffer[start : start + _HEAD_BYTES]) else -1
-        stop = head.end(2) + 1 + int(head[2]) + _TRAILER_BYTES
-        if stop - start > MAX_MESSAGE_BYTES:
-            return -1
-        if stop > len(buffer):
-            return -1 if _ended_early(buffer, start) else None
-        trailer = _TRAILER.match(buffer, stop - _TRAILER_BYTES - 1)
-        return stop if trailer is not None else -1
+            return None if _may_become_head(buffer[start : start + _HEAD_BYTES]) else (-1, False)
+        body_end = head.end(2) + 1 + int(head[2])
+        trailer = buffer.find(_TRAILER_START, body_end - 1) if body_end <= len(buffer) else -1
+        stop = buffer.find(b"\x01", trailer + len(_TRAILER_START)) + 1 if trailer >= 0 else 0
+        if (stop or len(buffer)) - start > MAX_MESSAGE_BYTES or body_end - start > MAX_MESSAGE_BYTES:
+            return -1, False
+        if not stop:
+            return None
+        return stop, trailer == body_end - 1 and stop - trailer == _TRAILER_BYTES + 1
 
     def _count_garbled(self) -> None:
         self.garbled += 1
@@ -219,12 +236,7 @@ def _may_become_head(data: bytes) -> bool:
     return True
 
 
-def _ended_early(buffer: bytes, start: int) -> bool:
-    """Tell whether a whole message with a good CheckSum(10) ends before its BodyLength(9) says so."""
-    trailer = _TRAILER.search(buffer, start)
-    while trailer is not None:
-        after = buffer[trailer.end() : trailer.end() + len(_START)]
-        if _START.startswith(after) and sum(buffer[start : trailer.start() + 1]) & 255 == int(trailer[1]):
-            return True
-        trailer = _TRAILER.search(buffer, trailer.end() - 1)
-    return False
+def _next_start(garbled: bytes, start: int, stop: int) -> int:
+    """Return where to read on: behind a garbled message, or at the one that begins inside a cut-off one."""
+    inner = garbled.find(_START, 1)
+    return start + inner if 0 <= inner < garbled.find(_TRAILER_START) else stop

@@ -71,7 +71,11 @@ def parser(profile: str) -> argparse.ArgumentParser:
     add("--username", help="Username(553) every Logon(A) must carry")
     add("--password-file", type=Path, metavar="FILE", help="file whose first line Password(554) must match")
     add("--heartbeat", type=int, metavar="SECONDS", help="HeartBtInt(108) to impose instead of the peer's")
-    add("--check-user-tags", action="store_true", help="refuse tags from 5000 up as undefined")
+    add(
+        "--check-user-tags",
+        action="store_true",
+        help="refuse tags from 5000 up as undefined (echo always does)",
+    )
     add("--verbose", action="store_true", help="tell on stderr who logs on and why connections end")
     if profile == "venue":
         importlib.import_module(_VENUE).add_options(options)
@@ -214,7 +218,7 @@ def _build(options: argparse.Namespace) -> tuple[Acceptor, Application]:
         port=options.port,
         store=_store(options),
         interference=getattr(application, "interference", None),
-        check_user_tags=options.check_user_tags,
+        check_user_tags=options.check_user_tags or options.profile == "echo",
     )
     return acceptor, application
 

@@ -34,9 +34,6 @@ class Echo:
         if message.msg_type not in ECHOED:
             refusal = business.unsupported(message)
             return _NOTHING if refusal is None else Reply((Outgoing(session, refusal),))
-        if session.begin_string == "FIX.4.4" and business.missing_field(message) is not None:
-            refusal = business.reject(message, business.CONDITIONALLY_REQUIRED_FIELD_MISSING)
-            return Reply((Outgoing(session, refusal),))
         record = None
         if message.msg_type == "D":
             name, cl_ord_id = str(session), message.get(_CL_ORD_ID, "")

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 Pair = tuple[int, str]
+_REVERSED = {115: 128, 116: 129, 144: 145, 128: 115, 129: 116, 145: 144}
+"""OnBehalfOf...(115, 116, 144) becomes DeliverTo...(128, 129, 145) on the way back, and the reverse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +73,8 @@ class Message:
 def message(msg_type: str, pairs: Iterable[tuple[int, object]]) -> Message:
     """Build a message body from pairs, leaving out those whose value is None."""
     return Message(msg_type, tuple((tag, str(value)) for tag, value in pairs if value is not None))
+
+
+def reversed_route(get: Callable[[int], str | None]) -> list[Pair]:
+    """Return the header fields that take an answer back to the firm behind a message; `get` reads a tag."""
+    return [(back, value) for tag, back in _REVERSED.items() if (value := get(tag))]

@@ -9,7 +9,9 @@ Rules of this room:
    message consumes its number; a garbled one never gets here.
 4. RefTagID(371) names the tag that breaks the dictionary; a rule of the session (CompID, SendingTime,
    MsgType, sequence) is named by SessionRejectReason(373) alone.
-5. One ResendRequest(2) is outstanding at a time; at most `max_queued` early messages wait for it.
+5. A Logout(5) is answered whatever its number, and a ResendRequest(2) that is late is served: ending the
+   session over either would keep a peer from putting its numbers right.
+6. One ResendRequest(2) is outstanding at a time; at most `max_queued` early messages wait for it.
 
     DISCONNECTED --connected--> LOGON_AWAITED (acceptor) or LOGON_SENT (initiator)
     LOGON_AWAITED | LOGON_SENT --good Logon--> LOGGED_ON
@@ -24,7 +26,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from simulator.fix import logon
 from simulator.fix.formats import read_time
-from simulator.fix.message import Message, Pair
+from simulator.fix.message import Message, Pair, reversed_route
 from simulator.fix.outbound import Outbound
 from simulator.fix.reasons import TEXTS, Reason, Rejection, is_defined
 from simulator.fix.terms import Happening, SessionConfig, State
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from simulator.fix.validation import Validator
 
 ADMIN = frozenset("012345A")
-_SERVED_EARLY = frozenset("25")
 TEST_REQ_ID = "TEST"
 _GRACE = 1.2
 _SIGNED_TRAILER = frozenset({89, 93})
@@ -100,7 +101,9 @@ class Session:
             return None
         if seq_num == self.memory.next_in:
             return self._in_sequence(frame, seq_num, now)
-        if seq_num > self.memory.next_in:
+        if self._is_served_anyway(frame, seq_num, now):
+            pass
+        elif seq_num > self.memory.next_in:
             self._too_high(frame, seq_num, now)
         elif frame.fields.get(43) != "Y":
             self.too_low(seq_num, now)
@@ -159,7 +162,9 @@ class Session:
         last_sent, last_received = self.outbound.last_sent, self._last_received
         if last_sent is None or last_received is None:
             return None
-        return min(last_sent + self._heartbeat, (self._test_sent or last_received) + self._heartbeat * _GRACE)
+        if self._test_sent is not None:
+            return self._test_sent + self._heartbeat * _GRACE
+        return min(last_sent + self._heartbeat, last_received + self._heartbeat * _GRACE)
 
     # What logon.py asks of the session.
 
@@ -248,18 +253,23 @@ class Session:
         return False
 
     def _too_high(self, frame: Frame, seq_num: int, now: datetime) -> None:
-        """Ask for what is missing; serve a ResendRequest(2) or Logout(5) at once, queue anything else."""
-        is_sound = frame.msg_type in _SERVED_EARLY and self.validator.check(frame) is None
-        if is_sound and frame.msg_type == "5" and self.state is State.LOGOUT_SENT:
-            self.close("logged out")
-            return
-        if is_sound and frame.msg_type == "2":
+        """Ask for what is missing; serve a ResendRequest(2) at once, queue anything else."""
+        is_sound = frame.msg_type == "2" and self.validator.check(frame) is None
+        if is_sound:
             self._resend_request(frame, now)
         self.request_missing(seq_num, now)
-        if is_sound and frame.msg_type == "5":
-            self._answer_logout(now, self.config.logout_timeout_s)
-        elif not is_sound and len(self._queue) < self.config.max_queued:
+        if not is_sound and len(self._queue) < self.config.max_queued:
             self._queue[seq_num] = frame
+
+    def _is_served_anyway(self, frame: Frame, seq_num: int, now: datetime) -> bool:
+        """Serve what must neither wait for a gap nor end over a low number: who leaves, who is behind."""
+        is_late = seq_num < self.memory.next_in
+        if frame.fields.get(43) == "Y" or frame.msg_type not in ("2", "5"):
+            return False
+        if (frame.msg_type == "2" and not is_late) or self.validator.check(frame) is not None:
+            return False
+        self._SERVE[frame.msg_type](self, frame, now)
+        return True
 
     def _in_sequence(self, frame: Frame, seq_num: int, now: datetime) -> Message | None:
         """Consume the expected number; hold the message against the dictionary; serve or deliver it."""
@@ -281,7 +291,8 @@ class Session:
         """Reject(3) a message; a Reject is never rejected, or two engines would never stop."""
         if frame.msg_type == "3":
             return
-        pairs: list[Pair] = [(45, str(number(frame.fields.get(34)) or 0)), (58, fault.text)]
+        pairs: list[Pair] = [*reversed_route(frame.fields.get)]
+        pairs += [(45, str(number(frame.fields.get(34)) or 0)), (58, fault.text)]
         if fault.tag is not None:
             pairs.append((371, str(fault.tag)))
         if frame.msg_type:
@@ -365,12 +376,10 @@ class Session:
         if self._test_sent is not None:
             if now - self._test_sent >= self._heartbeat * _GRACE:
                 self.close("the peer did not answer a TestRequest(1)")
-                return
         elif now - last_received >= self._heartbeat * _GRACE:
             self.outbound.admin("1", [(112, TEST_REQ_ID)], now)
             self._test_sent = now
-            return
-        if now - last_sent >= self._heartbeat:
+        elif now - last_sent >= self._heartbeat:
             self.outbound.admin("0", [], now)
 
     def _forget_connection(self) -> None:

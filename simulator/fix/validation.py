@@ -128,7 +128,7 @@ class _Examination:
         if self._frame.flaw is not None:
             if self._frame.flaw:
                 return Rejection(Reason.DELIMITER_IN_VALUE, self._frame.flaw)
-            return Rejection(Reason.INVALID_TAG_NUMBER)
+            return Rejection(Reason.INVALID_TAG_NUMBER, self._frame.bad_tag)
         dictionary = self._validator.dictionary
         header, trailer = dictionary.header, dictionary.trailer
         seen: set[int] = set()

@@ -56,7 +56,7 @@ def test_a_stranger_is_hung_up_on_without_a_word(header: dict[str, str], msg_typ
     ],
 )
 def test_credentials(begin_string: str, body: str, is_welcome: bool) -> None:
-    desk = Desk(begin_string, username="me", password="secret")  # noqa: S106 - a test's password
+    desk = Desk(begin_string, username="me", password="secret")
     answers = desk.hear("A", 1, TERMS + body)
     assert answers == ([f"35=A|34=1|{TERMS}"] if is_welcome else [])
     assert (desk.session.closing is None) is is_welcome
@@ -163,7 +163,7 @@ def initiator(**config: object) -> Desk:
 
 
 def test_an_initiator_introduces_itself() -> None:
-    desk = initiator(username="me", password="secret", reset_on_logon=True, heartbeat_s=5)  # noqa: S106 - a test's
+    desk = initiator(username="me", password="secret", reset_on_logon=True, heartbeat_s=5)
     assert desk.said() == ["35=A|34=1|98=0|108=5|141=Y|553=me|554=secret|"]
     assert desk.hear("A", 1, "98=0|108=5|141=Y|") == []
     assert desk.session.state is State.LOGGED_ON
