@@ -30,7 +30,6 @@ from gateway.events import (
     DenyReason,
     Effect,
     Event,
-    Mode,
     OrderAbandoned,
     OrdersPlanned,
     Publish,
@@ -87,11 +86,7 @@ class Desk:
         account = self.settings.accounts[spec.account]
         if request.state is RequestState.WORKING:
             return [self._wave_timer(spec.request_id, account)]
-        expire = SetTimer(f"expire:{spec.request_id}", spec.expires_at)
-        if request.state is RequestState.AWAITING_APPROVAL:
-            return [expire]
-        due = self.now + timedelta(seconds=float(account.execution.price_wait_s))
-        return [expire, SetTimer(f"prices:{spec.request_id}", min(due, spec.expires_at))]
+        return [SetTimer(f"expire:{spec.request_id}", spec.expires_at)]
 
     def take_up(self) -> list[Effect]:
         """Set every timer again and ask again for every end that was not yet durable, after a start."""
@@ -119,20 +114,18 @@ class Desk:
             if request.spec.expires_at <= self.now:
                 return self.finish(request, RequestState.EXPIRED, self._why_waiting(request) or "expired")
             if self._why_waiting(request):
-                return []
+                return [] if self._why_held_up(request) else self._wait_for_prices(request)
             return self.ask(request_id, partial(self._decide, request))
         return []
 
+    def _why_held_up(self, request: Request) -> str:
+        return self.state.why_held_up(request, self.settings.accounts[request.spec.account].link)
+
     def _why_waiting(self, request: Request) -> str:
         """Say what a queued request waits for, empty when it may be decided."""
-        spec = request.spec
-        account = self.settings.accounts[spec.account]
-        if request.mode is not Mode.PREVIEW:
-            if halt := self.state.halt_reason(spec.account):
-                return f"account is halted: {halt}"
-            if not self._is_up(account.link):
-                return f"link {account.link} is down"
-        missing = self._without_price(spec)
+        if held_up := self._why_held_up(request):
+            return held_up
+        missing = self._without_price(request.spec)
         if missing and not request.has_waited:
             return f"no fresh price for {', '.join(missing[:5])}"
         return ""
@@ -244,24 +237,20 @@ class Desk:
             return []
         if request.outcome is not None or not request.approved:
             return self.end(request)
-        account = self.settings.accounts[request.spec.account]
-        if self.state.halt_reason(account.name) or not self._is_up(account.link):
+        if self._why_held_up(request):
             return []
-        fresh = self._fresh_prices(account)
+        fresh = self._fresh_prices(self.settings.accounts[request.spec.account])
         chosen = plan.next_wave(request.approved)
         if not request.has_waited and any(item.proposal.symbol not in fresh for item in chosen):
-            return self._wait_for_prices(request, account)
+            return self._wait_for_prices(request)
         return self.ask(request.spec.request_id, lambda: self._plan_wave(request))
 
-    def _is_up(self, name: str) -> bool:
-        link = self.state.links.get(name)
-        return link is not None and link.is_up
-
-    def _wait_for_prices(self, request: Request, account: AccountSettings) -> list[Effect]:
-        """Set the timer after which a wave goes on without fresh prices, once."""
+    def _wait_for_prices(self, request: Request) -> list[Effect]:
+        """Set the timer after which a request goes on without fresh prices, once."""
         request_id = request.spec.request_id
         if request_id in self._waiting:
             return []
+        account = self.settings.accounts[request.spec.account]
         self._waiting.add(request_id)
         due = self.now + timedelta(seconds=float(account.execution.price_wait_s))
         return [SetTimer(f"prices:{request_id}", due)]
@@ -322,7 +311,7 @@ class Desk:
         if event.orders and why_not:
             return [Record(OrderAbandoned(self.now, spec.cl_ord_id, why_not)) for spec in event.orders]
         effects: list[Effect] = []
-        if self._is_up(account.link):  # else the orders are looked up, and sent again, when it is up
+        if self.state.is_up(account.link):  # else the orders are looked up, and sent again, when it is up
             effects += [SendOrder(spec) for spec in event.orders]
         if event.orders:
             effects.append(self._wave_timer(event.request_id, account))
@@ -330,7 +319,7 @@ class Desk:
 
     def send_again(self, order: Order) -> list[Effect]:
         """Send an order the venue has proved not to know, if its link is still up."""
-        return [SendOrder(order.spec, poss_resend=True)] if self._is_up(order.spec.link) else []
+        return [SendOrder(order.spec, poss_resend=True)] if self.state.is_up(order.spec.link) else []
 
     def _wave_timer(self, request_id: str, account: AccountSettings) -> SetTimer:
         due = self.now + timedelta(seconds=float(account.execution.wave_timeout_s))

@@ -132,7 +132,7 @@ class Engine:
             case CancelRequested() | ApprovalGiven():
                 return [Publish(event), *self._after_command(event, applied)]
             case GatewayStarted():
-                return [Publish(event), *desk.take_up()]
+                return [Publish(event), *desk.take_up(), *desk.pump_all()]
             case MessageRefused():
                 return [Publish(event), *desk.pump_all()]
             case PricesUpdated():

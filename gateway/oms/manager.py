@@ -86,7 +86,7 @@ def apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C
         case CancelRequested():
             return _cancel_requested(state, event)
         case TimerFired():
-            return _timer(state, event)
+            return _timer(state, event, settings)
         case PricesUpdated():
             return _prices(state, event)
         case AccountOpened():
@@ -230,15 +230,16 @@ def _cancel_requested(state: State, event: CancelRequested) -> Applied:
     return Applied(request=request)
 
 
-def _timer(state: State, event: TimerFired) -> Applied:
+def _timer(state: State, event: TimerFired, settings: Settings) -> Applied:
     kind, _, rest = event.key.partition(":")
     if kind == "lookup":
         return Applied(state.orders.get(rest))
     request = state.requests.get(rest)
     if request is None or request.state.is_final:
         return NOTHING
-    if kind == "prices" and not request.open_orders:
-        request.has_waited = True
+    link = settings.accounts[request.spec.account].link
+    if kind == "prices" and not request.open_orders and not state.why_held_up(request, link):
+        request.has_waited = True  # a halt or a lost link is no waiting for prices
     if kind == "wave":
         for cl_ord_id in request.open_orders:
             order = state.orders[cl_ord_id]

@@ -51,8 +51,7 @@ def look_up(orders: Iterable[Order], state: State, settings: Settings, now: date
     """Ask the venue about each order whose link is up, and ask again later if it does not answer."""
     effects: list[Effect] = []
     for order in orders:
-        link = state.links.get(order.spec.link)
-        if order.is_final or link is None or not link.is_up:
+        if order.is_final or not state.is_up(order.spec.link):
             continue
         effects.append(LookUpOrder(order.spec, order.order_id))
         if is_unclear(order):
@@ -98,8 +97,7 @@ def cancel(orders: Iterable[Order], state: State, settings: Settings, now: datet
     effects: list[Effect] = []
     for order in orders:
         spec = order.spec
-        link = state.links.get(spec.link)
-        if link is None or not link.is_up:
+        if not state.is_up(spec.link):
             continue
         if order.cancels > STUCK_AFTER:
             text = f"{spec.symbol} {spec.cl_ord_id}: no answer to {order.cancels - 1} cancel requests"

@@ -63,7 +63,7 @@ def take_report(state: State, event: ReportReceived, settings: Settings) -> Appl
         return _halt(state, order, change, "the venue has an order that was given up", gains)
     if change.missing_qty:
         order.lookups = before + 1
-        if order.lookups > MISSING_LOOKUPS:
+        if order.is_final or order.lookups > MISSING_LOOKUPS:
             return _halt(state, order, change, f"{change.missing_qty} executed but never reported", gains)
     return Applied(order, change, request, gains, is_first_sign=was_unseen and not change.is_repeat)
 

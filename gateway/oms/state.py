@@ -84,6 +84,19 @@ class State:
         """Say why `account` may not send, empty when it may."""
         return self.halts.get(account) or self.halts.get("", "")
 
+    def is_up(self, link: str) -> bool:
+        """Say whether a broker connection is up, as far as we know."""
+        known = self.links.get(link)
+        return known is not None and known.is_up
+
+    def why_held_up(self, request: Request, link: str) -> str:
+        """Say why nothing may be sent for a request now; empty when it may, or is only a preview."""
+        if request.mode is Mode.PREVIEW:
+            return ""
+        if halt := self.halt_reason(request.spec.account):
+            return f"account is halted: {halt}"
+        return "" if self.is_up(link) else f"link {link} is down"
+
 
 @dataclass(frozen=True, slots=True)
 class Applied:

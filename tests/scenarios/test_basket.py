@@ -91,6 +91,7 @@ def test_partial_fills_add_up_and_the_next_wave_waits_for_the_last() -> None:
     assert (order.cum_qty, order.leaves_qty) == (25, order.spec.order_qty - 25)
     assert order.avg_px == (dec(10) * dec("99.90") + 15 * dec("99.70")) / 25
     assert set(world.sent_symbols()) == SELLS, "a buy left before its cash was there"
+    assert not [key for key in world.game.timers if key.startswith("lookup")], "there is no doubt"
     world.run()
     assert world.status("AAA") is OrdStatus.FILLED
     assert set(world.sent_symbols()) == SELLS | BUYS
@@ -211,6 +212,7 @@ def test_orders_still_waiting_to_leave_when_their_wave_ends_never_leave() -> Non
     world.game.release("sim")
     world.run()
     assert {world.status(symbol) for symbol in SELLS} == {OrdStatus.CANCELED}
+    assert world.order("AAA").text == "its wave is out of time"
     assert "AAA" not in world.sent_symbols()
     assert world.request().state is RequestState.DONE
     finished(world)

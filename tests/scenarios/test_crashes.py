@@ -114,8 +114,9 @@ def assert_exactly_once(world: World, fate: str) -> None:
     assert not world.state.halts
 
 
-@pytest.mark.parametrize("batch", [1, 512])
-@pytest.mark.parametrize("fate", FATES)
+@pytest.mark.parametrize(
+    ("fate", "batch"), [*((fate, 512) for fate in FATES), ("arrives", 1), ("lost", 1), ("late", 1)]
+)
 def test_a_crash_anywhere_loses_nothing_and_doubles_nothing(fate: str, batch: int) -> None:
     _, _, points = undisturbed(fate, batch)
     assert points > 50
@@ -132,7 +133,7 @@ def test_a_crash_anywhere_loses_nothing_and_doubles_nothing(fate: str, batch: in
 def test_two_crashes_lose_nothing_and_double_nothing(fate: str) -> None:
     _, _, points = undisturbed(fate)
     rng = random.Random(fate)
-    for _ in range(150):
+    for _ in range(60):
         first = rng.randint(1, points)
         second = first + rng.randint(1, points)
         world, bomb = play([first, second], fate)
@@ -179,7 +180,7 @@ def test_crashes_on_a_lossy_line_may_cost_an_order_but_never_double_one(fate: st
     assert resent > 0
 
 
-@pytest.mark.parametrize("crashes", [(), (20,), (33, 60), (5, 50, 90)])
+@pytest.mark.parametrize("crashes", [(), (20,), (33, 60), (5, 40, 60)])
 def test_live_replay_and_snapshot_end_in_one_state(crashes: Sequence[int]) -> None:
     world, bomb = play(crashes, "arrives")
     assert tuple(bomb.went_off) == crashes

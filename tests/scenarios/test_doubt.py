@@ -280,6 +280,9 @@ def test_a_halt_between_the_decision_to_resend_and_its_record_wins() -> None:
     assert engine.process(resent) == []
     assert order.ord_status is OrdStatus.IN_DOUBT
     assert order.sends == 1
+    engine.process(ResumeRequested(world.game.now, "main", "ann"))
+    assert engine.process(resent)
+    assert (order.ord_status, order.sends, order.lookups) == (OrdStatus.PENDING_NEW, 2, 0)
     abandoned = OrderAbandoned(world.game.now, order.spec.cl_ord_id, "given up")
     assert engine.process(abandoned)
     assert order.ord_status is OrdStatus.CANCELED
@@ -394,3 +397,31 @@ def test_a_lossy_line_that_stays_up_costs_a_wave_but_never_a_position(what: str)
     assert not world.state.halts
     world.agrees()
     world.is_deterministic()
+
+
+def test_a_broken_link_begins_the_questions_anew() -> None:
+    world = cut_before_it_arrived()
+    world.game.connect(LINK)
+    world.run(0.45)
+    assert world.order("AAA").lookups == 1
+    world.game.cut(LINK, loses=True)
+    world.run(0.1)
+    assert world.order("AAA").lookups == 0
+    world.game.connect(LINK)
+    world.run(0.45)
+    assert len(sends(world, "AAA")) == 1
+    finish(world)
+
+
+def test_a_resume_asks_about_what_is_not_acknowledged_and_nothing_else() -> None:
+    world = World()
+    world.venue.plans["AAA"] = [(0, "ack"), (5, "fill")]
+    world.venue.plans["BBB"] = [(3, "ack"), (5, "fill")]
+    world.targets(weights=SWITCH)
+    world.run(1)
+    assert (world.status("AAA"), world.status("BBB")) == (OrdStatus.NEW, OrdStatus.PENDING_NEW)
+    world.game.feed(HaltRequested(world.game.now, "", "lunch", "ann"))
+    world.game.feed(ResumeRequested(world.game.now, "", "ann"))
+    world.run(0)
+    assert (questions(world, "AAA"), questions(world, "BBB")) == (0, 1)
+    finish(world)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from world import LINK, T0, World, dec
+from world import LINK, T0, World, dec, settings_of
 
 from gateway.domain.order import ExecType, OrdStatus, Report, Side
 from gateway.events import (
+    AccountOpened,
     CancelRejected,
     LinkBehind,
     LookUpOrder,
@@ -194,6 +196,7 @@ def test_a_refused_message_rejects_the_order_it_carried() -> None:
     world.run()
     assert world.status("AAA") is OrdStatus.REJECTED
     assert world.order("AAA").text == "unknown account"
+    assert world.order("AAA").updated_at == refusal.at
     assert world.request().state is RequestState.DONE
     assert [alert.severity for alert in world.game.alerts("MessageRefused")] == ["warning"]
     world.agrees()
@@ -246,6 +249,35 @@ def test_executions_counted_but_never_reported_halt_after_some_questions() -> No
     assert "5 executed but never reported" in world.state.halts["main"], "nobody found them"
 
 
+def test_executions_counted_after_an_order_is_over_halt_at_once() -> None:
+    world = World()
+    world.venue.plans["AAA"] = [(0, "ack"), (1, "cancel")]
+    world.targets(weights=SWITCH)
+    world.run(2)
+    assert world.status("AAA") is OrdStatus.CANCELED
+    world.tell("AAA", ExecType.ORDER_STATUS, ord_status=OrdStatus.CANCELED, cum_qty=dec(5), exec_id="0")
+    world.run(1)
+    assert "5 executed but never reported" in world.state.halts["main"]
+    assert [alert.severity for alert in world.game.alerts()] == ["critical"]
+
+
+@pytest.mark.parametrize("cause", [stranger, unreadable, behind], ids=lambda cause: cause.__name__)
+def test_a_link_halts_its_own_accounts_only(cause: Callable[[World], None]) -> None:
+    world = World(settings_of(accounts=("main", "second", "other"), link_of={"other": "elsewhere"}))
+    cause(world)
+    world.run(1)
+    assert set(world.state.halts) == {"main", "second"}
+    assert len(world.game.alerts()) == 1
+
+
+def test_an_account_is_opened_once() -> None:
+    world = World()
+    world.game.feed(AccountOpened(world.game.now, "main", dec(1_000_000)))
+    world.run(1)
+    assert world.cash == 1_000
+    assert world.positions == {"AAA": 50, "BBB": 80}
+
+
 def test_executions_that_come_late_end_the_questions() -> None:
     world = World()
     world.venue.plans["AAA"] = [(0, "ack")]
@@ -274,10 +306,12 @@ def test_a_trade_time_nobody_can_believe_does_not_date_the_trade() -> None:
     world.targets(weights=SWITCH)
     world.run(1)
     theirs = world.venue.orders[world.order("AAA").spec.cl_ord_id]
-    for transact_time in (T0.replace(year=1970), None, T0.replace(day=8)):
+    week = timedelta(days=7)
+    edge = world.game.now - week
+    for transact_time in (T0.replace(year=1970), None, T0.replace(day=8), edge, world.game.now + week):
         (event,) = world.venue.fill(theirs, dec(1))
         assert isinstance(event, ReportReceived)
         world.say(replace(event, report=replace(event.report, transact_time=transact_time)))
     world.run(0.1)
     dates = [gain.sold.isoformat() for gain in world.state.book.realised if gain.symbol == "AAA"]
-    assert dates == ["2024-03-12", "2024-03-12", "2024-03-08"]
+    assert dates == ["2024-03-12", "2024-03-12", "2024-03-08", "2024-03-05", "2024-03-19"]

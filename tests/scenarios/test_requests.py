@@ -9,22 +9,25 @@ import pytest
 from world import EXECUTION, LINK, T0, World, dec, settings_of
 
 from gateway.domain.order import ExecType, OrdStatus
+from gateway.engine import Engine
 from gateway.events import (
     Action,
     ApprovalGiven,
     CancelOrder,
     CancelRequested,
+    GatewayStarted,
     HaltRequested,
     Mode,
     OrderAbandoned,
     OrdersPlanned,
     PricesUpdated,
+    Publish,
     RequestDecided,
     RequestFinished,
     RequestState,
     ResumeRequested,
     SendOrder,
-    TargetsSubmitted,
+    SetTimer,
     TimerFired,
 )
 from gateway.oms.manager import FORGET_AFTER
@@ -61,10 +64,14 @@ def test_requests_of_an_account_are_worked_one_at_a_time_in_their_order() -> Non
 def test_accounts_do_not_wait_for_each_other() -> None:
     world = World(settings_of(accounts=("main", "other")))
     world.venue.default = SLOW
-    world.targets("R1", "main", weights={"AAA": "0.4"})
-    world.targets("R2", "other", weights={"AAA": "0.3"})
-    world.run(1)
-    assert world.state.active == {"main": "R1", "other": "R2"}
+    world.venue.plans["BBB"] = [(0, "ack"), (20, "fill")]
+    world.targets("R1", "main", weights={"BBB": "0.2"})
+    world.targets("R2", "other", weights={"AAA": "0.3", "CCC": "0.2"})
+    world.run(15)
+    assert world.state.active == {"main": "R1"}
+    assert world.request("R2").state is RequestState.DONE
+    assert world.status("CCC") is OrdStatus.FILLED
+    assert world.status("BBB") is OrdStatus.NEW
     world.run()
     assert world.state.book.position("other", "AAA") != world.state.book.position("main", "AAA")
     told(world)
@@ -502,6 +509,48 @@ def test_the_second_wave_goes_on_without_the_names_that_have_no_price() -> None:
     told(world)
 
 
+def test_prices_of_other_names_do_not_prolong_the_wait() -> None:
+    world = slow_sale()
+    for _ in range(5):
+        world.run(3)
+        world.game.feed(PricesUpdated(world.game.now, world.game.now, {"AAA": dec(100), "DDD": dec(10)}))
+    world.run(1)
+    assert world.denials() == {"CCC": "price_stale"}
+    assert world.request().state is RequestState.DONE
+
+
+def test_each_wave_waits_for_its_own_prices() -> None:
+    world = World()
+    world.targets(weights=SWITCH)
+    world.game.feed(HaltRequested(T0, "main", "lunch", "ann"))  # in one batch: decided, not yet planned
+    world.run(100)
+    world.game.feed(PricesUpdated(world.game.now, world.game.now, {"AAA": dec(100)}))
+    world.game.feed(ResumeRequested(world.game.now, "main", "ann"))
+    world.run(9)
+    assert not world.game.sent()
+    world.run(6)
+    assert world.sent_symbols() == ["AAA"]
+    assert world.denials() == {"BBB": "price_stale"}
+    world.price()
+    world.run()
+    assert world.status("CCC") is OrdStatus.FILLED
+    assert world.denials() == {"BBB": "price_stale"}
+    told(world)
+
+
+def test_an_approved_request_waits_for_prices_anew() -> None:
+    world = World()
+    world.targets(weights=SWITCH, mode=Mode.APPROVE)
+    world.run(100)
+    world.game.feed(ApprovalGiven(world.game.now, "R1", "ann"))
+    world.run(5)
+    assert world.request().state is RequestState.QUEUED
+    world.price()
+    world.run()
+    assert world.request().state is RequestState.DONE
+    told(world)
+
+
 def test_the_second_wave_is_not_sent_far_from_the_price_it_was_decided_on() -> None:
     world = slow_sale()
     world.price(CCC=dec(30))
@@ -595,16 +644,37 @@ def test_a_restart_sets_every_timer_again(mode: Mode) -> None:
     told(world)
 
 
-def test_an_end_that_was_not_durable_when_the_gateway_died_is_asked_for_again() -> None:
+@pytest.mark.parametrize("mode", [Mode.EXECUTE, Mode.APPROVE])
+def test_an_end_that_was_not_durable_when_the_gateway_died_is_asked_for_again(mode: Mode) -> None:
     world = World()
-    world.game.cut(LINK)
-    world.run(1)
-    targets = TargetsSubmitted(T0, "R7", "main", {"AAA": dec("0.4")}, T0, T0 + timedelta(seconds=60))
-    world.game.journal += [targets, CancelRequested(T0, "R7", "ann")]
-    world.restart(1)
+    targets = world.targets("R7", weights=SWITCH, mode=mode)
+    world.game.feed(CancelRequested(T0, "R7", "ann"))
     world.run()
+    journal = world.game.journal
+    assert isinstance(journal[-1], RequestFinished | TimerFired)
+    world.game.journal[:] = [
+        event for event in journal if not isinstance(event, RequestFinished | TimerFired)
+    ]
+    assert targets in world.game.journal
+    world.restart(1)
+    world.run(2)
     assert world.request("R7").state is RequestState.CANCELED
+    assert world.request("R7").text == "cancelled by ann"
     told(world)
+
+
+def test_a_new_gateway_believes_in_no_link_it_has_not_seen_come_up() -> None:
+    world = World()
+    world.venue.plans["AAA"] = SLOW
+    world.targets(weights=SWITCH)
+    world.run(1)
+    heir = Engine(world.settings)
+    for event in world.game.journal:
+        heir.replay(event)
+    assert heir.state.links[LINK].is_up
+    effects = heir.process(GatewayStarted(world.game.now, 2, "", ""))
+    assert not heir.state.links[LINK].is_up
+    assert {type(effect) for effect in effects} == {Publish, SetTimer}
 
 
 # ------------------------------------------------------------------------------ orders that come back

@@ -309,7 +309,7 @@ class StormMachine(RuleBasedStateMachine):
 
 
 StormMachine.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None,
+    max_examples=40, stateful_step_count=30, deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 TestStorm = StormMachine.TestCase
