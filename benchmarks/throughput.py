@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import re
 import statistics
 import sys
@@ -152,11 +151,9 @@ def burst(
 def serial(follower: Follower, keys: Keys, household: Household, count: int) -> dict[str, float]:
     """Submit single-order requests one after another; milliseconds from XADD to fill in the journal."""
     whole, wire = [], []
-    rng = random.Random(5)
-    for number in range(count):
-        symbol = rng.choice(household.symbols)
+    weight = f"{0.5 / len(household.symbols):.8f}"  # half of what the burst bought: a sale, whatever the cash
+    for number, symbol in enumerate(household.symbols[:count]):
         known = set(follower.filled)
-        weight = f"{rng.uniform(0.004, 0.009):.6f}"
         started = submit(follower.client, keys, f"serial-{number}", {symbol: weight})
         follower.follow(lambda number=number: f"serial-{number}" in follower.finished)
         for cl_ord_id in set(follower.filled) - known:

@@ -1,4 +1,4 @@
-"""FIX data types: one check for each, and the two conversions of UTCTimestamp the session needs.
+"""FIX data types: one check for each, and the conversions of UTCTimestamp and SeqNum the session needs.
 
 A check takes the text of a value and returns something true when its format is right. The empty value is
 not a format error; it is refused before these checks are asked.
@@ -22,6 +22,7 @@ _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d{3})?"
 _SHORT_MONTH_DAYS = 28
 _SECONDS_LENGTH = 17
 _MILLIS_LENGTH = 21
+_MAX_DIGITS = 9
 
 
 def _pattern(text: str) -> Callable[[str], object]:
@@ -131,3 +132,10 @@ def read_time(text: str) -> datetime | None:
     year, month, day = int(text[:4]) or 1, int(text[4:6]), int(text[6:8])
     whole = datetime(year, month, day, int(text[9:11]), int(text[12:14]), second, tzinfo=UTC)
     return whole + timedelta(milliseconds=int(text[18:] or 0))
+
+
+def read_number(text: str | None) -> int | None:
+    """Read a sequence number; None when it is absent or not one."""
+    if text is None or not text.isdecimal() or len(text) > _MAX_DIGITS:
+        return None
+    return int(text)

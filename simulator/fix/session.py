@@ -25,7 +25,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from simulator.fix import logon
-from simulator.fix.formats import read_time
+from simulator.fix.formats import read_number, read_time
 from simulator.fix.message import Message, Pair, reversed_route
 from simulator.fix.outbound import Outbound
 from simulator.fix.reasons import TEXTS, Reason, Rejection, is_defined
@@ -42,7 +42,6 @@ ADMIN = frozenset("012345A")
 TEST_REQ_ID = "TEST"
 _GRACE = 1.2
 _SIGNED_TRAILER = frozenset({89, 93})
-_MAX_DIGITS = 9
 
 
 _BEFORE_LOGON = frozenset({State.LOGON_AWAITED, State.LOGON_SENT})
@@ -94,7 +93,7 @@ class Session:
             return None
         if self.state is State.DISCONNECTED:
             return None
-        seq_num = number(frame.fields.get(34))
+        seq_num = read_number(frame.fields.get(34))
         if not self._is_acceptable(frame, seq_num, now) or seq_num is None:
             return None
         if self._is_reset(frame, seq_num, now) or not self._is_fit_duplicate(frame, seq_num, now):
@@ -120,7 +119,7 @@ class Session:
 
     def preview(self, frame: Frame) -> Message | None:
         """Return the application message `receive` would deliver from this frame, changing nothing."""
-        seq_num = number(frame.fields.get(34))
+        seq_num = read_number(frame.fields.get(34))
         if self.state is not State.LOGGED_ON or frame.msg_type in ADMIN or seq_num != self.memory.next_in:
             return None
         return _deliver(frame, seq_num) if self.validator.check(frame) is None else None
@@ -292,7 +291,7 @@ class Session:
         if frame.msg_type == "3":
             return
         pairs: list[Pair] = [*reversed_route(frame.fields.get)]
-        pairs += [(45, str(number(frame.fields.get(34)) or 0)), (58, fault.text)]
+        pairs += [(45, str(read_number(frame.fields.get(34)) or 0)), (58, fault.text)]
         if fault.tag is not None:
             pairs.append((371, str(fault.tag)))
         if frame.msg_type:
@@ -388,13 +387,6 @@ class Session:
         self._deadline = self._test_sent = self._recover_since = None
         self._queue.clear()
         self._recover_to = 0
-
-
-def number(text: str | None) -> int | None:
-    """Read a sequence number; None when it is absent or not one."""
-    if text is None or not text.isdecimal() or len(text) > _MAX_DIGITS:
-        return None
-    return int(text)
 
 
 def _deliver(frame: Frame, seq_num: int) -> Message:

@@ -242,6 +242,7 @@ def test_news_schema_and_configuration_are_json(say: Say) -> None:
 
 def test_one_household_has_one_gateway(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.app.LEASE_WAIT_S", 0.5)
+    monkeypatch.setattr("gateway.cli.run.setup_logging", lambda *_, **__: None)  # it is for a whole process
     code, _, error = say("run", "--log-level", "error")
     assert code == TAKEN
     assert "household" in error
