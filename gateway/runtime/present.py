@@ -31,6 +31,7 @@ from gateway.events import (
     PricesUpdated,
     ReportReceived,
     RequestDecided,
+    RequestFinished,
     SendWithheld,
 )
 from gateway.oms.state import Request, State
@@ -82,8 +83,12 @@ class Presenter:
 
     def publish(self, event: Event) -> None:
         """Put an event on the news; what it speaks of is shown before it."""
-        if getattr(event, "request_id", ""):
+        if isinstance(event, RequestFinished):
             self._show_heavy()
+        elif request_id := getattr(event, "request_id", ""):
+            key = self._keys.request(request_id)
+            if (model := self._heavy.pop(key, None)) is not None:
+                self._models.project({key: model})
         self._models.publish([{"kind": type(event).__name__, "at": event.at, "event": event}])
 
     def alert(self, alert: Alert) -> None:
