@@ -22,10 +22,11 @@ from typing import Any
 
 from adapters.base import Broker
 from adapters.fix.broker import FixBroker
+from adapters.fix.dialects import Venue, session_terms
 from adapters.fix.settings import FixSession
 from gateway.config import GatewayConfig, LinkSection
 from gateway.engine import Engine
-from gateway.errors import StoreUnsafe
+from gateway.errors import ConfigError, StoreUnsafe
 from gateway.events import AccountOpened, Event, GatewayStarted
 from gateway.oms.state import State
 from gateway.runtime import embedded
@@ -59,22 +60,43 @@ def make_clock(config: GatewayConfig) -> Clock:
 
 
 def make_broker(name: str, link: LinkSection, config: GatewayConfig, clock: Clock) -> Broker:
-    """Build the adapter of one link."""
+    """Build the adapter of one link; what is not certified with its venue is said."""
+    venue = link.spoken()
+    if venue.uncertified:
+        level = logging.INFO if link.environment == "simulator" else logging.WARNING
+        names = ", ".join(venue.uncertified)
+        log.log(
+            level, "%s: not certified with %s, see `gateway venues`: %s", name, venue.dialect.title, names
+        )
+    _check_written(name, link, venue)
+    has_login = venue.dialect.credentials != "never"
     session = FixSession(
         name=name,
-        begin_string=link.begin_string,
         sender_comp_id=link.sender_comp_id,
         target_comp_id=link.target_comp_id,
         host=link.host,
         port=link.port,
-        heartbeat_s=link.heartbeat_s,
-        username=link.username,
-        password=link.password.get_secret_value(),
-        reset_on_logon=link.reset_on_logon,
+        username=link.username if has_login else "",
+        password=link.password.get_secret_value() if has_login else "",
         store_folder=Path(config.state_folder) / "fix" / name,
-        orders_per_s=link.orders_per_s,
-    )
-    return FixBroker(session, clock.now)
+        **session_terms(
+            venue, reset_on_logon=link.reset_on_logon, heartbeat_s=link.heartbeat_s,
+            orders_per_s=link.orders_per_s,
+        ),
+    )  # fmt: skip
+    return FixBroker(session, clock.now, venue=venue)
+
+
+def _check_written(name: str, link: LinkSection, venue: Venue) -> None:
+    """Refuse a link that could not log on, or not send a single order."""
+    if venue.unwritten:
+        raise ConfigError(
+            f"links.{name}.venue.{venue.unwritten[0]}: {venue.dialect.title} needs it; write it"
+        )
+    if venue.dialect.credentials == "required" and not (link.username and link.password.get_secret_value()):
+        variable = f"GATEWAY_LINKS__{name.upper()}__PASSWORD"
+        text = f"{venue.dialect.title} needs both; write username, set {variable}"
+        raise ConfigError(f"links.{name}: username and password: {text}")
 
 
 async def redis_url(config: GatewayConfig) -> tuple[str, embedded.EmbeddedServer | None]:

@@ -19,9 +19,18 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from adapters.fix.dialects import Venue, speak
 from gateway.domain.instrument import Instrument
 from gateway.domain.lots import LotMethod
 from gateway.domain.order import OrdType, TimeInForce
@@ -59,11 +68,17 @@ class ClockSection(Section):
 
 
 class LinkSection(Section):
-    """One broker connection. `environment` is what stands at the other end."""
+    """One broker connection. `environment` is what stands at the other end.
+
+    `dialect` names the table of the venue's differences, `venue` holds that dialect's own keys; an
+    empty `begin_string` leaves BeginString(8) to the dialect.
+    """
 
     kind: Literal["fix"] = "fix"
     environment: Literal["simulator", "paper", "live"] = "paper"
-    begin_string: Literal["FIX.4.4"] = "FIX.4.4"
+    dialect: str = "plain"
+    venue: dict[str, Any] = {}
+    begin_string: str = ""
     sender_comp_id: str = Name
     target_comp_id: str = Name
     host: str = "127.0.0.1"
@@ -73,6 +88,15 @@ class LinkSection(Section):
     password: SecretStr = SecretStr("")
     reset_on_logon: bool = False
     orders_per_s: float = Field(default=50.0, ge=0)
+
+    def spoken(self) -> Venue:
+        """Return the dialect with its keys settled."""
+        return speak(self.dialect, self.venue, self.begin_string)
+
+    @model_validator(mode="after")
+    def _speaks(self) -> LinkSection:
+        self.spoken()
+        return self
 
 
 class LimitsSection(Section):

@@ -4,50 +4,74 @@ Rules of this room:
 1. Every message that came from the spool carries its number as `link_seq`; one that cannot be read is
    an event too (`ReportUnreadable`), with its raw text.
 2. `NotSent` is raised only when nothing was handed to the engine.
+3. Where a venue has one question for all its orders (AF), every look-up it can cover shares one. An
+   order that left after the question was put is asked for again.
+4. What is remembered here (OrderID(37), what was asked) is bounded and only helps: a new process
+   begins with nothing and learns it again from reports and from the engine's own wishes.
 """
 
 from __future__ import annotations
 
+import logging
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from adapters.base import BrokerEvent, Capabilities, NotSent
 from adapters.fix import codec
+from adapters.fix.dialects import PLAIN, Venue
+from adapters.fix.dialects.notices import AccountInfo, Notice, Notification, PositionInfo, read_notice
 from adapters.fix.engine import ChildEngine, Down, FixEngine, Incoming, Up
 from adapters.fix.settings import FixSession
 from adapters.fix.spool import Spooled
+from gateway.domain.order import OrderSpec
 from gateway.events import (
     CancelOrder,
     LinkBehind,
     LinkDown,
     LinkUp,
     LookUpOrder,
+    OrderUnknown,
+    ReportReceived,
     ReportUnreadable,
     SendOrder,
     SendWithheld,
 )
 
+log = logging.getLogger(__name__)
+
 OUR_REJECT = "*"
 """Stands as `ref` where our own session layer refused an inbound message (see child.py)."""
 
+REMEMBERED = 50_000
+MASS_STATUS_HOLDS = timedelta(seconds=2)
+"""For how long one question for all orders answers every look-up of an order sent before it."""
+
 
 class FixBroker:
-    """Carry orders over one FIX session; `now` is the gateway's clock."""
+    """Carry orders over one FIX session in the dialect of `venue`; `now` is the gateway's clock."""
 
     def __init__(
-        self, session: FixSession, now: Callable[[], datetime], engine: FixEngine | None = None
+        self,
+        session: FixSession,
+        now: Callable[[], datetime],
+        engine: FixEngine | None = None,
+        venue: Venue = PLAIN,
     ) -> None:
         self.name = session.name
         self.capabilities = Capabilities(
             refuses_duplicate_client_id=True,
-            can_look_up=True,
+            can_look_up=bool(venue.look_up),
             fractional=False,
             orders_per_s=session.orders_per_s,
         )
-        self._begin_string = session.begin_string
+        self.stated: dict[tuple[str, str], AccountInfo | PositionInfo] = {}
+        self._venue = venue
         self._now = now
         self._engine: FixEngine = engine if engine is not None else ChildEngine(session)
         self._missing = ""
+        self._known: OrderedDict[str, str] = OrderedDict()
+        self._mass = _MassStatus(absence_is_unknown=venue.is_on("absence_is_unknown"))
 
     async def start(self, after_seq: int) -> None:
         """Start the session's process; every message behind `after_seq` is handed over."""
@@ -59,21 +83,38 @@ class FixBroker:
 
     def submit(self, wish: SendOrder) -> None:
         """Hand one order over; raises `NotSent` when it certainly did not leave."""
-        now = codec.utc_timestamp(self._now())
-        try:
-            raw = codec.new_order(wish, self._begin_string, now)
-        except codec.Unsendable as problem:
-            raise NotSent(str(problem)) from None
+        now = self._now()
+        raw = self._built(lambda: codec.new_order(wish, codec.utc_timestamp(now), self._venue))
         self._hand_over("order", wish.order.cl_ord_id, raw)
+        self._mass.sent(wish.order.cl_ord_id)
 
     def cancel(self, wish: CancelOrder) -> None:
         """Ask for a cancel; raises `NotSent` when the request certainly did not leave."""
-        raw = codec.cancel_request(wish, self._begin_string, codec.utc_timestamp(self._now()))
+        now = codec.utc_timestamp(self._now())
+        self._learn(wish.order_id, wish.order.cl_ord_id)
+        raw = self._built(lambda: codec.cancel_request(wish, now, self._venue))
         self._hand_over("ask", wish.cancel_id, raw)
 
+    def replace(self, changed: OrderSpec, replace_id: str, previous_id: str, order_id: str = "") -> None:
+        """Ask for a changed quantity or price; raises `NotSent` when the request did not leave."""
+        now = codec.utc_timestamp(self._now())
+        self._learn(order_id, changed.cl_ord_id)
+        raw = self._built(
+            lambda: codec.replace_request(changed, replace_id, previous_id, order_id, now, self._venue)
+        )
+        self._hand_over("ask", replace_id, raw)
+
     def look_up(self, wish: LookUpOrder) -> None:
-        """Ask what the venue knows of an order; raises `NotSent` when the question did not leave."""
-        self._hand_over("ask", wish.order.cl_ord_id, codec.status_request(wish, self._begin_string))
+        """Ask what the venue knows of an order; raises `NotSent` when the question did not leave.
+
+        A venue that cannot be asked (`can_look_up` is false) is asked nothing.
+        """
+        self._learn(wish.order_id, wish.order.cl_ord_id)
+        if self._venue.look_up == "AF":
+            self._ask_for_all(wish.order.cl_ord_id)
+        elif self._venue.look_up:
+            raw = self._built(lambda: codec.status_request(wish, self._venue))
+            self._hand_over("ask", wish.order.cl_ord_id, raw)
 
     def flush(self) -> None:
         """Push what was handed over so far."""
@@ -85,7 +126,7 @@ class FixBroker:
             yield [LinkBehind(self._now(), self.name, self._missing)]
         async for batch in self._engine.incoming():
             now = self._now()
-            found = [event for one in batch if (event := self._event(one, now)) is not None]
+            found = [event for one in batch for event in self._events(one, now)]
             if found:
                 yield found
 
@@ -93,24 +134,127 @@ class FixBroker:
         """Note that everything up to `link_seq` is in the journal."""
         self._engine.acknowledge(link_seq)
 
+    def _built(self, build: Callable[[], str]) -> str:
+        try:
+            return build()
+        except codec.Unsendable as problem:
+            raise NotSent(str(problem)) from None
+
     def _hand_over(self, kind: str, cl_ord_id: str, raw: str) -> None:
         if not self._engine.send(kind, cl_ord_id, raw):
             raise NotSent(f"link {self.name} is down")
 
-    def _event(self, one: Incoming, now: datetime) -> BrokerEvent | None:
+    def _ask_for_all(self, cl_ord_id: str) -> None:
+        """Put the one question for all orders, unless it was put just now and covers this order."""
+        request_id = self._mass.ask(cl_ord_id, self._now())
+        if request_id:
+            try:
+                self._hand_over("ask", request_id, codec.mass_status_request(request_id, self._venue))
+            except NotSent:
+                self._mass.withdraw()
+                raise
+
+    def _events(self, one: Incoming, now: datetime) -> Sequence[BrokerEvent]:
         if isinstance(one, Spooled):
             return self._message(one, now)
         if isinstance(one, Up):
-            return LinkUp(now, self.name)
+            self._mass.withdraw()
+            if self._venue.dialect.asks_account:
+                self._engine.send("ask", "account", codec.account_request(self._venue))
+                self._engine.flush()
+            return [LinkUp(now, self.name)]
         if isinstance(one, Down):
-            return LinkDown(now, self.name, one.reason)
-        return SendWithheld(now, one.cl_ord_id, one.reason)
+            return [LinkDown(now, self.name, one.reason)]
+        return [SendWithheld(now, one.cl_ord_id, one.reason)]
 
-    def _message(self, one: Spooled, now: datetime) -> BrokerEvent | None:
+    def _message(self, one: Spooled, now: datetime) -> Sequence[BrokerEvent]:
         if one.ref == OUR_REJECT:
             reason = "our session layer refused a message of the venue"
-            return ReportUnreadable(now, self.name, one.seq, one.raw, reason)
+            return [ReportUnreadable(now, self.name, one.seq, one.raw, reason)]
         try:
-            return codec.decode(one.raw, one.ref, self.name, one.seq, now)
+            event = codec.decode(one.raw, one.ref, self.name, one.seq, now, self._venue, self._known)
         except codec.Unreadable as problem:
-            return ReportUnreadable(now, self.name, one.seq, one.raw, str(problem))
+            return [ReportUnreadable(now, self.name, one.seq, one.raw, str(problem))]
+        if isinstance(event, ReportReceived):
+            self._learn(event.report.order_id, event.report.cl_ord_id)
+        missing: Sequence[str] = ()
+        if self._venue.dialect.is_tolerant:
+            missing = self._aside(one.raw, event)
+        unknown = [OrderUnknown(now, self.name, one.seq, cl_ord_id) for cl_ord_id in missing]
+        return [event, *unknown] if event is not None else unknown
+
+    def _aside(self, raw: str, event: BrokerEvent | None) -> Sequence[str]:
+        """Take what else a message says; return orders that a whole answer to AF did not name."""
+        fields = codec.split(raw)
+        if event is None and (notice := read_notice(fields, self._venue)) is not None:
+            self._note(notice)
+        if "584" not in fields:
+            return ()
+        named = event.report.cl_ord_id if isinstance(event, ReportReceived) else ""
+        return self._mass.answered(fields["584"], named, is_last=fields.get("912") == "Y")
+
+    def _note(self, notice: Notice) -> None:
+        """Tell people what the venue tells them; keep its latest view of account and positions."""
+        if isinstance(notice, Notification):
+            is_grave = notice.priority >= self._venue.number("notice_priority")
+            level = logging.WARNING if is_grave else logging.INFO
+            log.log(level, "%s: the venue says: %s", self.name, notice.text)
+            return
+        key = (notice.account, notice.symbol if isinstance(notice, PositionInfo) else "")
+        if key in self.stated or len(self.stated) < REMEMBERED:
+            self.stated[key] = notice
+
+    def _learn(self, order_id: str, cl_ord_id: str) -> None:
+        if order_id in ("", "0", "NONE") or not codec.is_ours(cl_ord_id):
+            return
+        self._known[order_id] = cl_ord_id
+        self._known.move_to_end(order_id)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+
+class _MassStatus:
+    """Remember which question for all orders is under way, and for whom."""
+
+    def __init__(self, *, absence_is_unknown: bool) -> None:
+        self._absence_is_unknown = absence_is_unknown
+        self._number = 0
+        self._id = ""
+        self._at: datetime | None = None
+        self._waiting: set[str] = set()
+        self._sent_since: set[str] = set()
+
+    def sent(self, cl_ord_id: str) -> None:
+        """Note that an order left: a question put before does not cover it."""
+        if self._at is not None:
+            self._sent_since.add(cl_ord_id)
+
+    def ask(self, cl_ord_id: str, now: datetime) -> str:
+        """Return the id of a new question, or nothing when the last one covers this order."""
+        is_fresh = self._at is not None and now - self._at < MASS_STATUS_HOLDS
+        if is_fresh and cl_ord_id not in self._sent_since:
+            self._waiting.add(cl_ord_id)
+            return ""
+        self._number += 1
+        self._id = f"{now:%H%M%S%f}-{self._number}"
+        self._at = now
+        self._sent_since.clear()
+        self._waiting = {cl_ord_id}
+        return self._id
+
+    def withdraw(self) -> None:
+        """Forget a question that did not leave, or whose session ended."""
+        self._id, self._at = "", None
+        self._waiting.clear()
+        self._sent_since.clear()
+
+    def answered(self, request_id: str, named: str, *, is_last: bool) -> list[str]:
+        """Return, at the end of the answer to the present question, the orders it did not name."""
+        if request_id != self._id:
+            return []
+        self._waiting.discard(named)
+        if not (is_last and self._absence_is_unknown):
+            return []
+        missing = sorted(self._waiting - self._sent_since)
+        self._waiting.clear()
+        return missing

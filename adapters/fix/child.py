@@ -1,7 +1,7 @@
 """The child process: quickfix with one session, between a socket to the gateway and a spool on disk.
 
 Started as ``python -m adapters.fix.child FD`` with one end of a socket pair. Lines in: the session as
-JSON, then ``order ID RAW`` and ``ask ID RAW``. Lines out: ``spooled``, ``up``, ``down REASON``,
+JSON, then ``order ID RAW`` and ``ask ID RAW``. Lines out: ``spooled``, ``up [reset]``, ``down REASON``,
 ``withheld ID REASON``. End of file means that the gateway is gone: log out and end.
 
 Rules of this room:
@@ -12,12 +12,17 @@ Rules of this room:
    one by itself: it keeps no sent messages (Logon(A) with its password would be among them) and
    fills a venue's gaps with SequenceReset(4). What the venue missed is looked up and sent by the engine.
 4. Raw text both ways, no dictionary: a tag or value we do not know must not make a fill disappear.
+   Without one quickfix would sort the fields of a repeating group apart, so groups are built here.
+5. Numbers begin at 1 again only when the session's terms say so. When that was, and when we last may
+   have connected, is kept beside the session, so that a new process neither resets twice nor knocks
+   too often.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import signal
 import socket
@@ -26,12 +31,18 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 import quickfix as fix
 
-from adapters.fix.settings import FixSession
+from adapters.fix.dialects.sessions import (
+    is_reset_due,
+    pause_before_connect_s,
+    pause_between_connects_s,
+)
+from adapters.fix.settings import FixSession, Moment
 from adapters.fix.spool import SpoolWriter
 
 OURS = "*"
@@ -56,7 +67,7 @@ CheckLatency=N
 CheckCompID=N
 ValidateUserDefinedFields=N
 PersistMessages=N
-ReconnectInterval=1
+ReconnectInterval={reconnect_s}
 LogonTimeout=5
 LogoutTimeout=2
 SocketNodelay=Y
@@ -75,7 +86,13 @@ TargetCompID={target}
 class Session(fix.Application):  # type: ignore[misc] # quickfix has no type information
     """Answer quickfix's callbacks, which arrive on its own thread."""
 
-    def __init__(self, config: FixSession, spool: SpoolWriter, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        config: FixSession,
+        spool: SpoolWriter,
+        tell: Callable[[str], None],
+        now: Callable[[], datetime],
+    ) -> None:
         super().__init__()
         self.id = fix.SessionID(config.begin_string, config.sender_comp_id, config.target_comp_id)
         self.is_up = False
@@ -83,6 +100,10 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
         self._config = config
         self._spool = spool
         self._tell = tell
+        self._now = now
+        self._resets = Moment(config.store_folder / "last-reset")
+        self._connects = Moment(config.store_folder / "last-connect")
+        self._is_reset_sent = False
         self._proof = ""
         self._logons = 0
         self._farewell = ""
@@ -101,6 +122,7 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
             self._proof = f"caught-up-{self._logons}"
             self._farewell = ""
             self._is_logged_on = True
+            self._note_reset()
             self.ask_for_proof()
         except BaseException as problem:
             _complain("onLogon", problem)
@@ -115,21 +137,46 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
             text = f"8={self._config.begin_string}{SOH}9=0{SOH}35=1{SOH}112={self._proof}{SOH}10=000{SOH}"
             fix.Session.sendToTarget(fix.Message(text, False), self.id)
 
+    def keep_terms(self) -> None:
+        """While logged off: note that we may connect any moment, and whether that begins at 1."""
+        if self._is_logged_on:
+            return
+        if self._config.connects_per_minute:
+            self._connects.write(self._now())
+        self._set_reset()
+
+    def _set_reset(self) -> None:
+        """Tell quickfix whether the next logon carries ResetSeqNumFlag(141)=Y."""
+        config = self._config
+        if not config.reset_at:
+            return
+        is_due = is_reset_due(self._now(), config.reset_at, config.reset_zone, self._resets.read())
+        if (session := fix.Session.lookupSession(self.id)) is not None:
+            session.setResetOnLogon(is_due)
+
+    def _note_reset(self) -> None:
+        """Remember the first logon of a period, once the venue has accepted it."""
+        if self._config.reset_at and self._is_reset_sent:
+            self._resets.write(self._now())
+
     def onLogout(self, _id: fix.SessionID) -> None:
         """Say that nothing can be sent any more."""
         try:
             self.is_up = self._is_logged_on = False
+            self._set_reset()
             self._tell(f"down {self._farewell or 'the connection ended'}")
         except BaseException as problem:
             _complain("onLogout", problem)
 
     def toAdmin(self, message: fix.Message, _id: fix.SessionID) -> None:
-        """Put the credentials into Logon(A); keep a reject of ours, which may have hit a report."""
+        """Look after Logon(A) and its credentials; keep a reject of ours, which may have hit a report."""
         try:
             msg_type = message.getHeader().getField(35)
-            if msg_type == "A" and self._config.username:
-                message.setField(553, self._config.username)
-                message.setField(554, self._config.password)
+            if msg_type == "A":
+                self._is_reset_sent = f"{SOH}141=Y{SOH}" in message.toString()
+                if self._config.username:
+                    message.setField(553, self._config.username)
+                    message.setField(554, self._config.password)
             elif msg_type == "3":
                 self._keep(message.toString(), OURS)
         except BaseException as problem:
@@ -151,7 +198,7 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
             msg_type = message.getHeader().getField(35)
             if msg_type == "0" and not self.is_up and f"{SOH}112={self._proof}{SOH}" in raw:
                 self.is_up = True
-                self._tell("up")
+                self._tell("up reset" if self._is_reset_sent else "up")
             elif msg_type == "3":
                 self._keep(raw, self._refused(raw))
             elif msg_type == "5":
@@ -180,7 +227,7 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
             return
         self._sending = cl_ord_id
         try:
-            fix.Session.sendToTarget(fix.Message(raw, False), self.id)
+            fix.Session.sendToTarget(build(raw, self._config.groups), self.id)
         except (fix.SessionNotFound, fix.InvalidMessage, fix.FieldNotFound) as problem:
             self._tell(f"withheld {cl_ord_id} {type(problem).__name__}")
 
@@ -207,6 +254,42 @@ def _complain(where: str, problem: BaseException) -> None:
     os.write(2, f"FIX process: {where}: {type(problem).__name__}: {problem}\n".encode(errors="replace"))
 
 
+def build(raw: str, groups: tuple[tuple[int, ...], ...]) -> fix.Message:
+    """Return quickfix's message of a raw text, with its repeating groups whole and in their order."""
+    kinds = {str(one[0]): one[1:] for one in groups}
+    if not any(f"{SOH}{tag}=" in raw for tag in kinds):
+        return fix.Message(raw, False)
+    rest: list[str] = []
+    found: list[tuple[str, list[tuple[str, str]]]] = []
+    inside = ""
+    for part in raw.split(SOH):
+        tag, _, value = part.partition("=")
+        members = [str(one) for one in kinds.get(inside, ())]
+        if tag in kinds:
+            inside = tag
+        elif members and tag == members[0]:
+            found.append((inside, [(tag, value)]))
+        elif tag in members and found:
+            found[-1][1].append((tag, value))
+        else:
+            inside = ""
+            rest.append(part)
+    message = fix.Message(SOH.join(rest), False)
+    for tag, fields in found:
+        message.addGroup(_group(int(tag), kinds[tag], fields))
+    return message
+
+
+def _group(count_tag: int, members: tuple[int, ...], fields: list[tuple[str, str]]) -> fix.Group:
+    order = fix.IntArray(len(members) + 1)
+    for place, tag in enumerate((*members, 0)):
+        order[place] = tag
+    group = fix.Group(count_tag, members[0], order)
+    for name, value in fields:
+        group.setField(int(name), value)
+    return group
+
+
 class Line:
     """Tell the gateway things, from any thread."""
 
@@ -228,11 +311,12 @@ class Line:
 
 
 def _keep_asking(session: Session) -> NoReturn:
-    """Ask again and again for what proves that a new logon is caught up."""
+    """Ask again and again for what proves that a new logon is caught up; keep the terms of the next."""
     while True:
         time.sleep(PROOF_EVERY_S)
         try:
             session.ask_for_proof()
+            session.keep_terms()
         except BaseException as problem:
             _complain("the question for the proof", problem)
 
@@ -260,13 +344,25 @@ def _initiator(config: FixSession, session: Session) -> tuple[Any, ...]:
     path.write_text(
         CONFIG.format(
             store=config.store_folder / "quickfix", heartbeat_s=config.heartbeat_s,
-            reset="Y" if config.reset_on_logon else "N", host=config.host, port=config.port,
+            reset="Y" if config.reset_on_logon else "N",
+            reconnect_s=math.ceil(pause_between_connects_s(config.connects_per_minute)) or 1,
+            host=config.host, port=config.port,
             begin_string=config.begin_string, sender=config.sender_comp_id, target=config.target_comp_id,
         )
     )  # fmt: skip
     settings = fix.SessionSettings(str(path))
     store = fix.FileStoreFactory(settings)
     return fix.SocketInitiator(session, store, settings), store, settings
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _wait_before_connect(config: FixSession) -> None:
+    """Hold back as long as the venue's limit asks for: another process may just have connected."""
+    last = Moment(config.store_folder / "last-connect").read()
+    time.sleep(pause_before_connect_s(_now(), last, config.connects_per_minute))
 
 
 def main(fd: int) -> NoReturn:
@@ -279,8 +375,10 @@ def main(fd: int) -> NoReturn:
     config = FixSession.from_json(json.dumps(start["session"]))
     _lock(config.store_folder)
     spool = SpoolWriter(config.store_folder / "spool", start["after_seq"])
-    session = Session(config, spool, Line(link).tell)
+    session = Session(config, spool, Line(link).tell, _now)
     parts = _initiator(config, session)
+    _wait_before_connect(config)
+    session.keep_terms()
     parts[0].start()
     threading.Thread(target=_keep_asking, args=(session,), daemon=True).start()
     for line in lines:

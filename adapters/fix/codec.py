@@ -1,20 +1,27 @@
-"""Orders to FIX, FIX to reports: pure text in, plain values out, for FIX 4.2 and 4.4.
+"""Orders to FIX, FIX to reports: pure text in, plain values out, in the dialect of one venue.
 
 Rules of this room:
 1. Decoding is tolerant: unknown tags and values are passed over, because a message we refuse might
-   have been a fill. What cannot be understood raises `Unreadable` and is never dropped in silence.
-2. Encoding is strict: a value that would break out of its field raises `Unsendable`.
+   have been a fill. What cannot be understood, or says two different things, raises `Unreadable` and is
+   never dropped in silence.
+2. Encoding is strict: a value that would break out of its field, or that the venue's table does not
+   hold, raises `Unsendable`.
 3. Order ids: an order keeps its ClOrdID(11), 16 characters, for life; its n-th cancel is
-   `<ClOrdID>C<n>`.
+   `<ClOrdID>C<n>`, its n-th replacement `<ClOrdID>R<n>`.
+4. Where a venue gives no LastQty(32) and LastPx(31), `last_qty` is None and CumQty(14) with AvgPx(6)
+   says what has filled. An order is not filled while LeavesQty(151) is above 0.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
 
+from adapters.fix.dialects import PLAIN
+from adapters.fix.dialects.base import Field, Unsendable, Venue
+from adapters.fix.dialects.wire import Unreadable, number, plain, timestamp, utc_timestamp
 from gateway.domain.order import ExecType, OrderSpec, OrdStatus, OrdType, Report, Side
 from gateway.events import (
     CancelOrder,
@@ -26,12 +33,17 @@ from gateway.events import (
     SendOrder,
 )
 
+__all__ = ["Decoded", "Unreadable", "Unsendable", "decode", "new_order", "plain", "split", "utc_timestamp"]
+
 SOH = "\x01"
 Fields = dict[str, str]
 Decoded = ReportReceived | CancelRejected | OrderUnknown | MessageRefused
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_CANCEL_ID = re.compile(r"^(.{16})C\d+$")
+_CHANGE_ID = re.compile(r"^(.{16})[CR]\d+$")
+_OUR_ID = re.compile(r"[A-Z2-7]{16}")
+_SAID_ONCE = ("6", "11", "14", "17", "20", "31", "32", "35", "37", "39", "41", "54", "55", "150", "151")
+"""Tags that decide what a report does; two values for one of them make it unreadable."""
 _PER_UNIT, _PERCENT, _ABSOLUTE = "1", "2", "3"
 """CommType(13)."""
 
@@ -41,78 +53,114 @@ _SIDES = {one.value: one for one in Side}
 _UNKNOWN_ORDER = "5"
 """OrdRejReason(103): unknown order."""
 
-
-class Unreadable(Exception):
-    """An inbound message cannot be understood; the text says which tag and why."""
-
-
-class Unsendable(Exception):
-    """A value may not go on the wire; the text says which tag and why."""
+ZERO = Decimal(0)
 
 
 # ------------------------------------------------------------------------------------------- outbound
 
 
-def new_order(wish: SendOrder, begin_string: str, now: str) -> str:
+def new_order(wish: SendOrder, now: str, venue: Venue = PLAIN) -> str:
     """Build NewOrderSingle(D); `now` is TransactTime(60)."""
-    spec = wish.order
+    if wish.poss_resend and not venue.is_on("poss_resend", otherwise=True):
+        raise Unsendable("tag 97: the venue does not tell a repeated order from a new one")
     header = [("97", "Y")] if wish.poss_resend else []
-    body = [("11", spec.cl_ord_id), ("1", spec.account), ("21", "1"), *_instrument(spec), ("60", now)]
-    body += [("38", plain(spec.order_qty)), ("40", spec.ord_type.value)]
-    if spec.ord_type is OrdType.LIMIT:
-        if spec.price is None:
-            raise Unsendable(f"Price(44) of {spec.cl_ord_id} is missing for a limit order")
-        body.append(("44", plain(spec.price)))
-    body += [("15", spec.currency), ("59", spec.time_in_force.value)]
-    return _message(begin_string, "D", header, body)
+    body = _body("D", wish.order, venue, {"11": wish.order.cl_ord_id, "60": now})
+    return _message(venue, "D", header, body + list(venue.table("extra_tags").items()))
 
 
-def cancel_request(wish: CancelOrder, begin_string: str, now: str) -> str:
-    """Build OrderCancelRequest(F)."""
-    spec = wish.order
-    body = [("11", wish.cancel_id), ("41", spec.cl_ord_id), ("1", spec.account), *_instrument(spec)]
-    body += [("60", now), ("38", plain(spec.order_qty))]
-    if wish.order_id:
-        body.append(("37", wish.order_id))
-    return _message(begin_string, "F", [], body)
+def replace_request(
+    changed: OrderSpec, replace_id: str, previous_id: str, order_id: str, now: str, venue: Venue = PLAIN
+) -> str:
+    """Build OrderCancelReplaceRequest(G); `previous_id` is the last id of the chain the venue accepted."""
+    own = {"11": replace_id, "41": previous_id, "37": order_id or None, "60": now}
+    return _message(venue, "G", [], _body("G", changed, venue, own))
 
 
-def status_request(wish: LookUpOrder, begin_string: str) -> str:
+def cancel_request(wish: CancelOrder, now: str, venue: Venue = PLAIN, previous_id: str = "") -> str:
+    """Build OrderCancelRequest(F); `previous_id` is the last accepted id of a replaced order."""
+    original = previous_id or wish.order.cl_ord_id
+    own = {"11": wish.cancel_id, "41": original, "37": wish.order_id or None, "60": now}
+    return _message(venue, "F", [], _body("F", wish.order, venue, own))
+
+
+def status_request(wish: LookUpOrder, venue: Venue = PLAIN) -> str:
     """Build OrderStatusRequest(H)."""
-    spec = wish.order
-    body = [("11", spec.cl_ord_id), ("1", spec.account), *_instrument(spec)]
-    if wish.order_id:
-        body.append(("37", wish.order_id))
-    return _message(begin_string, "H", [], body)
+    own = {"11": wish.order.cl_ord_id, "37": wish.order_id or None}
+    return _message(venue, "H", [], _body("H", wish.order, venue, own))
 
 
-def utc_timestamp(now: datetime) -> str:
-    """Return a UTCTimestamp with milliseconds."""
-    text = now.isoformat(timespec="milliseconds")
-    return f"{text[:4]}{text[5:7]}{text[8:10]}-{text[11:23]}"
+def mass_status_request(request_id: str, venue: Venue) -> str:
+    """Build OrderMassStatusRequest(AF) for all orders of the session."""
+    body: list[tuple[str, Field]] = [("584", request_id), ("585", venue.text("mass_status_type"))]
+    return _message(venue, "AF", [], body)
 
 
-def plain(number: Decimal) -> str:
-    """Return a number as FIX wants it: digits and a point, never an exponent."""
-    if not number.is_finite():
-        raise Unsendable(f"{number} is no number")
-    text = format(number, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+def account_request(venue: Venue) -> str:
+    """Build AccountInfoRequest(U7): the venue answers with its U2 and U3 messages."""
+    return _message(venue, "U7", [], [])
 
 
-def _instrument(spec: OrderSpec) -> list[tuple[str, str]]:
-    return [("55", spec.symbol), ("54", spec.side.value)]
+def _body(
+    msg_type: str, spec: OrderSpec, venue: Venue, own: Mapping[str, Field | None]
+) -> list[tuple[str, Field]]:
+    """Return what the venue's table wants in this message, and nothing else."""
+    values: dict[str, Field | None] = {
+        "54": spec.side.value, "59": spec.time_in_force.value, "38": plain(_wire_qty(spec, venue)),
+        **venue.dialect.fixed, **venue.dialect.values(spec, venue), **own,
+    }  # fmt: skip
+    tags = venue.dialect.sends.get(msg_type)
+    if tags is None:
+        raise Unsendable(f"the venue has no message {msg_type}")
+    if "40" in tags:
+        _check_step(spec, venue)
+        kind = values.get("167")
+        values |= {"40": _ord_type(spec, venue, kind if isinstance(kind, str) else ""), "44": _price(spec)}
+    return [(tag, value) for tag in tags if (value := values.get(tag)) is not None]
+
+
+def _wire_qty(spec: OrderSpec, venue: Venue) -> Decimal:
+    """Return OrderQty(38) in the venue's unit."""
+    scale = venue.number("quantity_scale")
+    return spec.order_qty / scale if scale else spec.order_qty
+
+
+def _check_step(spec: OrderSpec, venue: Venue) -> None:
+    step, quantity = venue.number("quantity_step"), _wire_qty(spec, venue)
+    if step and quantity % step:
+        raise Unsendable(f"OrderQty(38) {quantity} is no multiple of {step}")
+
+
+def _price(spec: OrderSpec) -> str | None:
+    if spec.ord_type is not OrdType.LIMIT:
+        return None
+    if spec.price is None:
+        raise Unsendable(f"Price(44) of {spec.cl_ord_id} is missing for a limit order")
+    return plain(spec.price)
+
+
+def _ord_type(spec: OrderSpec, venue: Venue, security_type: str) -> str:
+    """Return the venue's word for the order type, if it takes that type with that duration."""
+    name, words, durations = spec.ord_type.name, venue.dialect.ord_types, venue.table("durations")
+    allowed = durations.get(f"{security_type}.{name}", durations.get(name, ""))
+    if durations and spec.time_in_force.value not in allowed:
+        text = f"{name} orders have TimeInForce(59) in {allowed!r}, not {spec.time_in_force.value}"
+        raise Unsendable(f"tag 59: {text}")
+    if words and name not in words:
+        raise Unsendable(f"tag 40: the venue has no {name} orders")
+    return words.get(name, spec.ord_type.value)
 
 
 def _message(
-    begin_string: str, msg_type: str, header: list[tuple[str, str]], body: Iterable[tuple[str, str]]
+    venue: Venue, msg_type: str, header: list[tuple[str, str]], body: list[tuple[str, Field]]
 ) -> str:
     """Join the fields; the session layer fills in BodyLength(9), numbers, times and CheckSum(10)."""
-    parts = [f"8={begin_string}", "9=0", f"35={msg_type}"]
+    parts = [f"8={venue.begin_string}", "9=0", f"35={msg_type}"]
     for tag, value in (*header, *body):
-        if not value or _CONTROL.search(value):
-            raise Unsendable(f"tag {tag} has {value!r}: empty, or with control characters")
-        parts.append(f"{tag}={value}")
+        pairs = [(tag, value)] if isinstance(value, str) else [(tag, str(len(value))), *sum(value, ())]
+        for one, text in pairs:
+            if not text or _CONTROL.search(text):
+                raise Unsendable(f"tag {one} has {text!r}: empty, or with control characters")
+            parts.append(f"{one}={text}")
     parts.append("10=000")
     return SOH.join(parts) + SOH
 
@@ -125,87 +173,140 @@ def split(raw: str) -> Fields:
     parts = raw.rstrip(SOH).split(SOH)
     parts.reverse()
     try:
-        return dict([part.split("=", 1) for part in parts])
+        fields = dict([part.split("=", 1) for part in parts])
     except ValueError:  # a part without "=": passed over
-        return dict([part.split("=", 1) for part in parts if "=" in part])
+        fields = dict([part.split("=", 1) for part in parts if "=" in part])
+    if len(fields) < len(parts) and fields.get("35") in ("8", "9"):
+        for part in parts:
+            tag, _, value = part.partition("=")
+            if tag in _SAID_ONCE and fields.get(tag, value) != value:
+                raise Unreadable(f"tag {tag} is {fields[tag]!r} and {value!r} in one message")
+    return fields
 
 
-def decode(raw: str, ref: str, link: str, link_seq: int, at: datetime) -> Decoded | None:
+def decode(
+    raw: str, ref: str, link: str, link_seq: int, at: datetime,
+    venue: Venue = PLAIN, known: Mapping[str, str] | None = None,
+) -> Decoded | None:  # fmt: skip
     """Turn one inbound message into its event; None when it is not about an order.
 
     `ref` is the ClOrdID(11) of the message of ours that a Reject(3) or BusinessMessageReject(j)
-    refers to, empty when unknown. Raises `Unreadable`.
+    refers to, empty when unknown. `known` maps OrderID(37) to the order's own ClOrdID(11). Raises
+    `Unreadable`.
     """
     fields = split(raw)
     match fields.get("35", ""):
         case "8":
-            return _execution_report(fields, link, link_seq, at)
+            return _execution_report(fields, link, link_seq, at, venue, known or {})
         case "9":
             cl_ord_id = fields.get("11", "")
-            original = order_id_of(cl_ord_id, fields.get("41", ""))
+            original = _own_id(fields, venue, known or {})
             status = _ORD_STATUSES.get(fields.get("39", ""))
             return CancelRejected(
                 at, link, link_seq, cl_ord_id, original, status, fields.get("58", "")
             )  # fmt: skip
-        case "3" | "j":
+        case "3":
+            return _refused(fields, order_id_of(ref, ""), fields.get("373", ""), link, link_seq, at)
+        case "j":
             cl_ord_id = order_id_of(fields.get("379") or ref, "")
-            number = fields.get("373") or fields.get("380", "")
-            text = f"35={fields['35']} reason {number}: {fields.get('58', 'no text')}"
-            return MessageRefused(at, link, link_seq, cl_ord_id, text)
+            return _refused(fields, cl_ord_id, fields.get("380", ""), link, link_seq, at)
+        case "":
+            raise Unreadable("tag 35 is missing")
         case _:
             return None
 
 
+def _refused(
+    fields: Fields, cl_ord_id: str, number: str, link: str, link_seq: int, at: datetime
+) -> MessageRefused:
+    text = f"35={fields['35']} reason {number}: {fields.get('58', 'no text')}"
+    return MessageRefused(at, link, link_seq, cl_ord_id, text)
+
+
 def order_id_of(cl_ord_id: str, orig_cl_ord_id: str) -> str:
     """Return the order's own ClOrdID(11), whichever of our ids a message names."""
-    if orig_cl_ord_id:
-        return orig_cl_ord_id
-    found = _CANCEL_ID.match(cl_ord_id)
-    return found.group(1) if found else cl_ord_id
+    named = orig_cl_ord_id or cl_ord_id
+    found = _CHANGE_ID.match(named)
+    return found.group(1) if found else named
+
+
+def is_ours(cl_ord_id: str) -> bool:
+    """Say whether an id has the shape of an order's own ClOrdID(11)."""
+    return _OUR_ID.fullmatch(cl_ord_id) is not None
+
+
+def _own_id(fields: Fields, venue: Venue, known: Mapping[str, str]) -> str:
+    """Name the order: by OrderID(37) when we know it, else by ClOrdID(11) and OrigClOrdID(41)."""
+    mark = venue.dialect.system_cancel_tag if fields["35"] == "8" else ""
+    is_system_cancel = bool(mark and fields.get(mark)) and fields.get("39") == OrdStatus.CANCELED.value
+    original = "" if is_system_cancel else fields.get("41", "")
+    named = order_id_of(fields.get("11", ""), original)
+    by_venue = known.get(fields.get("37", ""), "") if venue.dialect.is_tolerant else ""
+    if by_venue and is_ours(named) and named != by_venue:
+        text = (
+            f"OrderID(37) {fields['37']!r} is order {by_venue}, ClOrdID(11) and OrigClOrdID(41) name {named}"
+        )
+        raise Unreadable(text)
+    return by_venue or named
 
 
 def _execution_report(
-    fields: Fields, link: str, link_seq: int, at: datetime
-) -> ReportReceived | OrderUnknown:
-    cl_ord_id = order_id_of(_required(fields, "11"), fields.get("41", ""))
-    exec_type = _exec_type(fields)
-    ord_status = _ORD_STATUSES.get(_required(fields, "39"))
-    if ord_status is None:
-        raise Unreadable(f"OrdStatus(39) {fields['39']!r} is not known")
+    fields: Fields, link: str, link_seq: int, at: datetime, venue: Venue, known: Mapping[str, str]
+) -> ReportReceived | OrderUnknown | None:
+    cl_ord_id = _own_id(fields, venue, known)
+    if not cl_ord_id:
+        if "584" in fields and _names_no_order(fields):  # the end of an answer to AF: no orders
+            return None
+        raise Unreadable("tag 11 is missing")
+    exec_type = _exec_type(fields, venue)
+    ord_status = _ord_status(fields, venue)
     is_status = exec_type is ExecType.ORDER_STATUS
     if is_status and ord_status is OrdStatus.REJECTED and _names_no_order(fields):
         return OrderUnknown(at, link, link_seq, cl_ord_id)
-    is_trade = exec_type.is_trade
-    last_qty = _number(fields, "32") if is_trade else None
-    last_px = _number(fields, "31") if is_trade else None
+    cum_qty = _units(fields, "14", venue)
+    last_qty, last_px = _execution(fields, cum_qty, venue) if exec_type.is_trade else (None, None)
     report = Report(
         cl_ord_id=cl_ord_id,
         exec_id="" if is_status else fields.get("17", ""),
         exec_type=exec_type,
         ord_status=ord_status,
-        cum_qty=_number(fields, "14") or Decimal(0),
-        leaves_qty=_number(fields, "151"),
+        cum_qty=cum_qty or ZERO,
+        leaves_qty=_units(fields, "151", venue),
         last_qty=last_qty,
         last_px=last_px,
-        avg_px=_number(fields, "6"),
-        commission=_commission(fields, last_qty, last_px) if is_trade else Decimal(0),
+        avg_px=number(fields, "6"),
+        commission=_commission(fields, last_qty, last_px) if exec_type.is_trade else ZERO,
         order_id=fields.get("37", ""),
         orig_cl_ord_id=fields.get("41", ""),
-        symbol=fields.get("55", ""),
+        symbol=venue.dialect.symbol_of(fields, venue),
         side=_SIDES.get(fields.get("54", "")),
-        text=fields.get("58", ""),
-        transact_time=_timestamp(fields.get("60", "")),
+        text=_text(fields, venue),
+        transact_time=timestamp(fields.get("60", "")),
     )
-    if is_trade and not report.exec_id:
+    if exec_type.is_trade and not report.exec_id:
         raise Unreadable("ExecID(17) is missing on an execution")
     return ReportReceived(at, link, link_seq, report)
+
+
+def _execution(
+    fields: Fields, cum_qty: Decimal | None, venue: Venue
+) -> tuple[Decimal | None, Decimal | None]:
+    """Return LastQty(32) and LastPx(31); both None where CumQty(14) and AvgPx(6) must tell."""
+    last_qty, last_px = _units(fields, "32", venue), number(fields, "31")
+    if last_qty is not None and cum_qty is not None and last_qty > cum_qty:
+        raise Unreadable(f"LastQty(32) is {last_qty}, CumQty(14) is {cum_qty}")
+    if not venue.dialect.is_tolerant or (last_qty and last_px and venue.text("fills_by") != "difference"):
+        return last_qty, last_px
+    if not cum_qty or not number(fields, "6"):
+        raise Unreadable("an execution without LastQty(32) or LastPx(31) needs CumQty(14) and AvgPx(6)")
+    return None, None
 
 
 def _names_no_order(fields: Fields) -> bool:
     return fields.get("103") == _UNKNOWN_ORDER or fields.get("37", "") in ("", "NONE", "0")
 
 
-def _exec_type(fields: Fields) -> ExecType:
+def _exec_type(fields: Fields, venue: Venue) -> ExecType:
     """Read ExecType(150), or ExecTransType(20) where FIX 4.2 says bust, correction or status."""
     by_trans_type = {"1": ExecType.TRADE_CANCEL, "2": ExecType.TRADE_CORRECT, "3": ExecType.ORDER_STATUS}
     if (found := by_trans_type.get(fields.get("20", "0"))) is not None:
@@ -213,16 +314,43 @@ def _exec_type(fields: Fields) -> ExecType:
     exec_type = _EXEC_TYPES.get(_required(fields, "150"))
     if exec_type is None:
         raise Unreadable(f"ExecType(150) {fields['150']!r} is not known")
+    if "584" in fields and "AF" in venue.dialect.sends:  # an answer to AF tells no execution anew
+        return ExecType.ORDER_STATUS
+    allowed = venue.text("fill_exec_types")
+    if allowed and exec_type.is_trade and exec_type.value not in allowed:
+        raise Unreadable(f"ExecType(150) {exec_type.value!r} is not in fill_exec_types {allowed!r}")
     return exec_type
+
+
+def _ord_status(fields: Fields, venue: Venue) -> OrdStatus:
+    """Read OrdStatus(39); an order of which something is left is not filled."""
+    ord_status = _ORD_STATUSES.get(_required(fields, "39"))
+    if ord_status is None:
+        raise Unreadable(f"OrdStatus(39) {fields['39']!r} is not known")
+    if ord_status is OrdStatus.FILLED and (number(fields, "151") or ZERO) > ZERO:
+        return OrdStatus.PARTIALLY_FILLED
+    if ord_status is OrdStatus.CALCULATED and venue.text("calculated_means") == "pending_new":
+        return OrdStatus.PENDING_NEW
+    return ord_status
+
+
+def _text(fields: Fields, venue: Venue) -> str:
+    text = fields.get("58", "")
+    if not venue.settings:
+        return text
+    known = venue.table("reject_texts").get(fields.get("103", ""), "")
+    return f"{text} ({known})" if text and known else text or known
 
 
 def _commission(fields: Fields, last_qty: Decimal | None, last_px: Decimal | None) -> Decimal:
     """Return Commission(12) of one execution in money, whatever CommType(13) states it in."""
-    stated = _number(fields, "12")
+    stated = number(fields, "12")
     if stated is None:
-        return Decimal(0)
-    qty, px = last_qty or Decimal(0), last_px or Decimal(0)
+        return ZERO
+    qty, px = last_qty or ZERO, last_px or ZERO
     kind = fields.get("13", _ABSOLUTE)
+    if stated and last_qty is None and kind != _ABSOLUTE:
+        raise Unreadable(f"Commission(12) is stated per LastQty(32), which is missing: CommType(13) {kind!r}")
     if kind == _PER_UNIT:
         return stated * qty
     if kind == _PERCENT:
@@ -238,21 +366,12 @@ def _required(fields: Fields, tag: str) -> str:
     return value
 
 
-def _number(fields: Fields, tag: str) -> Decimal | None:
-    if not (value := fields.get(tag, "")):
+def _units(fields: Fields, tag: str, venue: Venue) -> Decimal | None:
+    """Read a quantity in units of the instrument."""
+    found = number(fields, tag)
+    if found is None:
         return None
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        raise Unreadable(f"tag {tag} has {value!r}, which is no number") from None
-    if not number.is_finite():
-        raise Unreadable(f"tag {tag} has {value!r}, which is no number")
-    return number
-
-
-def _timestamp(value: str) -> datetime | None:
-    """Read UTCTimestamp with or without fractions; None when it is something else."""
-    try:
-        return datetime.fromisoformat(value).replace(tzinfo=UTC) if "-" in value[8:9] else None
-    except ValueError:
-        return None
+    if found.is_signed() and found:
+        raise Unreadable(f"tag {tag} has {fields[tag]!r}, a quantity below zero")
+    scale = venue.settings.get("quantity_scale")
+    return found * scale if isinstance(scale, Decimal) and scale else found

@@ -37,7 +37,12 @@ SLOW_LOGON_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """The session is logged on and everything the venue owed us is here."""
+    """The session is logged on and everything the venue owed us is here.
+
+    `was_reset` says that numbers began again at 1: what was not yet received before is not repeated.
+    """
+
+    was_reset: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +176,7 @@ class ChildEngine:
         self._is_spooled = True
         if word == "up":
             self._is_up = True
-            self._notices.append(Up())
+            self._notices.append(Up(was_reset=rest == "reset"))
         elif word == "down":
             self._note_down(rest)
         elif word == "withheld":

@@ -1,13 +1,14 @@
 """What one FIX session needs to know, as plain data that can cross to the child process.
 
 The password travels in memory only: to the child over an inherited socket, from there into Logon(A).
-It is in no file and in no `repr`.
+It is in no file and in no `repr`. `Moment` is what a session remembers over its processes.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
 from pathlib import Path
 
 
@@ -17,7 +18,10 @@ class FixSession:
 
     `heartbeat_s` is HeartBtInt(108), `reset_on_logon` is ResetSeqNumFlag(141) at every logon (it
     throws the venue's memory of us away: only where the venue demands it), `orders_per_s` the
-    venue's message limit (0 for none), `store_folder` belongs to this session alone.
+    venue's message limit (0 for none), `store_folder` belongs to this session alone. `reset_at` (as in
+    "Mon 05:00", in `reset_zone`) makes both sides begin at 1 at the first logon behind that moment.
+    `connects_per_minute` is the venue's limit, 0 for none. `groups` are repeating groups of what we
+    send: counting tag, first tag, other tags.
     """
 
     name: str
@@ -32,6 +36,10 @@ class FixSession:
     password: str = field(default="", repr=False)
     reset_on_logon: bool = False
     orders_per_s: float = 0.0
+    reset_at: str = ""
+    reset_zone: str = "UTC"
+    connects_per_minute: int = 0
+    groups: tuple[tuple[int, ...], ...] = ()
 
     def to_json(self) -> str:
         """Return the session as one line of JSON, password included: for the child's socket only."""
@@ -43,4 +51,25 @@ class FixSession:
         data = json.loads(line)
         known = {one.name for one in fields(cls)}
         values = {key: value for key, value in data.items() if key in known}
-        return cls(**(values | {"store_folder": Path(data["store_folder"])}))
+        groups = tuple(tuple(one) for one in data.get("groups", ()))
+        return cls(**(values | {"store_folder": Path(data["store_folder"]), "groups": groups}))
+
+
+class Moment:
+    """Keep one moment in a small file: it must outlive this process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> datetime | None:
+        """Return the moment, None when there is none to read."""
+        try:
+            return datetime.fromisoformat(self._path.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
+
+    def write(self, at: datetime) -> None:
+        """Replace the moment, wholly or not at all."""
+        new = self._path.with_suffix(".new")
+        new.write_text(at.isoformat(), encoding="ascii")
+        new.replace(self._path)

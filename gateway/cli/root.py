@@ -50,7 +50,8 @@ class Commands(click.Group):
         "submit": "submit", "preview": "submit", "prices": "submit",
         "halt": "command", "resume": "command", "approve": "command", "cancel": "command",
         "status": "read", "orders": "read", "book": "read", "request": "read", "news": "read",
-        "rejected": "read", "replay": "replay", "schema": "read", "config": "read", "demo": "demo",
+        "rejected": "read", "replay": "replay", "schema": "read", "config": "read", "venues": "venues",
+        "demo": "demo",
     }  # fmt: skip
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from adapters.fix.engine import ChildEngine, Incoming
 from adapters.fix.settings import FixSession
@@ -19,6 +19,7 @@ from simulator.fix.message import Message, SessionId, message
 from simulator.fix.terms import SessionConfig
 
 SESSION = SessionId("FIX.4.4", "SIM", "GATEWAY")
+PARTIES = (453, 448, 447, 452)
 
 
 class Venue:
@@ -66,10 +67,11 @@ class Venue:
 
 @asynccontextmanager
 async def open_venue(
-    interference: Interference | None = None, password: str | None = None
+    interference: Interference | None = None, password: str | None = None, begin_string: str = "FIX.4.4"
 ) -> AsyncIterator[Venue]:
     venue = Venue()
-    config = SessionConfig(SESSION, username="user" if password else None, password=password)
+    session = SessionId(begin_string, SESSION.sender_comp_id, SESSION.target_comp_id)
+    config = SessionConfig(session, username="user" if password else None, password=password)
     venue.acceptor = Acceptor(venue, [config], interference=interference)
     await venue.acceptor.start()
     try:
@@ -86,6 +88,75 @@ def session_to(venue: Venue, folder: Path, **changes: Any) -> FixSession:
         "host": host, "port": port, "heartbeat_s": 5, "store_folder": folder,
     }  # fmt: skip
     return FixSession(**(values | changes))
+
+
+class Tap:
+    """Stand between the session and the venue and keep every byte the session says, per connection."""
+
+    def __init__(self, venue: Venue) -> None:
+        assert venue.acceptor is not None
+        self._venue = venue.acceptor.address
+        self._server: asyncio.Server | None = None
+        self._writers: list[asyncio.StreamWriter] = []
+        self.said: list[bytearray] = []
+        self.connects: list[float] = []
+        self.is_refusing = False
+        self._connected = asyncio.Event()
+
+    async def wait_for_connects(self, count: int) -> None:
+        async with asyncio.timeout(20):
+            while len(self.connects) < count:
+                self._connected.clear()
+                await self._connected.wait()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+
+    @property
+    def address(self) -> dict[str, Any]:
+        assert self._server is not None
+        host, port = self._server.sockets[0].getsockname()
+        return {"host": host, "port": port}
+
+    def cut(self) -> None:
+        """Drop every connection."""
+        for writer in self._writers:
+            writer.close()
+        self._writers.clear()
+
+    def messages(self, msg_type: str, connection: int = -1) -> list[str]:
+        """Return what the session said of one type, SOH shown as a bar."""
+        text = self.said[connection].decode().replace("\x01", "|")
+        whole = [f"8=FIX{one}" for one in text.split("8=FIX")[1:]]
+        return [one for one in whole if f"|35={msg_type}|" in one]
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connects.append(asyncio.get_running_loop().time())
+        self._connected.set()
+        self.said.append(kept := bytearray())
+        if self.is_refusing:
+            writer.close()
+            return
+        from_venue, to_venue = await asyncio.open_connection(*self._venue)
+        self._writers += [writer, to_venue]
+
+        async def back() -> None:
+            while data := await from_venue.read(65536):
+                writer.write(data)
+            writer.close()
+
+        returning = asyncio.create_task(back())
+        while data := await reader.read(65536):
+            kept += data
+            to_venue.write(data)
+        to_venue.close()
+        await asyncio.gather(returning, return_exceptions=True)
 
 
 class Listener:

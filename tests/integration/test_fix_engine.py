@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
-from fix_desk_venue import Listener, open_venue, order, session_to
+from fix_desk_venue import PARTIES, Listener, Tap, open_venue, order, session_to
 
 from adapters.fix.engine import ChildEngine, Down, Up, Withheld
 from adapters.fix.spool import Spooled, segments
@@ -241,3 +241,101 @@ async def test_a_venue_that_missed_messages_does_not_keep_the_session_down(tmp_p
         await again.stop()
         await listener.task
         assert venue.orders == {"A": 1}
+
+
+async def test_repeating_groups_reach_the_wire_whole_and_in_their_order(tmp_path: Path) -> None:
+    parties = "453=3|448=C1|447=D|452=3|448=A1|447=D|452=38|448=T1|447=D|452=11|"
+    raw = order("A").replace("\x0155=", "\x01" + parties.replace("|", "\x01") + "55=")
+    async with open_venue() as venue, Tap(venue) as tap:
+        engine = ChildEngine(session_to(venue, tmp_path, groups=(PARTIES,), **tap.address))
+        engine.start(0)
+        listener = Listener(engine)
+        await listener.wait_for(Up)
+        engine.send("order", "A", raw)
+        engine.send("order", "B", order("B"))
+        engine.flush()
+        await listener.wait_for(Spooled, 2)
+        await engine.stop()
+        await listener.task
+        with_group, without = tap.messages("D")
+        assert f"|{parties}" in with_group
+        assert with_group.count("|453=") == 1
+        assert all(f"|{tag}=" in with_group for tag in (11, 21, 38, 40, 54, 55, 60))
+        assert "|453=" not in without
+        assert venue.orders == {"A": 1, "B": 1}
+
+
+async def logons(tmp_path: Path, rounds: int, **terms: Any) -> list[bool]:
+    """Log on `rounds` times, each second time with a new process; say which logons reset the numbers."""
+    ups: list[bool] = []
+    async with open_venue() as venue, Tap(venue) as tap:
+        for number in range(rounds):
+            engine = ChildEngine(session_to(venue, tmp_path, **terms, **tap.address))
+            engine.start(0)
+            listener = Listener(engine)
+            await listener.wait_for(Up)
+            if number % 2:
+                tap.cut()
+                await listener.wait_for(Up, 2)
+            await engine.stop()
+            await listener.task
+            ups += [one.was_reset for one in listener.seen if isinstance(one, Up)]
+        found = [text for at in range(len(tap.said)) for text in tap.messages("A", at)]
+        assert all("|34=1|" in text for text in found if "|141=Y|" in text)
+        assert ups == ["|141=Y|" in text for text in found]
+        return ups
+
+
+async def test_numbers_begin_again_at_every_logon_where_the_venue_wants_it(tmp_path: Path) -> None:
+    assert await logons(tmp_path, 2, reset_on_logon=True) == [True, True, True]
+
+
+async def test_numbers_begin_again_at_the_first_logon_of_a_week_only(tmp_path: Path) -> None:
+    terms = {"reset_at": "Mon 05:00", "reset_zone": "Australia/Brisbane"}
+    assert await logons(tmp_path, 2, **terms) == [True, False, False]
+    last = tmp_path / "last-reset"
+    last.write_text("2024-05-01T00:00:00+00:00")  # weeks have passed
+    assert await logons(tmp_path, 1, **terms) == [True]
+    assert not last.read_text().startswith("2024")
+
+
+async def test_a_venue_of_the_older_protocol_is_spoken_to_in_it(tmp_path: Path) -> None:
+    async with open_venue(begin_string="FIX.4.2") as venue, Tap(venue) as tap:
+        engine = ChildEngine(session_to(venue, tmp_path, begin_string="FIX.4.2", **tap.address))
+        engine.start(0)
+        listener = Listener(engine)
+        await listener.wait_for(Up)
+        engine.send(
+            "order", "A", order("A").replace("FIX.4.4", "FIX.4.2").replace("\x0140=1\x01", "\x0140=LT\x01")
+        )
+        engine.flush()
+        await listener.wait_for(Spooled)
+        await engine.stop()
+        await listener.task
+        (sent,) = tap.messages("D")
+        assert sent.startswith("8=FIX.4.2|")
+        assert "|40=LT|" in sent
+
+
+async def test_no_more_connects_than_the_venue_allows_over_drops_refusals_and_restarts(
+    tmp_path: Path,
+) -> None:
+    per_minute = 30
+    async with open_venue() as venue, Tap(venue) as tap:
+        engine = ChildEngine(session_to(venue, tmp_path, connects_per_minute=per_minute, **tap.address))
+        engine.start(0)
+        listener = Listener(engine)
+        await listener.wait_for(Up)
+        tap.is_refusing = True
+        tap.cut()
+        await tap.wait_for_connects(3)
+        child().kill()
+        tap.is_refusing = False
+        await listener.wait_for(Up, 2)
+        child().kill()
+        await listener.wait_for(Up, 3)
+        await engine.stop()
+        await listener.task
+        gaps = [after - before for before, after in zip(tap.connects, tap.connects[1:], strict=False)]
+        assert len(gaps) >= 4
+        assert min(gaps) >= 60 / per_minute, gaps

@@ -59,7 +59,7 @@ def decoded_report(**tags: str) -> ReportReceived:
 
 
 def test_a_limit_order_has_every_field_in_plain_text() -> None:
-    raw = codec.new_order(SendOrder(SPEC), "FIX.4.4", codec.utc_timestamp(AT))
+    raw = codec.new_order(SendOrder(SPEC), codec.utc_timestamp(AT))
     assert codec.split(raw) == {
         "8": "FIX.4.4", "9": "0", "35": "D", "11": "ABCDEFGHIJKLMNOP", "1": "main", "21": "1", "55": "AAPL",
         "54": "1", "60": "20240506-14:30:01.250", "38": "100", "40": "2", "44": "187.5", "15": "USD",
@@ -69,7 +69,7 @@ def test_a_limit_order_has_every_field_in_plain_text() -> None:
 
 def test_a_market_order_has_no_price_and_a_repeat_says_so() -> None:
     spec = replace(SPEC, ord_type=OrdType.MARKET, price=None)
-    fields = codec.split(codec.new_order(SendOrder(spec, poss_resend=True), "FIX.4.4", "x"))
+    fields = codec.split(codec.new_order(SendOrder(spec, poss_resend=True), "x"))
     assert "44" not in fields
     assert fields["97"] == "Y"
     assert fields["40"] == "1"
@@ -77,29 +77,29 @@ def test_a_market_order_has_no_price_and_a_repeat_says_so() -> None:
 
 def test_a_limit_order_without_a_price_is_unsendable() -> None:
     with pytest.raises(codec.Unsendable, match="Price"):
-        codec.new_order(SendOrder(replace(SPEC, price=None)), "FIX.4.4", "x")
+        codec.new_order(SendOrder(replace(SPEC, price=None)), "x")
 
 
 @pytest.mark.parametrize("symbol", ["A\x0138=999999", "A\n", "", "A\x00"])
 def test_a_value_that_would_leave_its_field_is_unsendable(symbol: str) -> None:
     with pytest.raises(codec.Unsendable, match="tag 55"):
-        codec.new_order(SendOrder(replace(SPEC, symbol=symbol)), "FIX.4.4", "x")
+        codec.new_order(SendOrder(replace(SPEC, symbol=symbol)), "x")
 
 
 def test_a_quantity_that_is_no_number_is_unsendable() -> None:
     with pytest.raises(codec.Unsendable, match="NaN"):
-        codec.new_order(SendOrder(replace(SPEC, order_qty=Decimal("NaN"))), "FIX.4.4", "x")
+        codec.new_order(SendOrder(replace(SPEC, order_qty=Decimal("NaN"))), "x")
 
 
 def test_cancel_and_status_name_the_order() -> None:
-    cancel = codec.split(codec.cancel_request(CancelOrder(SPEC, "ABCDEFGHIJKLMNOPC2", "O1"), "FIX.4.4", "x"))
+    cancel = codec.split(codec.cancel_request(CancelOrder(SPEC, "ABCDEFGHIJKLMNOPC2", "O1"), "x"))
     assert (cancel["35"], cancel["11"], cancel["41"], cancel["37"]) == (
         "F", "ABCDEFGHIJKLMNOPC2", "ABCDEFGHIJKLMNOP", "O1",
     )  # fmt: skip
-    assert "37" not in codec.split(codec.cancel_request(CancelOrder(SPEC, "X", ""), "FIX.4.4", "x"))
-    ask = codec.split(codec.status_request(LookUpOrder(SPEC, "O1"), "FIX.4.4"))
+    assert "37" not in codec.split(codec.cancel_request(CancelOrder(SPEC, "X", ""), "x"))
+    ask = codec.split(codec.status_request(LookUpOrder(SPEC, "O1")))
     assert (ask["35"], ask["11"], ask["37"]) == ("H", "ABCDEFGHIJKLMNOP", "O1")
-    assert "37" not in codec.split(codec.status_request(LookUpOrder(SPEC), "FIX.4.4"))
+    assert "37" not in codec.split(codec.status_request(LookUpOrder(SPEC)))
 
 
 @given(st.decimals(min_value=Decimal("0.000001"), max_value=Decimal(10) ** 15, allow_nan=False))

@@ -1,0 +1,163 @@
+"""Saxo Bank, FIX 4.4 (an older generation speaks 4.3): Parties, weekly numbers, no order status.
+
+Source: the vendor's developer portal. `fix_specs/saxo.md` names the open points.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from adapters.fix.dialects.base import (
+    Dialect,
+    Entries,
+    Field,
+    Fields,
+    Key,
+    Unsendable,
+    Venue,
+    account_of,
+    is_pair,
+    keys_with,
+    our_symbol,
+    symbol_at,
+)
+from adapters.fix.dialects.plain import READS_KEYED as READS
+from gateway.domain.order import OrderSpec
+
+CLIENT_ID, ACCOUNT, TRADER = "3", "38", "11"
+"""PartyRole(452)."""
+
+PARTIES = (453, 448, 447, 452)
+OLD = "FIX.4.3"
+FX = "FOR"
+ISIN = "4"
+"""SecurityIDSource(22)."""
+
+INSTRUMENT = ("55", "48", "22", "167", "207", "460", "775")
+ORDER = (*INSTRUMENT, "54", "60", "38", "40", "44", "15", "59")
+DURATIONS = {
+    "FOR.MARKET": "034", "FOR.LIMIT": "014", "CFD.MARKET": "0", "CFD.LIMIT": "016",
+    "MARKET": "0", "LIMIT": "01",
+}  # fmt: skip
+
+
+def _values(spec: OrderSpec, venue: Venue) -> dict[str, Field | None]:
+    """Say who (Parties or Account(1)) and what (symbol, or ISIN, with its type and market)."""
+    symbol = symbol_at(spec, venue)
+    is_fx = is_pair(symbol)
+    kind = venue.table("security_types").get(spec.symbol, FX if is_fx else venue.text("security_type"))
+    is_old = venue.begin_string == OLD
+    values: dict[str, Field | None] = {
+        "1": f"{venue.text('client_id')}/{account_of(spec, venue)}" if is_old else None,
+        "453": None if is_old else _parties(spec, venue),
+        "55": symbol, "167": kind or None, "460": "4" if is_fx and is_old else None,
+        "775": venue.text("booking_type") or None,
+        "15": spec.currency if venue.is_on("send_currency") else None,
+        "12108": venue.text("cancellation_if_reduction") or None,
+        "12121": venue.text("extended_trading_hours") or None,
+    }  # fmt: skip
+    if not is_fx:
+        values["207"] = venue.table("exchanges").get(spec.symbol, venue.text("exchange")) or None
+    if not is_fx and venue.text("identify_by") == "isin":
+        isin = venue.table("isins").get(spec.symbol)
+        if isin is None:
+            raise Unsendable(f"SecurityID(48) of {spec.symbol} is not in isins")
+        values |= {"48": isin, "22": ISIN}
+    return values
+
+
+def _parties(spec: OrderSpec, venue: Venue) -> Entries:
+    named = [(venue.text("client_id"), CLIENT_ID), (account_of(spec, venue), ACCOUNT)]
+    if trader := venue.text("trader"):
+        named.append((trader, TRADER))
+    return tuple((("448", who), ("447", "D"), ("452", role)) for who, role in named)
+
+
+def _symbol(fields: Fields, venue: Venue) -> str:
+    return our_symbol(fields.get("55", ""), venue)
+
+
+DIALECT = Dialect(
+    name="saxo",
+    title="Saxo Bank",
+    begin_strings=("FIX.4.4", OLD),
+    sends={
+        "D": ("11", "453", "1", "21", *ORDER, "12108", "12121"),
+        "F": ("11", "41", "37", "453", "1", *INSTRUMENT, "54", "60", "38"),
+        "G": ("11", "41", "37", "453", "1", "21", *ORDER),
+        "H": ("11", "37", "453", "1", "55", "54"),
+    },
+    reads=READS,
+    values=_values,
+    symbol_of=_symbol,
+    fixed={"21": "1"},
+    ord_types={"MARKET": "1", "LIMIT": "2", "STOP": "3"},
+    groups=(PARTIES,),
+    credentials="required",
+    reset="week",
+    heartbeat_s=30,
+    look_up="",
+    keys=keys_with(
+        Key("client_id", "", "the client id of the Parties group, PartyRole(452)=3", is_required=True),
+        Key("trader", "", "the order-origination trader, PartyRole(452)=11; futures need one"),
+        Key("heartbeat_s", 30, "HeartBtInt(108): must be 30 unless agreed otherwise"),
+        Key("week_starts", "Mon 05:00", "when numbers begin again at 1"),
+        Key("week_zone", "Australia/Brisbane", "the time zone of week_starts (AEST)"),
+        Key(
+            "cancellation_if_reduction",
+            "",
+            "CancellationIfReduction(12108) of an order",
+            choices=("", "Y", "N"),
+        ),
+        Key("extended_trading_hours", "", "ExtendedTradingHours(12121) of an order", choices=("", "Y", "N")),
+        Key(
+            "begin_string",
+            "FIX.4.4",
+            "the generation the account is on",
+            is_open=True,
+            choices=("FIX.4.4", OLD),
+        ),
+        Key(
+            "transport",
+            "vpn",
+            "vpn, cross_connect or tls; for the record",
+            is_open=True,
+            choices=("vpn", "cross_connect", "tls"),
+        ),
+        Key(
+            "identify_by",
+            "symbol",
+            "how an equity is named: Symbol(55), or SecurityID(48) with an ISIN",
+            is_open=True,
+            choices=("symbol", "isin"),
+        ),
+        Key("isins", {}, "our symbol to its ISIN"),
+        Key("security_type", "CS", "SecurityType(167) of what is not a currency pair", is_open=True),
+        Key("security_types", {}, "our symbol to its SecurityType(167)"),
+        Key("exchange", "", "SecurityExchange(207) of an equity; empty is not sent", is_open=True),
+        Key("exchanges", {}, "our symbol to its SecurityExchange(207)"),
+        Key(
+            "booking_type",
+            "",
+            "BookingType(775): 0 listed, 1 presumably CFD; empty is not sent",
+            is_open=True,
+        ),
+        Key("send_currency", default=False, about="send Currency(15)", is_open=True),
+        Key("fill_exec_types", "F12", "ExecType(150) values that are executions", is_open=True),
+        Key(
+            "order_status",
+            "none",
+            "none, or H when the venue answers OrderStatusRequest(H)",
+            is_open=True,
+            choices=("none", "H"),
+        ),
+        Key(
+            "durations",
+            DURATIONS,
+            "TimeInForce(59) values allowed per SecurityType(167) and order type",
+            is_open=True,
+        ),
+        Key("quantity_step", Decimal(0), "lot size of OrderQty(38); 0 checks nothing", is_open=True),
+        Key("certification_rows", 10, "rows of the venue's certification table that are known", is_open=True),
+    ),
+)

@@ -1,0 +1,230 @@
+"""A FIX venue as a `Broker`, with an engine that only writes down what it is given."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from venues import AT, PAIR, SHARE
+
+from adapters.base import NotSent
+from adapters.fix import codec
+from adapters.fix.broker import FixBroker
+from adapters.fix.dialects import speak
+from adapters.fix.dialects.notices import PositionInfo
+from adapters.fix.engine import Down, Incoming, Up, Withheld
+from adapters.fix.settings import FixSession
+from adapters.fix.spool import Spooled
+from gateway.events import (
+    CancelOrder,
+    LinkBehind,
+    LinkDown,
+    LinkUp,
+    LookUpOrder,
+    OrderUnknown,
+    ReportReceived,
+    ReportUnreadable,
+    SendOrder,
+    SendWithheld,
+)
+
+OTHER = replace(PAIR, cl_ord_id="QRSTUVWXYZ234567")
+
+
+class Paper:
+    """Stand in for the engine."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str, dict[str, str]]] = []
+        self.is_up = True
+        self.missing = ""
+        self.coming: asyncio.Queue[Sequence[Incoming] | None] = asyncio.Queue()
+        self.acknowledged = 0
+
+    def start(self, after_seq: int) -> str:
+        del after_seq
+        return self.missing
+
+    async def stop(self) -> None:
+        self.coming.put_nowait(None)
+
+    def send(self, kind: str, cl_ord_id: str, raw: str) -> bool:
+        if self.is_up:
+            self.sent.append((kind, cl_ord_id, codec.split(raw)))
+        return self.is_up
+
+    def flush(self) -> None:
+        pass
+
+    async def incoming(self) -> AsyncIterator[Sequence[Incoming]]:
+        while (batch := await self.coming.get()) is not None:
+            yield batch
+
+    def acknowledge(self, seq: int) -> None:
+        self.acknowledged = seq
+
+    def types(self) -> list[str]:
+        return [fields["35"] for _, _, fields in self.sent]
+
+
+class Desk:
+    """Hold a broker, its paper engine and a clock."""
+
+    def __init__(self, dialect: str, **venue: Any) -> None:
+        self.paper, self.now = Paper(), AT
+        session = FixSession("v", "FIX.4.4", "A", "B", "127.0.0.1", 1, 30, Path("nowhere"), orders_per_s=16)
+        self.broker = FixBroker(session, lambda: self.now, self.paper, speak(dialect, venue))
+
+    async def hear(self, *batch: Incoming) -> list[Any]:
+        self.paper.coming.put_nowait(batch)
+        await self.broker.stop()
+        return [event async for events in self.broker.events() for event in events]
+
+
+def spooled(seq: int, ref: str = "", **tags: str) -> Spooled:
+    return Spooled(seq, ref, "".join(f"{tag[1:]}={value}\x01" for tag, value in tags.items()))
+
+
+def status(seq: int, **tags: str) -> Spooled:
+    whole = {"t35": "8", "t150": "0", "t39": "0", "t14": "0", "t151": "1", "t584": "?"} | tags
+    return spooled(seq, **whole)
+
+
+def test_the_venue_says_whether_an_order_can_be_asked_for() -> None:
+    can = {
+        name: Desk(name).broker.capabilities.can_look_up for name in ("plain", "saxo", "dukascopy", "ibkr")
+    }
+    assert can == {"plain": True, "saxo": False, "dukascopy": True, "ibkr": True}
+    assert Desk("saxo", order_status="H").broker.capabilities.can_look_up
+
+
+def test_a_venue_that_cannot_be_asked_is_asked_nothing() -> None:
+    desk = Desk("saxo", client_id="C")
+    desk.broker.look_up(LookUpOrder(SHARE))
+    assert desk.paper.sent == []
+
+
+def test_one_question_covers_every_order_sent_before_it() -> None:
+    desk = Desk("dukascopy")
+    for spec in (PAIR, OTHER, PAIR):
+        desk.broker.look_up(LookUpOrder(spec))
+    assert desk.paper.types() == ["AF"]
+    desk.broker.submit(SendOrder(OTHER))
+    desk.broker.look_up(LookUpOrder(PAIR))
+    assert desk.paper.types() == ["AF", "D"]
+    desk.broker.look_up(LookUpOrder(OTHER))
+    assert desk.paper.types() == ["AF", "D", "AF"], "the first question left before the order did"
+    desk.now += timedelta(seconds=3)
+    desk.broker.look_up(LookUpOrder(PAIR))
+    assert desk.paper.types() == ["AF", "D", "AF", "AF"]
+    ids = [fields["584"] for _, _, fields in desk.paper.sent if "584" in fields]
+    assert len(set(ids)) == 3
+
+
+def test_a_question_that_did_not_leave_is_put_again() -> None:
+    desk = Desk("dukascopy")
+    desk.paper.is_up = False
+    with pytest.raises(NotSent, match="link v is down"):
+        desk.broker.look_up(LookUpOrder(PAIR))
+    desk.paper.is_up = True
+    desk.broker.look_up(LookUpOrder(PAIR))
+    assert desk.paper.types() == ["AF"]
+
+
+async def test_a_logon_asks_for_the_account_where_the_venue_has_that() -> None:
+    desk = Desk("dukascopy")
+    events = await desk.hear(Up(), Down("gone"), Withheld("A", "why"))
+    assert desk.paper.types() == ["U7"]
+    assert events == [LinkUp(AT, "v"), LinkDown(AT, "v", "gone"), SendWithheld(AT, "A", "why")]
+    other = Desk("ibkr")
+    await other.hear(Up())
+    assert other.paper.types() == []
+
+
+async def test_absence_from_a_whole_answer_counts_only_where_configured() -> None:
+    for is_counted in (False, True):
+        desk = Desk("dukascopy", absence_is_unknown=is_counted)
+        desk.broker.look_up(LookUpOrder(PAIR))
+        desk.broker.look_up(LookUpOrder(OTHER))
+        request_id = desk.paper.sent[0][1]
+        events = await desk.hear(
+            status(1, t11=OTHER.cl_ord_id, t584="another"),
+            status(2, t11=PAIR.cl_ord_id, t584=request_id, t912="Y"),
+            status(3, t11=PAIR.cl_ord_id, t584=request_id, t912="Y"),
+        )
+        unknown = [one for one in events if isinstance(one, OrderUnknown)]
+        assert unknown == ([OrderUnknown(AT, "v", 2, OTHER.cl_ord_id)] if is_counted else [])
+        assert len([one for one in events if isinstance(one, ReportReceived)]) == 3
+
+
+async def test_an_order_sent_after_the_question_is_not_absent_from_its_answer() -> None:
+    desk = Desk("dukascopy", absence_is_unknown=True)
+    desk.broker.look_up(LookUpOrder(PAIR))
+    desk.broker.look_up(LookUpOrder(OTHER))
+    desk.broker.submit(SendOrder(OTHER))
+    end = status(1, t584=desk.paper.sent[0][1], t912="Y", t911="0", t37="NONE", t39="8")
+    assert await desk.hear(end) == [OrderUnknown(AT, "v", 1, PAIR.cl_ord_id)]
+
+
+async def test_the_venues_id_is_learned_from_reports_and_from_wishes() -> None:
+    fill = {"t35": "8", "t17": "E1", "t150": "F", "t39": "1", "t32": "1", "t31": "1", "t14": "1", "t151": "1"}
+    desk = Desk("ibkr")
+    desk.broker.cancel(CancelOrder(SHARE, f"{SHARE.cl_ord_id}C1", "O2"))
+    events = await desk.hear(
+        spooled(1, t35="8", t37="O1", t11=OTHER.cl_ord_id, t150="0", t39="0"),
+        spooled(2, t37="O1", **fill),
+        spooled(3, t37="O2", **fill),
+        spooled(4, t37="O3", **fill),
+        spooled(5, t37="O1", t11=SHARE.cl_ord_id, **fill),
+    )
+    found = [one.report.cl_ord_id for one in events if isinstance(one, ReportReceived)]
+    assert found == [OTHER.cl_ord_id, OTHER.cl_ord_id, SHARE.cl_ord_id]
+    assert [one.link_seq for one in events if isinstance(one, ReportUnreadable)] == [4, 5]
+
+
+def test_what_the_venue_does_not_take_does_not_leave() -> None:
+    desk = Desk("dukascopy")
+    for wish in (
+        lambda: desk.broker.submit(SendOrder(SHARE)),
+        lambda: desk.broker.cancel(CancelOrder(SHARE, "X")),
+        lambda: desk.broker.replace(SHARE, "R1", SHARE.cl_ord_id),
+    ):
+        with pytest.raises(NotSent, match="no currency pair"):
+            wish()
+    desk.broker.replace(PAIR, f"{PAIR.cl_ord_id}R1", PAIR.cl_ord_id, "O1")
+    assert desk.paper.types() == ["G"]
+
+
+async def test_what_the_venue_tells_people_reaches_them(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    desk = Desk("dukascopy")
+    events = await desk.hear(
+        spooled(1, t35="U1", t7004="A", t7003="3", t58="margin call"),
+        spooled(2, t35="U1", t7004="A", t7003="0", t58="hello"),
+        spooled(3, t35="U3", t7004="A", t55="EUR/USD", t7008="-5", t44="1.1"),
+        spooled(4, t35="AI", t55="EUR/USD", t537="1"),
+    )
+    assert events == []
+    told = {record.getMessage(): record.levelname for record in caplog.records}
+    assert told == {"v: the venue says: margin call": "WARNING", "v: the venue says: hello": "INFO"}
+    found = desk.broker.stated["A", "EUR/USD"]
+    assert isinstance(found, PositionInfo)
+    assert found.qty == -5
+
+
+async def test_what_is_missing_and_what_our_session_refused_is_said() -> None:
+    desk = Desk("saxo")
+    desk.paper.missing = "messages 1 to 2 are gone"
+    await desk.broker.start(0)
+    events = await desk.hear(Spooled(3, "*", "35=3\x01"))
+    assert events[0] == LinkBehind(AT, "v", "messages 1 to 2 are gone")
+    assert isinstance(events[1], ReportUnreadable)
+    desk.broker.acknowledge(3)
+    desk.broker.flush()
+    assert desk.paper.acknowledged == 3
