@@ -251,9 +251,9 @@ def step(order: Order, report: Report) -> Step:
     current = order.ord_status
     if report.exec_id and report.exec_id in order.exec_ids:
         return Step(current, is_repeat=True)
-    fill_qty = report.last_qty or ZERO if report.exec_type.is_trade else ZERO
-    if fill_qty < ZERO or (fill_qty and (report.last_px is None or report.last_px <= ZERO)):
-        return Step(current, illegal=f"LastQty(32) {report.last_qty} at LastPx(31) {report.last_px}")
+    fill_qty, fill_px = _fill_of(order, report)
+    if fill_qty < ZERO or (fill_qty and fill_px <= ZERO):
+        return Step(current, illegal=f"LastQty(32) {fill_qty} at LastPx(31) {fill_px}")
     cum_qty = order.cum_qty + fill_qty
     if cum_qty > order.spec.order_qty:
         return Step(current, illegal=f"over-fill: {cum_qty} of OrderQty(38) {order.spec.order_qty}")
@@ -261,7 +261,23 @@ def step(order: Order, report: Report) -> Step:
     ord_status = _status_after(order, report, cum_qty, is_short=bool(missing))
     if ord_status is None:
         return Step(current, illegal=f"OrdStatus(39) {current.name} to {report.ord_status.name}")
-    return Step(ord_status, fill_qty, report.last_px or ZERO, report.commission, missing)
+    return Step(ord_status, fill_qty, fill_px, report.commission, missing)
+
+
+def _fill_of(order: Order, report: Report) -> tuple[Decimal, Decimal]:
+    """Return quantity and price of the execution a report carries, 0 when it carries none.
+
+    A venue that gives no LastQty(32) is read by its totals: what CumQty(14) grew by, at the price that
+    makes AvgPx(6) true, to ten decimals.
+    """
+    if not report.exec_type.is_trade:
+        return ZERO, ZERO
+    if report.last_qty is not None:
+        return report.last_qty, report.last_px or ZERO
+    grown = report.cum_qty - order.cum_qty
+    if grown <= ZERO or report.avg_px is None:
+        return ZERO, ZERO
+    return grown, round((report.cum_qty * report.avg_px - order.notional) / grown, 10)
 
 
 def _status_after(  # noqa: PLR0911

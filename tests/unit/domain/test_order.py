@@ -159,7 +159,7 @@ def test_more_than_was_ordered_is_illegal(qty: int | str) -> None:
 @pytest.mark.parametrize(("qty", "px"), [(-1, "10"), (1, "0"), (1, "-3"), (1, None)])
 def test_an_execution_needs_a_positive_quantity_and_price(qty: int, px: str | None) -> None:
     change = step(order(), trade(qty, 1, last_px=None if px is None else Decimal(px)))
-    assert change.illegal == f"LastQty(32) {qty} at LastPx(31) {px}"
+    assert change.illegal == f"LastQty(32) {qty} at LastPx(31) {px or 0}"
 
 
 def test_a_trade_report_without_a_quantity_fills_nothing() -> None:
@@ -294,3 +294,20 @@ def test_executions_in_any_order_and_doubled_end_the_same(places: list[int], siz
     take(one, *(reports[place] for place in places), *reports)
     assert (one.ord_status, one.cum_qty) == (S.FILLED, spec.order_qty)
     assert one.notional == sum(size * (number + 1) for number, size in enumerate(sizes))
+
+
+def test_an_execution_without_its_own_numbers_is_read_from_the_totals() -> None:
+    one = take(order(), trade(None, 40, avg_px=Decimal(10)), trade(None, 100, S.FILLED, avg_px=Decimal(13)))
+    assert (one.cum_qty, one.ord_status, one.notional) == (100, S.FILLED, 1300)
+    repeated = step(one, trade(None, 100, S.FILLED, exec_id="again", avg_px=Decimal(13)))
+    assert (repeated.fill_qty, repeated.missing_qty) == (0, 0)
+
+
+def test_totals_without_a_price_are_no_execution_but_something_is_missing() -> None:
+    change = step(order(), trade(None, 40))
+    assert (change.fill_qty, change.missing_qty) == (0, 40)
+
+
+def test_totals_that_make_no_price_are_not_believed() -> None:
+    one = take(order(), trade(None, 40, avg_px=Decimal(10)))
+    assert step(one, trade(None, 50, avg_px=Decimal(1))).illegal.startswith("LastQty(32) 10 at LastPx(31) -")
