@@ -69,6 +69,7 @@ torture: install-dev
 benchmarks: install-dev
 	@$(BIN)/python benchmarks/planning.py
 	@$(BIN)/python benchmarks/throughput.py
+	@$(BIN)/python benchmarks/relay.py
 
 clean:
 	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis state

@@ -24,6 +24,7 @@ from adapters.base import Broker
 from adapters.fix.broker import FixBroker
 from adapters.fix.dialects import Venue, session_terms
 from adapters.fix.settings import FixSession
+from adapters.fix.tls import TlsSettings
 from gateway.config import GatewayConfig, LinkSection
 from gateway.engine import Engine
 from gateway.errors import ConfigError, StoreUnsafe
@@ -84,7 +85,20 @@ def make_broker(name: str, link: LinkSection, config: GatewayConfig, clock: Cloc
             orders_per_s=link.orders_per_s,
         ),
     )  # fmt: skip
-    return FixBroker(session, clock.now, venue=venue)
+    return FixBroker(session, clock.now, venue=venue, tls=_tls(link, config.folder))
+
+
+def _tls(link: LinkSection, folder: Path) -> TlsSettings | None:
+    """Return the link's TLS settings with their files found, None when it speaks plainly."""
+    if (section := link.tls) is None:
+        return None
+    files = {key: getattr(section, key) for key in ("ca_file", "client_cert", "client_key")}
+    return TlsSettings(
+        server_name=section.server_name or None,
+        pinned_sha256=section.pinned_sha256,
+        minimum_version=section.minimum_version,
+        **{key: folder / name if name else None for key, name in files.items()},
+    )
 
 
 def _check_written(name: str, link: LinkSection, venue: Venue) -> None:

@@ -67,11 +67,26 @@ class ClockSection(Section):
     simulated_start: AwareDatetime | None = None
 
 
+class TlsSection(Section):
+    """How a venue proves who it is; see `adapters.fix.tls.TlsSettings`. Verification cannot be switched off.
+
+    Files are named relative to the configuration; an empty `ca_file` means the system's trusted issuers.
+    """
+
+    ca_file: str = ""
+    server_name: str = ""
+    client_cert: str = ""
+    client_key: str = ""
+    pinned_sha256: tuple[str, ...] = ()
+    minimum_version: Literal["1.2", "1.3"] = "1.2"
+
+
 class LinkSection(Section):
     """One broker connection. `environment` is what stands at the other end.
 
     `dialect` names the table of the venue's differences, `venue` holds that dialect's own keys; an
-    empty `begin_string` leaves BeginString(8) to the dialect.
+    empty `begin_string` leaves BeginString(8) to the dialect. Without `tls` a link reaches this machine
+    only; `plaintext` allows another one, for a private line.
     """
 
     kind: Literal["fix"] = "fix"
@@ -88,6 +103,8 @@ class LinkSection(Section):
     password: SecretStr = SecretStr("")
     reset_on_logon: bool = False
     orders_per_s: float = Field(default=50.0, ge=0)
+    tls: TlsSection | None = None
+    plaintext: bool = False
 
     def spoken(self) -> Venue:
         """Return the dialect with its keys settled."""
@@ -298,6 +315,12 @@ def _check_together(path: Path, config: GatewayConfig) -> None:
             if lot.symbol not in config.instruments:
                 text = f"accounts.{name}.opening_lots: {lot.symbol} is not in instruments; add it there"
                 raise ConfigError(f"{path}: {text}")
+    for name, link in config.links.items():
+        if link.tls is None and not link.plaintext and link.host not in ("127.0.0.1", "::1", "localhost"):
+            text = (
+                "another machine in plain text; write a [tls] section, or plaintext = true on a private line"
+            )
+            raise ConfigError(f"{path}: links.{name}.host: {link.host} is {text}")
     if config.clock.simulated_start is not None:
         real = sorted(name for name, link in config.links.items() if link.environment != "simulator")
         if real:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from adapters.base import BrokerEvent, Capabilities, NotSent
@@ -22,6 +23,7 @@ from adapters.fix import codec
 from adapters.fix.dialects import PLAIN, Venue
 from adapters.fix.dialects.notices import AccountInfo, Notice, Notification, PositionInfo, read_notice
 from adapters.fix.engine import ChildEngine, Down, FixEngine, Incoming, Up
+from adapters.fix.relay import TlsRelay, TlsSettings
 from adapters.fix.settings import FixSession
 from adapters.fix.spool import Spooled
 from gateway.domain.order import OrderSpec
@@ -57,8 +59,11 @@ class FixBroker:
         now: Callable[[], datetime],
         engine: FixEngine | None = None,
         venue: Venue = PLAIN,
+        tls: TlsSettings | None = None,
     ) -> None:
         self.name = session.name
+        self._session = session
+        self._relay = TlsRelay(session.host, session.port, tls, self._complain) if tls is not None else None
         self.capabilities = Capabilities(
             refuses_duplicate_client_id=True,
             can_look_up=bool(venue.look_up),
@@ -74,12 +79,21 @@ class FixBroker:
         self._mass = _MassStatus(absence_is_unknown=venue.is_on("absence_is_unknown"))
 
     async def start(self, after_seq: int) -> None:
-        """Start the session's process; every message behind `after_seq` is handed over."""
+        """Start the session's process, behind a TLS relay where TLS is asked for.
+
+        Every message behind `after_seq` is handed over. ConfigError when a file of the TLS settings
+        cannot serve.
+        """
+        if self._relay is not None:
+            port = await self._relay.start()
+            self._engine = ChildEngine(replace(self._session, host="127.0.0.1", port=port))
         self._missing = self._engine.start(after_seq)
 
     async def stop(self) -> None:
         """Log out and end the session's process."""
         await self._engine.stop()
+        if self._relay is not None:
+            await self._relay.stop()
 
     def submit(self, wish: SendOrder) -> None:
         """Hand one order over; raises `NotSent` when it certainly did not leave."""
@@ -133,6 +147,9 @@ class FixBroker:
     def acknowledge(self, link_seq: int) -> None:
         """Note that everything up to `link_seq` is in the journal."""
         self._engine.acknowledge(link_seq)
+
+    def _complain(self, reason: str) -> None:
+        log.warning("%s: %s", self.name, reason)
 
     def _built(self, build: Callable[[], str]) -> str:
         try:
