@@ -1,8 +1,8 @@
 """FIX framing: bytes to frames and fields to bytes, knowing nothing of sessions or of dictionaries.
 
 Rules of this room:
-1. A message is `8=FIX...|9=<length>|35=<type>|...|10=<three digits>|`; anything else is garbled, and garbled
-   bytes are skipped up to the next `8=FIX` without ever raising.
+1. A message is `8=FIX...|9=<length>|35=<type>|...|10=<three digits>|`, every tag a number; anything else is
+   garbled, and garbled bytes are skipped up to the next `8=FIX` without ever raising.
 2. Values are Latin-1 text exactly as on the wire; a data field (`RawData(96)` and its kin) is cut by its
    length field, because it may contain the delimiter.
 3. Memory is bounded: a message longer than `MAX_MESSAGE_BYTES` is garbled by definition.
@@ -32,7 +32,7 @@ _HEAD = re.compile(rb"8=(FIX[^\x01]{1,12})\x019=(\d{1,7})\x0135=([^\x01]*)\x01")
 _HEAD_BYTES = 64
 _TRAILER_START = b"\x0110="
 _TRAILER_BYTES = 7
-_NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,20}", re.ASCII)
 _TAG = re.compile(r"[1-9]\d{0,8}", re.ASCII)
 _MAX_KNOWN_TAGS = 20_000
 
@@ -55,8 +55,8 @@ class Frame:
     """Hold one well-framed message: BeginString(8), MsgType(35), every pair in wire order, and the raw bytes.
 
     `fields` maps each tag to its last value. `flaw` is the tag whose value holds a delimiter, 0 for a
-    tag that is no tag number (`bad_tag` says which, if it is a number at all), None when the text is
-    sound. `body_start` is filled in by the validator.
+    number that is no tag number (`bad_tag` says which; None: it is no number at all, and the message is
+    garbled), None when the text is sound. `body_start` is filled in by the validator.
     """
 
     begin_string: str
@@ -181,8 +181,9 @@ class Decoder:
                 position = self._skip(buffer, position)
                 continue
             raw = buffer[position:stop]
-            if is_true and raw[-4:-1].isdigit() and sum(raw[:-_TRAILER_BYTES]) & 255 == int(raw[-4:-1]):
-                frames.append(parse(raw, head[1].decode("latin-1"), head[3].decode("latin-1")))
+            frame = _checked(raw, head) if is_true else None
+            if frame is not None:
+                frames.append(frame)
                 self._has_decoded = True
             else:
                 self._count_garbled()
@@ -223,6 +224,14 @@ class Decoder:
             if _START.startswith(buffer[-kept:]):
                 return len(buffer) - kept
         return len(buffer)
+
+
+def _checked(raw: bytes, head: re.Match[bytes]) -> Frame | None:
+    """Parse a message of true length; None when its CheckSum(10) is wrong or a tag of it is no number."""
+    if not raw[-4:-1].isdigit() or sum(raw[:-_TRAILER_BYTES]) & 255 != int(raw[-4:-1]):
+        return None
+    frame = parse(raw, head[1].decode("latin-1"), head[3].decode("latin-1"))
+    return None if frame.flaw == 0 and frame.bad_tag is None else frame
 
 
 def _may_become_head(data: bytes) -> bool:

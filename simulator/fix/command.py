@@ -23,6 +23,7 @@ from simulator.fix.acceptor import Acceptor
 from simulator.fix.application import Application, Hosted
 from simulator.fix.dictionary import FILES, DictionaryMissingError
 from simulator.fix.echo import Echo
+from simulator.fix.logon import MAX_HEARTBEAT_S
 from simulator.fix.message import SessionId
 from simulator.fix.store import FileStore, MemoryStore, Store, StoreError
 from simulator.fix.terms import SessionConfig
@@ -204,8 +205,13 @@ def _crash(
 def _build(options: argparse.Namespace) -> tuple[Acceptor, Application]:
     if not 0 <= options.port <= _MAX_PORT:
         raise UsageError(f"--port {options.port} is no port; give a number from 0 to {_MAX_PORT}")
-    if options.heartbeat is not None and options.heartbeat < 0:
-        raise UsageError(f"--heartbeat {options.heartbeat} is negative; give seconds, or 0 for none")
+    if options.heartbeat is not None and not 0 <= options.heartbeat <= MAX_HEARTBEAT_S:
+        raise UsageError(
+            f"--heartbeat {options.heartbeat} is no interval; "
+            f"give seconds up to {MAX_HEARTBEAT_S}, or 0 for none"
+        )
+    if not _is_name(options.comp_id):
+        raise UsageError(f"--comp-id {options.comp_id!r} is no name; give printable ASCII")
     configs = [_session(options, item, _password(options.password_file)) for item in options.accept]
     if options.profile == "venue":
         application: Application = importlib.import_module(_VENUE).from_options(options)
@@ -223,9 +229,14 @@ def _build(options: argparse.Namespace) -> tuple[Acceptor, Application]:
     return acceptor, application
 
 
+def _is_name(text: str) -> bool:
+    """Tell whether FIX can carry a CompID."""
+    return bool(text) and text.isascii() and text.isprintable()
+
+
 def _session(options: argparse.Namespace, item: str, password: str | None) -> SessionConfig:
     begin_string, _, comp_id = item.partition(":")
-    if begin_string not in FILES or not comp_id.isprintable() or not comp_id:
+    if begin_string not in FILES or not _is_name(comp_id):
         known = " or ".join(f"{name}:COMPID" for name in FILES)
         raise UsageError(f"--accept {item!r} names no session; write {known}")
     return SessionConfig(

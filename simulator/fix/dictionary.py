@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from xml.etree.ElementTree import Element
+
+    from simulator.fix.message import Pair
 
 FILES = {"FIX.4.2": "FIX42.xml", "FIX.4.4": "FIX44.xml"}
 
@@ -53,6 +55,17 @@ class Layout:
     def delimiter(self) -> int:
         """The tag that opens each member of a repeating group."""
         return next(iter(self.order))
+
+    def ascending(self, body: Sequence[Pair]) -> tuple[Pair, ...]:
+        """Sort a body by tag; a repeating group stays whole and in its own order behind its count."""
+        places: list[int] = []
+        count_tag, members = 0, frozenset[int]()
+        for tag, value in body:
+            if tag not in members:
+                group = self.groups.get(tag)
+                count_tag, members = tag, frozenset(group.every_tag() if group and value != "0" else ())
+            places.append(count_tag)
+        return tuple(body[place] for place in sorted(range(len(body)), key=places.__getitem__))
 
     def every_tag(self) -> set[int]:
         """Collect the tags of this layout and of every group nested in it."""

@@ -1,4 +1,7 @@
-"""The echo profile: orders, security definitions and e-mails go straight back; everything else is refused."""
+"""The echo profile: orders, security definitions and e-mails go straight back; everything else is refused.
+
+An echo has the body it answers, written as whatever we compose: in ascending order of the tags.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.fix import business
 from simulator.fix.application import Outgoing, Reply
+from simulator.fix.dictionary import load
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,7 +45,9 @@ class Echo:
                 return _NOTHING
             record = {"session": name, "cl_ord_id": cl_ord_id}
             self.replay(record)
-        return Reply((Outgoing(session, replace(message, poss_dup=False)),), record)
+        layout = load(session.begin_string).messages[message.msg_type]
+        answer = replace(message, poss_dup=False, body=layout.ascending(message.body))
+        return Reply((Outgoing(session, answer),), record)
 
     def logged_on(self, session: SessionId, now: datetime) -> Reply:  # noqa: ARG002 - Application
         """Have nothing to say at logon."""

@@ -1,7 +1,8 @@
 """FIX data types: one check for each, and the conversions of UTCTimestamp and SeqNum the session needs.
 
 A check takes the text of a value and returns something true when its format is right. The empty value is
-not a format error; it is refused before these checks are asked.
+not a format error; it is refused before these checks are asked. Numbers are bounded: one whose digits nobody
+could mean is badly written, and must not become work for whoever reads it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d{3})?"
 _SHORT_MONTH_DAYS = 28
 _SECONDS_LENGTH = 17
 _MILLIS_LENGTH = 21
-_MAX_DIGITS = 9
+_MAX_DIGITS = 18
 
 
 def _pattern(text: str) -> Callable[[str], object]:
@@ -57,8 +58,8 @@ def _day_exists(value: str) -> bool:
     return True
 
 
-_float = _pattern(r"-?(?:\d+\.?\d*|\.\d+)")
-_natural = _pattern(r"\d+")
+_float = _pattern(r"-?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})")
+_natural = _pattern(rf"\d{{1,{_MAX_DIGITS}}}")
 _date = _real_date(_YEAR_MONTH + _DAY)
 
 CHECKS: dict[str, Callable[[str], object]] = {
@@ -71,7 +72,7 @@ CHECKS: dict[str, Callable[[str], object]] = {
     "DAYOFMONTH": _pattern("[1-9]|0[1-9]|[12][0-9]|3[01]"),
     "EXCHANGE": _any,
     "FLOAT": _float,
-    "INT": _pattern(r"-?\d+"),
+    "INT": _pattern(rf"-?\d{{1,{_MAX_DIGITS}}}"),
     "LENGTH": _natural,
     "LOCALMKTDATE": _date,
     "MONTHYEAR": _real_date(_YEAR_MONTH + f"(?:{_DAY}|w[1-5])?"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from simulator.fix.session import Session
 
 DEFAULT_HEARTBEAT_S = 30
+MAX_HEARTBEAT_S = 86_400
 
 
 def request(session: Session, now: datetime) -> None:
@@ -86,7 +87,7 @@ def _complaint(session: Session, frame: Frame) -> str | None:
         return fault.text if fault.tag is None else f"{fault.text} ({fault.tag})"
     if frame.fields[98] != "0":
         return "EncryptMethod(98) must be 0: encryption is not supported"
-    if int(frame.fields[108]) < 0:
+    if not 0 <= int(frame.fields[108]) <= MAX_HEARTBEAT_S:
         return f"{TEXTS[Reason.VALUE_OUT_OF_RANGE]} (108)"
     return None
 

@@ -78,7 +78,7 @@ async def test_orders_come_back(begin_string: str, name: str) -> None:
         stranger, body = STRANGERS[begin_string]
         peer.send(stranger, body)
         assert await peer.read(3) == [
-            "35=C|34=5|164=T|94=0|147=S|33=1|58=x|",
+            "35=C|34=5|33=1|58=x|94=0|147=S|164=T|",
             "35=0|34=6|112=T|",
             f"35=j|34=7|45=7|58=Unsupported Message Type|372={stranger}|380=3|",
         ]
@@ -465,9 +465,12 @@ async def test_kill_9_loses_nothing_and_forgets_nothing(
             "--accept 'FIX.5.0:X' names no session; write FIX.4.2:COMPID or FIX.4.4:COMPID",
         ),
         (["--accept", "FIX.4.4:"], "--accept 'FIX.4.4:' names no session"),
+        (["--accept", "FIX.4.4:Ü"], "--accept 'FIX.4.4:Ü' names no session"),
+        (["--comp-id", "Ü"], "--comp-id 'Ü' is no name; give printable ASCII"),
         (["--port", "70000"], "--port 70000 is no port"),
         (["--port", "x"], "--port: invalid int value"),
-        (["--heartbeat", "-1"], "--heartbeat -1 is negative"),
+        (["--heartbeat", "-1"], "--heartbeat -1 is no interval; give seconds up to 86400"),
+        (["--heartbeat", "86401"], "--heartbeat 86401 is no interval"),
         (["--password-file", "/nowhere"], "--password-file /nowhere"),
         (["--store", "/dev/null/x"], "--store /dev/null/x"),
         (["--host", "192.0.2.1"], "--host 192.0.2.1"),
@@ -556,6 +559,359 @@ def test_an_unknown_world_is_one_line(arguments: list[str], capsys: pytest.Captu
     assert capsys.readouterr().err.startswith("usage: python -m simulator {fix")
 
 
+# Conversations with a process started as a conformance run starts it; each begins logged on at number 1.
+
+SAME = "11=ID|21=3|40=1|54=1|55=INTC|60=20240506-12:00:00|"
+RANGE = "58=Value is incorrect (out of range) for this tag|"
+LATE = "58=SendingTime accuracy problem|"
+ALIEN = "58=CompID problem|372=D|373=9|"
+EMPTY = "58=Tag specified without a value|"
+TAG = "58=Invalid tag number|"
+MISSING = "58=Required tag missing|"
+CONVERSATIONS = {
+    "gap fill in sequence": """
+        > 4 2 36=20|123=Y|
+        > 1 20 112=x|
+        < 0 2 112=x|
+        bye 3 3""",
+    "gap fill too early": """
+        > 4 10 36=20|123=Y|
+        > 1 20 112=x|
+        < 2 2 7=2|16=0|
+        bye 2 3""",
+    "gap fill too late": """
+        > 4 1 43=Y|122=<now-1>|36=20|123=Y|
+        > 1 2 112=x|
+        < 0 2 112=x|
+        > 4 1 36=20|123=Y|
+        < 5 3 58=MsgSeqNum too low, expecting 3 but received 1|
+        hung up""",
+    "reset forward, whatever its number": """
+        > 4 0 36=25|
+        > 1 25 112=x|
+        < 0 2 112=x|
+        > 4 0 36=50|123=N|
+        > 1 50 112=x|
+        < 0 3 112=x|
+        bye 51 4""",
+    "reset to what is expected": """
+        > 4 0 36=2|
+        > 1 2 112=x|
+        < 0 2 112=x|
+        > 4 0 36=4|123=N|
+        > 1 4 112=x|
+        < 0 3 112=x|
+        bye 5 4""",
+    "reset backward": f"""
+        > 4 0 36=1|
+        < 3 2 45=0|{RANGE}372=4|373=5|
+        > 1 2 112=x|
+        < 0 3 112=x|
+        > 4 0 36=1|123=N|
+        < 3 4 45=0|{RANGE}372=4|373=5|
+        > 1 3 112=x|
+        < 0 5 112=x|
+        bye 4 6""",
+    "logout": "bye 2 2",
+    "who logs out and stays is hung up on": """
+        > 5 2
+        < 5 2
+        hung up""",
+    "tags the standard lacks": f"""
+        > 0 2 999=x|
+        < 3 2 45=2|{TAG}371=999|372=0|373=0|
+        > 0 3 0=x|
+        < 3 3 45=3|{TAG}371=0|372=0|373=0|
+        > 0 4 -1=x|
+        < 3 4 45=4|{TAG}371=-1|372=0|373=0|
+        > 0 5 5000=x|
+        < 3 5 45=5|{TAG}371=5000|372=0|373=0|
+        bye 6 6""",
+    "required header tag missing": f"""
+        > 0 2 56=-|
+        < 3 2 45=2|{MISSING}371=56|372=0|373=1|
+        bye 3 3""",
+    "FIX.4.4 required body tag missing": f"""
+        > D 2 40=1|60=<now>|54=1|21=3|
+        < 3 2 45=2|{MISSING}371=11|372=D|373=1|
+        bye 3 3""",
+    "FIX.4.2 required body tag missing": f"""
+        > D 2 40=1|60=<now>|54=1|21=3|11=x|
+        < 3 2 45=2|{MISSING}371=55|372=D|373=1|
+        bye 3 3""",
+    "tag of another message": """
+        > 0 2 55=X|
+        < 3 2 45=2|58=Tag not defined for this message type|371=55|372=0|373=2|
+        bye 3 3""",
+    "empty header tag": f"""
+        > 0 2 56=|
+        < 3 2 45=2|{EMPTY}371=56|372=0|373=4|
+        bye 3 3""",
+    "values out of range": f"""
+        > D 2 {SAME.replace("21=3", "21=4")}
+        < 3 2 45=2|{RANGE}371=21|372=D|373=5|
+        > D 3 {SAME}167=BOO|
+        < 3 3 45=3|{RANGE}371=167|372=D|373=5|
+        > D 4 {SAME}167=FUT|
+        < D 4 {SAME}167=FUT|
+        bye 5 5""",
+    "format of a number": """
+        > D 2 11=x|21=1|38=+200.00|40=1|54=1|55=X|60=<now>|
+        < 3 2 45=2|58=Incorrect data format for value|371=38|372=D|373=6|
+        bye 3 3""",
+    "FIX.4.4 structure": f"""
+        >> 35=D|{SAME}34=2|49=<me>|52=<now>|56=ISLD|
+        < 3 2 45=2|58=Tag specified out of required order|371=34|372=D|373=14|
+        > D 3 40=2|{SAME}
+        < 3 3 45=3|58=Tag appears more than once|371=40|372=D|373=13|
+        > D 4 {SAME}386=3|336=A|336=B|
+        < 3 4 45=4|58=Incorrect NumInGroup count for repeating group|371=386|372=D|373=16|
+        > D 5 {SAME}78=1|79=x|80=5|661=x|
+        < 3 5 45=5|58=Repeating group fields out of order|371=661|372=D|373=15|
+        bye 6 6""",
+    "FIX.4.2 structure, with reasons that version lacks": f"""
+        >> 35=D|{SAME}34=2|49=<me>|52=<now>|56=ISLD|
+        < 3 2 45=2|58=Tag specified out of required order|371=34|372=D|
+        > D 3 40=2|{SAME}
+        < 3 3 45=3|58=Tag appears more than once|371=40|372=D|
+        > D 4 {SAME}386=3|336=A|336=B|
+        < 3 4 45=4|58=Incorrect NumInGroup count for repeating group|371=386|372=D|
+        > D 5 {SAME}78=1|80=5|79=x|
+        < 3 5 45=5|58=Repeating group fields out of order|371=80|372=D|
+        bye 6 6""",
+    "fields in any order": f"""
+        >> 35=D|49=<me>|34=2|56=ISLD|52=<now>|40=1|55=INTC|60=20240506-12:00:00|54=1|21=3|11=ID|
+        < D 2 {SAME}
+        bye 3 3""",
+    "possible resends": f"""
+        > D 2 97=Y|{SAME}
+        < D 2 97=Y|{SAME}
+        > D 3 97=Y|{SAME}
+        bye 4 3""",
+    "FIX.4.4 groups": """
+        > d 2 320=J|322=1|323=6|55=T|22=8|167=CS|336=ONE|58=none|454=0|
+        < d 2 22=8|55=T|58=none|167=CS|320=J|322=1|323=6|336=ONE|454=0|
+        > C 3 164=T|94=0|147=S|146=2|55=X|65=W|55=Y|33=2|58=b|58=a|
+        < C 3 33=2|58=b|58=a|94=0|146=2|55=X|65=W|55=Y|147=S|164=T|
+        bye 4 4""",
+    "FIX.4.2 groups": """
+        > d 2 320=J|322=1|323=6|55=T|22=8|167=OPT|336=ONE|58=none|393=0|146=0|
+        < d 2 22=8|55=T|58=none|146=0|167=OPT|320=J|322=1|323=6|336=ONE|393=0|
+        > C 3 164=T|94=0|147=S|146=2|46=X|65=W|46=Y|33=2|58=b|58=a|
+        < C 3 33=2|58=b|58=a|94=0|146=2|46=X|65=W|46=Y|147=S|164=T|
+        bye 4 4""",
+    "requests cross": f"""
+        > D 2 {SAME}
+        < D 2 {SAME}
+        > 0 6
+        < 2 3 7=3|16=0|
+        > 2 7 7=2|16=2|
+        < D 2 43=Y|{SAME}
+        > 0 3 43=Y|122=<now>|
+        > 0 4 43=Y|122=<now>|
+        > 0 5 43=Y|122=<now>|
+        bye 6 4""",
+    "a gap closed by plain messages": """
+        > 0 5
+        < 2 2 7=2|16=0|
+        > 0 2
+        > 0 3
+        > 0 4
+        bye 6 3""",
+    "a number too low": """
+        > 0 2
+        > 0 2
+        < 5 2 58=MsgSeqNum too low, expecting 3 but received 2|
+        hung up""",
+    "duplicates seen and not seen": """
+        > 0 2
+        > 0 2 122=<now>|43=Y|112=x|
+        > 0 3 122=<now>|43=Y|
+        bye 4 2""",
+    "a duplicate from the future": f"""
+        > D 2 {SAME}
+        < D 2 {SAME}
+        > D 2 43=Y|122=<now+10>|{SAME}
+        < 3 3 45=2|{LATE}372=D|373=10|
+        < 5 4
+        > 5 3
+        hung up""",
+    "a duplicate without its first time": f"""
+        > D 2 {SAME}
+        < D 2 {SAME}
+        > D 2 43=Y|{SAME}
+        < 3 3 45=2|{MISSING}371=122|372=D|373=1|
+        > 1 3 112=x|
+        < 0 4 112=x|
+        bye 4 5""",
+    "another version": """
+        > 1 2 8=FIX.4.1|112=x|
+        < 5 2 58=Incorrect BeginString|
+        > 5 3
+        hung up""",
+    "another sender": f"""
+        > D 2 49=WT|{SAME}
+        < 3 2 45=2|{ALIEN}
+        < 5 3
+        > 5 3
+        hung up""",
+    "another target": f"""
+        > D 2 56=DLSI|{SAME}
+        < 3 2 45=2|{ALIEN}
+        < 5 3
+        hung up""",
+    "two minutes slow": f"""
+        > 0 2 52=<now-121>|
+        < 3 2 45=2|{LATE}372=0|373=10|
+        < 5 3
+        hung up""",
+    "two minutes fast": f"""
+        > 0 2 52=<now+122>|
+        < 3 2 45=2|{LATE}372=0|373=10|
+        < 5 3
+        hung up""",
+    "a type the standard lacks": """
+        > * 2
+        < 3 2 45=2|58=Invalid MsgType|372=*|373=11|
+        bye 3 3""",
+    "FIX.4.4 a type the application lacks": """
+        > 8 2 37=x|17=x|150=0|39=0|55=X|54=1|151=1|14=0|6=0.0|
+        < j 2 45=2|58=Unsupported Message Type|372=8|380=3|
+        bye 3 3""",
+    "FIX.4.2 a type the application lacks": """
+        > 8 2 37=x|17=x|20=0|150=0|39=0|55=X|54=1|151=1|14=0|6=0.0|
+        < j 2 45=2|58=Unsupported Message Type|372=8|380=3|
+        bye 3 3""",
+    "wrong lengths": f"""
+        > D 2 9=30|{SAME}
+        > D 3 {SAME}
+        < 2 2 7=2|16=0|
+        > D 2 122=<now>|{SAME}
+        < D 3 {SAME}
+        < D 4 {SAME}
+        > D 4 9=111|{SAME}
+        > D 5 {SAME}
+        > D 4 {SAME}
+        < D 5 {SAME}
+        bye 5 6""",
+    "first three fields out of order": """
+        >>> 35=0|8=<fix>|9=29|34=2|49=<me>|52=<now>|56=ISLD|10=121|
+        > 1 2 112=x|
+        < 0 2 112=x|
+        >> 34=3|35=0|49=<me>|52=<now>|56=ISLD|
+        > 1 3 112=x|
+        < 0 3 112=x|
+        bye 4 4""",
+    "wrong checksums": f"""
+        > 0 2 10=256|
+        > 0 2
+        > D 3 10=0|{SAME}
+        > 0 4
+        < 2 2 7=3|16=0|
+        > D 3 {SAME}
+        < D 3 {SAME}
+        bye 4 4""",
+    "tags that are no numbers": f"""
+        >> 35=0|34=2|4noise9=<me>|52=<now>|56=ISLD|
+        > 0 2
+        >> 35=D|34=3|49noise=<me>|52=<now>|56=ISLD|{SAME}
+        > 0 4
+        < 2 2 7=3|16=0|
+        > D 3 {SAME}
+        < D 3 {SAME}
+        bye 5 4""",
+    "a reject": """
+        > 3 2 45=1|
+        bye 3 2""",
+    "a resend of both kinds": f"""
+        > 1 2 112=x|
+        < 0 2 112=x|
+        > D 3 {SAME}
+        < D 3 {SAME}
+        > 1 4 112=x|
+        < 0 4 112=x|
+        > 2 5 7=1|16=2|
+        < 4 1 43=Y|36=3|123=Y|
+        > 2 6 7=2|16=3|
+        < 4 2 43=Y|36=3|123=Y|
+        < D 3 43=Y|{SAME}
+        > 2 7 7=3|16=0|
+        < D 3 43=Y|{SAME}
+        < 4 4 43=Y|36=5|123=Y|
+        > 2 7 7=1|16=4|
+        < 4 1 43=Y|36=3|123=Y|
+        < D 3 43=Y|{SAME}
+        < 4 4 43=Y|36=5|123=Y|
+        > 1 8 112=x|
+        < 0 5 112=x|
+        bye 9 6""",
+    "a faulty resent message": f"""
+        > 1 3 112=a|
+        < 2 2 7=2|16=0|
+        > D 2 43=Y|122=<now>|{SAME}126=20240415|
+        < 3 3 45=2|58=Incorrect data format for value|371=126|372=D|373=6|
+        < 0 4 112=a|
+        > 1 4 112=b|
+        < 0 5 112=b|
+        bye 11 6""",
+    "the way back": f"""
+        > D 2 115=A|116=B|144=C|45=1|{SAME}
+        < 3 2 128=A|129=B|145=C|45=2|58=Tag not defined for this message type|371=45|372=D|373=2|
+        > D 3 128=A|129=B|145=|{SAME}
+        < 3 3 115=A|116=B|45=3|{EMPTY}371=145|372=D|373=4|
+        bye 4 4""",
+    "a new beginning": f"""
+        > 1 2 112=x|
+        < 0 2 112=x|
+        > A 1 {LOGON}141=Y|
+        < A 1 {LOGON}141=Y|
+        > 1 2 112=x|
+        < 0 2 112=x|
+        bye 3 3""",
+}
+STRANGE_LOGONS = {
+    "too high": f"> A 5 {LOGON}\n< A 1 {LOGON}\n< 2 2 7=1|16=0|\nbye 6 3",
+    "another target": f"> A 1 56=DLSI|{LOGON}\nhung up",
+    "another sender": f"> A 1 49=WT|{LOGON}\nhung up",
+    "an old time": f"> A 1 52=20010101-00:00:00|{LOGON}\nhung up",
+    "a wrong length": f"> A 1 9=40|{LOGON}\nhung up",
+    "another version": f"> A 1 8=FIX.3.9|{LOGON}\nhung up",
+    "no Logon": "> 0 1\nhung up",
+    "heartbeats": "> A 1 98=0|108=1|\n< A 1 98=0|108=1|\n< 0 2\n> 0 2\n< 0 3\n< 1 4 112=TEST|\nhung up",
+}
+
+
+@pytest.fixture(scope="module")
+def conformance_port() -> Iterator[int]:
+    process = start_simulator("--host", "127.0.0.1", "--port", "0", "--profile", "echo", "--reset-on-logon")
+    yield port_of(process)
+    process.terminate()
+    process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("begin_string", "name"),
+    [
+        (begin_string, name)
+        for name in CONVERSATIONS
+        for begin_string in ("FIX.4.4", "FIX.4.2")
+        if not name.startswith("FIX") or name.startswith(begin_string)
+    ],
+)
+async def test_a_conversation(conformance_port: int, begin_string: str, name: str) -> None:
+    peer = RawPeer(conformance_port, begin_string, "TW" + begin_string[-3::2])
+    assert await peer.log_on() == [f"35=A|34=1|{LOGON}"]
+    await peer.play(CONVERSATIONS[name])
+
+
+@pytest.mark.parametrize("begin_string", ["FIX.4.4", "FIX.4.2"])
+@pytest.mark.parametrize("name", STRANGE_LOGONS)
+async def test_a_strange_logon(conformance_port: int, begin_string: str, name: str) -> None:
+    peer = RawPeer(conformance_port, begin_string, "TW" + begin_string[-3::2])
+    await peer.connect()
+    await peer.play(STRANGE_LOGONS[name])
+
+
 # A real quickfix initiator, in its own process.
 
 
@@ -606,6 +962,24 @@ async def test_quickfix_trades_and_recovers_a_lost_answer(begin_string: str, tmp
             assert "admin 5" in await client.hear("logout")
         finally:
             client.end()
+
+
+@pytest.mark.parametrize("begin_string", ["FIX.4.4", "FIX.4.2"])
+async def test_quickfix_hears_nothing_but_its_orders_and_a_logout(
+    conformance_port: int, begin_string: str, tmp_path: Path
+) -> None:
+    client = QuickFix(conformance_port, begin_string, tmp_path)
+    try:
+        heard = await client.hear("logon")
+        for number in range(50):
+            client.tell(f"send {number}")
+        heard += await client.hear("echo 49 N")
+        client.tell("stop")
+        heard += await client.hear("logout")
+        orders = [f"echo {number} N" for number in range(50)]
+        assert heard == ["admin A", "logon", *orders, "admin 5", "logout"]
+    finally:
+        client.end()
 
 
 async def test_quickfix_survives_kill_9_of_the_acceptor(

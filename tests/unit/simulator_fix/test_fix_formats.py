@@ -9,14 +9,14 @@ import pytest
 from simulator.fix.formats import CHECKS, accepts, in_range, read_time, well_formed, write_time
 
 TABLE = {
-    "INT": ("0 -5 007", "1.5 +1 x 1e3 ²"),
-    "FLOAT": ("1 -1.5 1. .5 00023.2300", "1e5 +1 - . 1,5"),
+    "INT": ("0 -5 007 999999999999999999", "1.5 +1 x 1e3 ² 9999999999999999999"),
+    "FLOAT": ("1 -1.5 1. .5 00023.2300", f"1e5 +1 - . 1,5 {10**30} 1.{10**30}"),
     "CHAR": ("A 1", "AA"),
     "BOOLEAN": ("Y N", "y 1"),
     "CURRENCY": ("USD", "US USDX U5D"),
     "COUNTRY": ("CH", "CHE ch"),
     "DAYOFMONTH": ("1 07 31", "0 32 00"),
-    "LENGTH": ("5", "-5"),
+    "LENGTH": ("5", "-5 9999999999999999999"),
     "MONTHYEAR": ("202402 20240229 202402w5", "202413 2024 20240230 202402w6"),
     "LOCALMKTDATE": ("20240229", "20230229 2024022 20240431"),
     "UTCDATE": ("20241231", "20241232"),

@@ -69,8 +69,10 @@ def test_credentials(begin_string: str, body: str, is_welcome: bool) -> None:
         ("98=0|", "Required tag missing (108)"),
         ("98=0|108=x|", "Incorrect data format for value (108)"),
         ("98=0|108=-1|", "Value is incorrect (out of range) for this tag (108)"),
+        ("98=0|108=86401|", "Value is incorrect (out of range) for this tag (108)"),
+        (f"98=0|108={'9' * 5000}|", "Incorrect data format for value (108)"),
         ("98=1|108=30|", "EncryptMethod(98) must be 0: encryption is not supported"),
-        ("98=0|108=30|x=1|", "Invalid tag number"),
+        ("98=0|108=30|0=1|", "Invalid tag number (0)"),
     ],
 )
 def test_a_malformed_logon_is_told_so(body: str, text: str) -> None:

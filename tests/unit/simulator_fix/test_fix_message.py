@@ -30,4 +30,14 @@ def test_refusals_name_what_they_refuse() -> None:
     )
     assert business.reject(refused, 2, "no such thing").get(58) == "no such thing"
     assert business.unsupported(Message("j")) is None
+
+
+def test_an_order_lacks_what_its_other_fields_require() -> None:
+    def lacks(*body: tuple[int, str]) -> int | None:
+        return business.missing_field(Message("D", body))
+
     assert business.missing_field(Message("F")) is None
+    assert lacks((40, "1")) == 55
+    assert lacks((55, "X"), (40, "2")) == 44
+    assert lacks((55, "X"), (40, "4"), (44, "1")) == 99
+    assert lacks((55, "X"), (40, "1")) is None

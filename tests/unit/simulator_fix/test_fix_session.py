@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from fix_desk import ORDER, Desk, frame
+from fix_desk import ORDER, STAMP, Desk, frame, framed
+from hypothesis import given
+from hypothesis import strategies as st
 
+from simulator.fix.codec import Decoder
 from simulator.fix.message import Message
 from simulator.fix.terms import State
 
@@ -133,7 +136,7 @@ def test_a_malformed_header_is_rejected(desk: Desk, header: dict[str, str], text
     [
         ("", "Required tag missing (34)"),
         ("34=x|", "Incorrect data format for value (34)"),
-        ("34=12345678901|", "Incorrect data format for value (34)"),
+        ("34=1234567890123456789|", "Incorrect data format for value (34)"),
     ],
 )
 def test_a_message_without_number_ends_the_session(desk: Desk, fields: str, text: str) -> None:
@@ -307,6 +310,13 @@ def test_a_faulty_resend_request_out_of_sequence_waits_its_turn(desk: Desk) -> N
         (2, "36=2|123=N|", [], 2),
         (1, "36=1|123=N|", [f"35=3|34=2|45=1|58={OUT_OF_RANGE}|372=4|373=5|"], 2),
         (2, "123=N|", ["35=3|34=2|45=2|58=Required tag missing|371=36|372=4|373=1|"], 3),
+        (
+            2,
+            f"36={'9' * 5000}|",
+            ["35=3|34=2|45=2|58=Incorrect data format for value|371=36|372=4|373=6|"],
+            3,
+        ),
+        (2, f"36={'9' * 18}|123=Y|", [], 10**18 - 1),
         (7, "36=x|123=N|", ["35=3|34=2|45=7|58=Incorrect data format for value|371=36|372=4|373=6|"], 2),
     ],
 )
@@ -439,6 +449,43 @@ def test_an_answer_to_our_logout_after_a_gap_ends_the_session(desk: Desk) -> Non
     desk.said()
     assert desk.hear("5", 4) == []
     assert desk.session.closing == "logged out"
+
+
+# Whatever comes.
+
+BODIES = {
+    "D": ORDER + "453=1|448=X|447=D|452=1|",
+    "C": "164=T|94=0|147=S|33=2|58=x|58=y|",
+    "A": "98=0|108=30|141=Y|",
+    "2": "7=1|16=0|",
+    "4": "36=9|123=Y|",
+    "1": "112=x|",
+    "5": "",
+}
+VALUES = st.sampled_from(
+    ["", "0", "-1", "9" * 5000, "Y", "x", "\xff", STAMP, "99991231-23:59:60", "1.5", "=", " "]
+)
+CHANGES = st.tuples(st.integers(0, 20), st.sampled_from(["drop", "repeat", "set", "insert"]), VALUES)
+
+
+@given(st.lists(st.tuples(st.sampled_from([*BODIES]), st.integers(0, 4), st.lists(CHANGES, max_size=3))))
+def test_nothing_that_arrives_is_an_error(said: list[tuple[str, int, list[tuple[int, str, str]]]]) -> None:
+    desk = Desk().log_on()
+    for msg_type, seq_num, changes in said:
+        text = f"35={msg_type}|34={seq_num}|49=TW|52={STAMP}|56=ISLD|43=Y|122={STAMP}|{BODIES[msg_type]}"
+        fields = text.rstrip("|").split("|")
+        for number, change, value in changes:
+            place = 1 + number % (len(fields) - 1)
+            tag = fields[place].partition("=")[0]
+            replacement = {"drop": [], "repeat": [fields[place]] * 2, "set": [f"{tag}={value}"]}
+            fields[place : place + 1] = replacement.get(change, [f"{number}={value}", fields[place]])
+            if len(fields) == 1:
+                break
+        for item in Decoder().feed(framed("FIX.4.4", "|".join(fields) + "|")):
+            before = desk.memory.next_in
+            desk.take(item)
+            assert desk.memory.next_in >= before or "141=Y" in text
+        desk.wait(1)
 
 
 # What the acceptor asks beforehand.
