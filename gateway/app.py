@@ -131,6 +131,29 @@ async def restore(journal: Journal, engine: Engine) -> int:
     return seq
 
 
+def check_known(state: State, config: GatewayConfig) -> None:
+    """Refuse a configuration that no longer knows what the journal still needs; raises `ConfigError`."""
+    for account in state.book.accounts.values():
+        if account.name not in config.accounts:
+            text = f"accounts.{account.name}: the journal holds this account; put it back"
+            raise ConfigError(text)
+        gone = sorted(set(account.positions) - set(config.instruments))
+        if gone:
+            text = f"account {account.name} holds {', '.join(gone[:5])}; put it back until it is sold"
+            raise ConfigError(f"instruments: {text}")
+    for request in state.requests.values():
+        gone = sorted(set(request.spec.targets) - set(config.instruments))
+        if gone and not request.state.is_final:
+            name = request.spec.request_id
+            raise ConfigError(
+                f"instruments: request {name} is not finished and names {', '.join(gone[:5])}; put it back"
+            )
+    for order in state.open_orders():
+        if order.spec.link not in config.links:
+            name = order.spec.cl_ord_id
+            raise ConfigError(f"links.{order.spec.link}: order {name} still works there; put the link back")
+
+
 async def catch_up(journal: Journal, engine: Engine, presenter: Presenter, seq: int) -> int:
     """Replay everything behind `seq`, and show again what a predecessor may have died before showing."""
     async for number, event in journal.read(seq):
@@ -274,7 +297,9 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
         timers = Timers(clock, inbox)
         brokers = {name: make_broker(name, link, config, clock) for name, link in config.links.items()}
         presenter = Presenter(engine.state, models, keys, lambda: status(gateway))
+        check_known(engine.state, config)
         await catch_up(journal, engine, presenter, seq)
+        check_known(engine.state, config)
         loop = Loop(engine, journal, inbox, timers, presenter)
         loop.router = Router(brokers, clock, lease.may_act, lambda events: inbox.push(map(Item, events)))
         intake = Intake(reader, views, keys, clock, on_rejected=partial(_rejected, presenter))

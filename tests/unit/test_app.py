@@ -1,0 +1,64 @@
+"""Starting: a configuration that forgot what the journal still needs is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gateway.app import check_known
+from gateway.config import GatewayConfig, load
+from gateway.domain.book import Account
+from gateway.domain.order import Order, OrderSpec, OrdType, Side, TimeInForce
+from gateway.errors import ConfigError
+from gateway.events import Mode, RequestState, TargetsSubmitted
+from gateway.oms.state import Request, State
+
+AT = datetime(2024, 3, 12, tzinfo=UTC)
+
+
+def state(symbol: str = "AAPL", account: str = "main", link: str = "sim") -> State:
+    made = State()
+    made.book.accounts[account] = Account(account, Decimal(1), positions={symbol: Decimal(1)})
+    spec = OrderSpec(
+        "C1", "R1", account, link, symbol, Side.BUY, Decimal(1), OrdType.MARKET, None, TimeInForce.DAY, 1
+    )
+    targets = TargetsSubmitted(AT, "R1", account, {symbol: Decimal("0.1")}, AT, AT)
+    made.requests["R1"] = Request(targets, Mode.EXECUTE, RequestState.WORKING, open_orders={"C1": None})
+    made.orders["C1"] = Order(spec, AT)
+    return made
+
+
+@pytest.fixture(scope="module")
+def config() -> GatewayConfig:
+    return load(Path(__file__).parents[2] / "config" / "gateway.toml")
+
+
+def test_what_the_configuration_knows_is_no_problem(config: GatewayConfig) -> None:
+    made = state()
+    check_known(made, config)
+    made.requests["R1"].state = RequestState.DONE
+    check_known(made, config)
+
+
+@pytest.mark.parametrize(
+    ("forgotten", "words"),
+    [
+        (lambda: state(account="gone"), "accounts.gone: the journal holds this account"),
+        (lambda: state(symbol="GONE"), "instruments: account main holds GONE"),
+        (lambda: state(link="gone"), "links.gone: order C1 still works there"),
+    ],
+)
+def test_what_it_forgot_is_named(config: GatewayConfig, forgotten: Callable[[], State], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        check_known(forgotten(), config)
+
+
+def test_a_name_of_an_unfinished_request_is_missed(config: GatewayConfig) -> None:
+    made = state(symbol="GONE")
+    made.book.accounts["main"].positions = {}
+    with pytest.raises(ConfigError, match="request R1 is not finished and names GONE"):
+        check_known(made, config)
