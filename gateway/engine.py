@@ -115,20 +115,13 @@ class Engine:
             case TimerFired():
                 return self._after_timer(event, applied)
             case LinkUp():
-                orders = [order for order in self.state.open_orders() if order.spec.link == event.link]
-                unwanted = [order for order in orders if reconcile.is_unwanted(order)]
-                return [Publish(event), *self._look_up(orders), *self._cancel(unwanted), *desk.pump_all()]
+                return [Publish(event), *self._after_link_up(event.link), *desk.pump_all()]
             case LinkDown():
                 return [Publish(event), Alert("warning", "LinkDown", f"{event.link} is down: {event.reason}")]
             case HaltRequested():
                 return self._after_halt(event)
             case ResumeRequested():
-                doubtful = [
-                    o
-                    for o in self.state.open_orders()
-                    if o.ord_status in NOT_YET_SEEN or reconcile.is_unclear(o)
-                ]
-                return [Publish(event), *self._look_up(doubtful), *desk.pump_all()]
+                return [Publish(event), *self._look_up(self._doubtful()), *desk.pump_all()]
             case CancelRequested() | ApprovalGiven():
                 return [Publish(event), *self._after_command(event, applied)]
             case GatewayStarted():
@@ -141,6 +134,19 @@ class Engine:
                 return [Publish(event)]
             case _:
                 assert_never(event)
+
+    def _after_link_up(self, link: str) -> list[Effect]:
+        """Ask about every order that is open on a link, and cancel again what is no longer wanted."""
+        orders = [order for order in self.state.open_orders() if order.spec.link == link]
+        unwanted = [order for order in orders if reconcile.is_unwanted(order)]
+        return [*self._look_up(orders), *self._cancel(unwanted)]
+
+    def _doubtful(self) -> list[Order]:
+        return [
+            order
+            for order in self.state.open_orders()
+            if order.ord_status in NOT_YET_SEEN or reconcile.is_unclear(order)
+        ]
 
     def _after_report(self, event: ReportReceived, applied: Applied) -> list[Effect]:
         order, step = applied.order, applied.step

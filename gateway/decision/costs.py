@@ -113,8 +113,3 @@ def price_trade(view: View, symbol: str, side: Side, qty: Decimal, gap: float, n
         half_spread=half_spread(instrument, float(notional)),
         tax=due,
     )
-
-
-def is_worth_it(item: Proposal) -> bool:
-    """Say whether a trade brings more than it takes today: benefit against commission and half spread."""
-    return item.benefit > item.commission + item.half_spread

@@ -18,7 +18,7 @@ from decimal import Decimal
 import numpy as np
 
 from gateway.decision import sizing, triggers
-from gateway.decision.costs import is_worth_it, price_trade, proceeds
+from gateway.decision.costs import price_trade, proceeds
 from gateway.decision.drift import NOISE, ZERO, Survey, survey
 from gateway.decision.triggers import Verdict
 from gateway.decision.view import View
@@ -128,9 +128,9 @@ def _judge(draft: Draft, item: Proposal, *, is_urgent: bool) -> None:
     draft.sendable.discard(item.symbol)
     if item.wash_sale:
         draft.notes[item.symbol] = f"not sent: {item.wash_sale}"
-    elif not is_urgent and not is_worth_it(item):
-        cost = item.commission + item.half_spread
-        draft.notes[item.symbol] = f"not sent: benefit {item.benefit:.2f} does not exceed cost {cost:.2f}"
+    elif not is_urgent and not item.is_worth_it:
+        text = f"benefit {item.benefit:.2f} does not exceed cost {item.cost:.2f}"
+        draft.notes[item.symbol] = f"not sent: {text}"
     else:
         draft.sendable.add(item.symbol)
 
@@ -158,7 +158,7 @@ def _mark_wash_sales(view: View, draft: Draft, *, is_urgent: bool) -> None:
         group: symbol
         for symbol, item in draft.proposals.items()
         if item.side is Side.SELL and (group := view.instruments[symbol].group) in bought
-        if not item.wash_sale and (is_urgent or is_worth_it(item))
+        if not item.wash_sale and (is_urgent or item.is_worth_it)
         if known.loses(view.account.name, symbol, item.qty)
     }
     for symbol, item in draft.proposals.items():

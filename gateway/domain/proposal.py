@@ -36,6 +36,16 @@ class Proposal:
         """Return quantity times reference price."""
         return self.qty * self.price
 
+    @property
+    def cost(self) -> float:
+        """Return what the trade takes today in money: commission and half spread; tax is not in it."""
+        return self.commission + self.half_spread
+
+    @property
+    def is_worth_it(self) -> bool:
+        """Say whether the benefit over the horizon is more than the cost: the transaction-cost gate."""
+        return self.benefit > self.cost
+
 
 @dataclass(frozen=True, slots=True)
 class Approved:

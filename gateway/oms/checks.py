@@ -160,10 +160,9 @@ def _wash_sale(item: Proposal, gate: Gate, limit_price: Decimal | None) -> Refus
 
 def _transaction_cost(item: Proposal, gate: Gate, limit_price: Decimal | None) -> Refusal:
     del limit_price
-    cost = item.commission + item.half_spread
-    if gate.is_urgent or item.benefit > cost:
+    if gate.is_urgent or item.is_worth_it:
         return None
-    text = f"expected benefit {item.benefit:.2f} does not exceed cost {cost:.2f}"
+    text = f"expected benefit {item.benefit:.2f} does not exceed cost {item.cost:.2f}"
     return DenyReason.TRANSACTION_COST, text
 
 

@@ -54,9 +54,7 @@ def test_modules_and_functions_are_short(path: Path) -> None:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
-            # The two indexes of who handles which event are one `match` each and say so.
-            limit = 90 if node.name in ("_react", "apply") and "PLR0912" in text else FUNCTION_LINES
-            assert lines <= limit, f"{node.name}: {lines} lines"
+            assert lines <= FUNCTION_LINES, f"{node.name}: {lines} lines"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_id)

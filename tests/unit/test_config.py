@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -57,6 +58,16 @@ def test_the_example_configuration_is_valid_and_means_what_it_says() -> None:
     assert len(settings.instruments) >= 20
     assert settings.accounts["main"].limits.max_order_nav_share == Decimal("0.10")
     assert {lot.symbol for lot in config.opening_lots("main")} <= set(settings.instruments)
+
+
+def test_the_bundled_venue_is_given_the_same_opening_book() -> None:
+    config = load(EXAMPLE)
+    held: dict[str, Decimal] = {}
+    for lot in config.opening_lots("main"):
+        held[lot.symbol] = held.get(lot.symbol, Decimal(0)) + lot.qty
+    venue = json.loads((EXAMPLE.parent / "example" / "venue-accounts.json").read_text())["main"]
+    assert Decimal(venue["cash"]) == config.accounts["main"].opening_cash
+    assert {symbol: Decimal(qty) for symbol, qty in venue["positions"].items()} == held
 
 
 def test_words_become_plain_settings(tmp_path: Path) -> None:

@@ -95,8 +95,8 @@ def test_an_account_that_is_not_taxed_has_no_tax() -> None:
 
 def test_worth_it_needs_more_benefit_than_cost() -> None:
     item = Proposal("A", Side.BUY, dec(1), dec(1), benefit=2.0, commission=1.0, half_spread=1.0)
-    assert not costs.is_worth_it(item)
-    assert costs.is_worth_it(replace(item, benefit=2.01))
+    assert not item.is_worth_it
+    assert replace(item, benefit=2.01).is_worth_it
 
 
 @calm

@@ -27,7 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import load
-from gateway.decision.costs import cash_needed, is_worth_it, proceeds
+from gateway.decision.costs import cash_needed, proceeds
 from gateway.decision.policy import Plan, propose
 from gateway.decision.view import View
 from gateway.domain.book import Account, Book
@@ -391,7 +391,7 @@ def test_no_plan_sells_at_a_loss_and_buys_the_same_thing(view: View) -> None:
         if item.side is Side.SELL and view.instruments[item.symbol].group in bought:
             sold_lots = view.book.accounts["main"].lots[item.symbol]
             reliefs = relieve(sold_lots, item.qty, view.book.accounts["main"].lot_method)
-            assert all(one.cost <= item.price * one.qty for one in reliefs) or not is_worth_it(item)
+            assert all(one.cost <= item.price * one.qty for one in reliefs) or not item.is_worth_it
 
 
 @calm
