@@ -20,7 +20,7 @@ from gateway.decision.policy import Plan, propose
 from gateway.decision.sizing import fit_to_cash
 from gateway.decision.view import OpenOrder, View
 from gateway.decision.wash_sale import watch
-from gateway.domain.order import Order, Side
+from gateway.domain.order import Side
 from gateway.domain.proposal import Proposal
 from gateway.domain.settings import AccountSettings, Settings
 from gateway.events import (
@@ -31,6 +31,7 @@ from gateway.events import (
     Effect,
     Event,
     OrderAbandoned,
+    OrderResent,
     OrdersPlanned,
     Publish,
     Record,
@@ -42,8 +43,8 @@ from gateway.events import (
     TargetsSubmitted,
 )
 from gateway.oms import plan
+from gateway.oms.booking import trade_date
 from gateway.oms.checks import Gate, check
-from gateway.oms.reports import trade_date
 from gateway.oms.state import Request, State
 
 
@@ -317,9 +318,10 @@ class Desk:
             effects.append(self._wave_timer(event.request_id, account))
         return effects + self.proceed(request)
 
-    def send_again(self, order: Order) -> list[Effect]:
+    def send_again(self, event: OrderResent) -> list[Effect]:
         """Send an order the venue has proved not to know, if its link is still up."""
-        return [SendOrder(order.spec, poss_resend=True)] if self.state.is_up(order.spec.link) else []
+        spec = self.state.orders[event.cl_ord_id].spec
+        return [SendOrder(spec, event.poss_resend)] if self.state.is_up(spec.link) else []
 
     def _wave_timer(self, request_id: str, account: AccountSettings) -> SetTimer:
         due = self.now + timedelta(seconds=float(account.execution.wave_timeout_s))

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from gateway.desk import Desk
-from gateway.domain.order import Order
+from gateway.domain.order import Order, OrdStatus
 from gateway.domain.settings import Settings
 from gateway.events import (
     AccountOpened,
@@ -33,8 +33,10 @@ from gateway.events import (
     MessageRefused,
     OrderAbandoned,
     OrderResent,
+    OrderSettled,
     OrdersPlanned,
     OrderUnknown,
+    PositionStated,
     PricesUpdated,
     Publish,
     ReportReceived,
@@ -48,8 +50,9 @@ from gateway.events import (
     WithholdOrders,
 )
 from gateway.oms import reconcile
+from gateway.oms.booking import NOT_YET_SEEN, is_unclear
 from gateway.oms.manager import apply
-from gateway.oms.reports import MISSING_LOOKUPS, NOT_YET_SEEN
+from gateway.oms.reports import MISSING_LOOKUPS
 from gateway.oms.state import Applied, State
 
 
@@ -73,7 +76,15 @@ class Engine:
     def process(self, event: Event) -> list[Effect]:
         """Apply one durable event and say what is to be done."""
         applied = apply(self.state, event, self.settings)
+        self._note_answer(event)
         return self._problem(event, applied) + self._react(event, applied)
+
+    def _note_answer(self, event: Event) -> None:
+        """Note that what the desk had asked for is durable now."""
+        if isinstance(event, OrdersPlanned | RequestDecided | RequestFinished):
+            self.desk.answered(event.request_id)
+        elif isinstance(event, OrderResent | OrderAbandoned):
+            self.desk.answered(f"settle:{event.cl_ord_id}")
 
     def _problem(self, event: Event, applied: Applied) -> list[Effect]:
         if not applied.problem:
@@ -91,27 +102,24 @@ class Engine:
             case ReportReceived():
                 return self._after_report(event, applied)
             case OrdersPlanned():
-                desk.answered(event.request_id)
                 return [Publish(event), *desk.send_wave(event)]
             case OrderUnknown():
                 return self._settle(applied.order)
             case TargetsSubmitted():
                 return desk.after_targets(event, applied.request)
             case RequestDecided():
-                desk.answered(event.request_id)
                 return [Publish(event), *desk.after_decision(event)]
             case RequestFinished():
-                desk.answered(event.request_id)
                 return [Publish(event), *desk.pump(event.account)]
             case OrderResent():
-                desk.answered(f"settle:{event.cl_ord_id}")
-                return [Publish(event), *desk.send_again(applied.order)] if applied.order else []
+                return [Publish(event), *desk.send_again(event)] if applied.order else []
             case OrderAbandoned():
-                desk.answered(f"settle:{event.cl_ord_id}")
                 return [Publish(event), *desk.pump_all()] if applied.order else []
-            case CancelRejected() | SendWithheld():
+            case CancelRejected():
                 asked = [applied.order] if applied.order else []
                 return [Publish(event), *self._look_up(asked), *desk.pump_all()]
+            case SendWithheld():
+                return [Publish(event), *self._try_later(applied.order), *desk.pump_all()]
             case TimerFired():
                 return self._after_timer(event, applied)
             case LinkUp():
@@ -126,11 +134,11 @@ class Engine:
                 return [Publish(event), *self._after_command(event, applied)]
             case GatewayStarted():
                 return [Publish(event), *desk.take_up(), *desk.pump_all()]
-            case MessageRefused():
+            case MessageRefused() | OrderSettled():
                 return [Publish(event), *desk.pump_all()]
             case PricesUpdated():
                 return desk.pump_all()
-            case AccountOpened() | ReportUnreadable() | LinkBehind():
+            case AccountOpened() | ReportUnreadable() | LinkBehind() | PositionStated():
                 return [Publish(event)]
             case _:
                 assert_never(event)
@@ -145,7 +153,7 @@ class Engine:
         return [
             order
             for order in self.state.open_orders()
-            if order.ord_status in NOT_YET_SEEN or reconcile.is_unclear(order)
+            if order.ord_status in NOT_YET_SEEN or is_unclear(order)
         ]
 
     def _after_report(self, event: ReportReceived, applied: Applied) -> list[Effect]:
@@ -164,15 +172,24 @@ class Engine:
         return effects
 
     def _look_up(self, orders: list[Order]) -> list[Effect]:
-        return reconcile.look_up(orders, self.state, self.settings, self.desk.now)
+        """Ask about orders, and go on at once with those that certainly never left."""
+        unsent = [order for order in orders if order.is_unsent and order.ord_status is OrdStatus.IN_DOUBT]
+        asked = [order for order in orders if order not in unsent]
+        effects = reconcile.look_up(asked, self.state, self.settings, self.desk.now)
+        return effects + [effect for order in unsent for effect in self._settle(order)]
+
+    def _try_later(self, order: Order | None) -> list[Effect]:
+        """Wait before an order that did not leave is sent again: its link may be going down."""
+        is_open = order is not None and not order.is_final
+        return reconcile.ask_again(order, self.settings, self.desk.now) if order and is_open else []
 
     def _settle(self, order: Order | None) -> list[Effect]:
-        """Go on with an order the venue has just said it does not know."""
+        """Go on with an order that never left, or that the venue has just said it does not know."""
         if order is None:
             return []
         settled = reconcile.settle(order, self.state, self.settings, self.desk.now)
         if settled is None:
-            if self._waits_for_resume(order):
+            if self._waits_for_resume(order) or not self.state.is_up(order.spec.link):
                 return []
             return reconcile.ask_again(order, self.settings, self.desk.now)
         return self.desk.ask(f"settle:{order.spec.cl_ord_id}", lambda: settled)
@@ -181,7 +198,7 @@ class Engine:
         kind = event.key.partition(":")[0]
         if kind == "lookup":
             order = applied.order
-            if order is None or not reconcile.is_unclear(order) or self._waits_for_resume(order):
+            if order is None or not is_unclear(order) or self._waits_for_resume(order):
                 return []
             return self._look_up([order])
         request = applied.request

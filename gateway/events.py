@@ -4,10 +4,7 @@ Rules of this room:
 1. Everything is a frozen, slotted dataclass of plain values; times are aware UTC, money is Decimal.
 2. An **event** is a fact. It is journaled before the engine sees it and it is never rewritten; a new
    field needs a default, so that an old journal can always be read.
-3. An **effect** is a wish. It is carried out after its cause is journaled, and may be carried out
-   again after a crash; whoever carries it out must make that harmless.
-4. `Record` is the one effect that becomes an event: what the engine decided, so that replay never
-   decides again.
+3. The effects stand in `effects.py`; everybody takes them from here.
 """
 
 from __future__ import annotations
@@ -27,6 +24,15 @@ from gateway.domain.request import NameDecision as NameDecision
 from gateway.domain.request import Others as Others
 from gateway.domain.request import Regime as Regime
 from gateway.domain.request import RequestState as RequestState
+from gateway.effects import Alert as Alert
+from gateway.effects import CancelOrder as CancelOrder
+from gateway.effects import Effect as Effect
+from gateway.effects import LookUpOrder as LookUpOrder
+from gateway.effects import Publish as Publish
+from gateway.effects import Record as Record
+from gateway.effects import SendOrder as SendOrder
+from gateway.effects import SetTimer as SetTimer
+from gateway.effects import WithholdOrders as WithholdOrders
 
 # ----------------------------------------------------------------------------------------- events in
 
@@ -128,10 +134,14 @@ class OrdersPlanned:
 
 @dataclass(frozen=True, slots=True)
 class OrderResent:
-    """An order the venue has proved not to know is sent again, same ClOrdID(11), PossResend(97)=Y."""
+    """An order the venue has proved not to know is sent again under the same ClOrdID(11).
+
+    PossResend(97)=Y, unless it certainly never reached the venue.
+    """
 
     at: datetime
     cl_ord_id: str
+    poss_resend: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +189,42 @@ class CancelRejected:
 
 @dataclass(frozen=True, slots=True)
 class OrderUnknown:
-    """The venue answered a look-up: it does not know this ClOrdID(11)."""
+    """The venue answered a look-up: it does not know this ClOrdID(11).
+
+    With `is_certain` false it only did not name it among its open orders: the order may have ended.
+    """
 
     at: datetime
     link: str
     link_seq: int
     cl_ord_id: str
+    is_certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PositionStated:
+    """The venue states what an account holds of a symbol, signed, in units."""
+
+    at: datetime
+    link: str
+    link_seq: int
+    account: str
+    symbol: str
+    qty: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSettled:
+    """A person states, from the venue's own books, how an order ended that nobody here can find out.
+
+    `cum_qty` is all that filled of it, at `avg_px` on average (0 when nothing did).
+    """
+
+    at: datetime
+    cl_ord_id: str
+    cum_qty: Decimal
+    avg_px: Decimal
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +260,18 @@ class SendWithheld:
 
 @dataclass(frozen=True, slots=True)
 class LinkUp:
-    """A broker connection is logged on and caught up."""
+    """A broker connection is logged on and caught up; it says what it can do.
+
+    `was_reset`: numbers began again, so the venue repeats nothing from before. `can_look_up`: the venue
+    answers for a single order or for all of them. `replays`: executions that happened while we were
+    away come again by themselves, each with its own ExecID(17); otherwise CumQty(14) tells.
+    """
 
     at: datetime
     link: str
+    was_reset: bool = False
+    can_look_up: bool = True
+    replays: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,76 +341,6 @@ class CancelRequested:
 Event = (
     GatewayStarted | AccountOpened | PricesUpdated | TargetsSubmitted | RequestDecided | OrdersPlanned
     | OrderResent | OrderAbandoned | RequestFinished | ReportReceived | CancelRejected | OrderUnknown
-    | MessageRefused | ReportUnreadable | SendWithheld | LinkUp | LinkDown | LinkBehind | TimerFired
-    | HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested
+    | PositionStated | OrderSettled | MessageRefused | ReportUnreadable | SendWithheld | LinkUp | LinkDown
+    | LinkBehind | TimerFired | HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested
 )  # fmt: skip
-
-# -------------------------------------------------------------------------------------- effects out
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Journal this event, then process it."""
-
-    event: Event
-
-
-@dataclass(frozen=True, slots=True)
-class SendOrder:
-    """Send one approved order; with `poss_resend` the venue may have seen it (PossResend(97)=Y)."""
-
-    order: OrderSpec
-    poss_resend: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CancelOrder:
-    """Ask the venue to cancel what is left of an order; `cancel_id` is the request's own ClOrdID(11)."""
-
-    order: OrderSpec
-    cancel_id: str
-    order_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LookUpOrder:
-    """Ask the venue what it knows of an order (OrderStatusRequest(H))."""
-
-    order: OrderSpec
-    order_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SetTimer:
-    """Fire `TimerFired(key)` at `due`; setting the same key again moves it."""
-
-    key: str
-    due: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class WithholdOrders:
-    """Give back every order of this account (all when empty) that has not left yet."""
-
-    account: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """Tell a person: `severity` is info, warning or critical; `code` is stable, `text` is a sentence."""
-
-    severity: str
-    code: str
-    text: str
-    account: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Publish:
-    """Put an event on the news stream, for everyone who listens."""
-
-    event: Event
-
-
-Effect = Record | SendOrder | CancelOrder | LookUpOrder | SetTimer | WithholdOrders | Alert | Publish

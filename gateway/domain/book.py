@@ -1,14 +1,16 @@
 """The book: cash, positions, open lots and realised gains of every account of one household.
 
 Rules of this room:
-1. `Book.apply` is the only place where a fill changes money.
+1. `Book.apply` and `Book.amend` are the only places where a fill changes money.
 2. Positions are the sum of their lots at every moment; `check` says so and tests call it always.
 3. Nothing is rounded: price times quantity is exact, commissions come rounded from the broker.
+4. A bust or a correction gives the book that would stand if the fill had been so from the beginning: lots
+   and gains of its symbol are worked out again from before the oldest fill still remembered.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
@@ -30,6 +32,20 @@ class Fill:
     commission: Decimal
     exec_id: str
     trade_date: date
+    cl_ord_id: str = ""
+
+    @property
+    def fill_id(self) -> str:
+        """Name the fill for good: ExecID(17) need only be unique within its order."""
+        return f"{self.cl_ord_id}:{self.exec_id}" if self.cl_ord_id else self.exec_id
+
+
+@dataclass(slots=True)
+class History:
+    """Remember the fills of one symbol in one account, and the lots as they were before the first."""
+
+    lots: list[Lot] = field(default_factory=list)
+    fills: list[Fill] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -43,6 +59,7 @@ class Account:
     positions: dict[str, Decimal] = field(default_factory=dict)
     lots: dict[str, list[Lot]] = field(default_factory=dict)
     commissions: Decimal = ZERO
+    histories: dict[str, History] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -64,56 +81,111 @@ class Book:
         sold (IRS Publication 551), in proportion to quantity.
         """
         account = self.accounts[fill.account]
-        sign = fill.side.sign
-        lots = account.lots.setdefault(fill.symbol, [])
-        closing = [lot for lot in lots if lot.qty * sign < 0]
-        reliefs = relieve(closing, fill.qty, account.lot_method)
-        closed = sum((abs(relief.qty) for relief in reliefs), ZERO)
-        fees = _shared(fill.commission, [*(abs(relief.qty) for relief in reliefs), fill.qty - closed])
-        money = [abs(relief.qty) * fill.px + sign * fee for relief, fee in zip(reliefs, fees, strict=False)]
-        gains = [
-            RealisedGain(
-                account=fill.account, symbol=fill.symbol, lot_id=relief.lot_id, qty=abs(relief.qty),
-                acquired=relief.acquired, sold=fill.trade_date,
-                proceeds=value if sign < 0 else -relief.cost,
-                cost=relief.cost if sign < 0 else value,
-            )
-            for relief, value in zip(reliefs, money, strict=True)
-        ]  # fmt: skip
-        taken = {relief.lot_id: relief for relief in reliefs}
-        for lot in lots:
-            if (relief := taken.get(lot.lot_id)) is not None:
-                lot.qty -= relief.qty
-                lot.cost -= relief.cost
-        remaining = [lot for lot in lots if lot.qty]
-        if opened := fill.qty - closed:
-            lot_id = f"{fill.account}:{fill.exec_id}"
-            cost = sign * opened * fill.px + fees[-1]
-            remaining.append(Lot(lot_id, fill.symbol, fill.trade_date, sign * opened, cost))
-        self._settle(account, fill, remaining)
+        lots = account.lots.get(fill.symbol, [])
+        history = account.histories.get(fill.symbol)
+        if history is None:
+            history = account.histories[fill.symbol] = History(_copied(lots))
+        history.fills.append(fill)
+        remaining, gains = _traded(lots, fill, account.lot_method)
+        _pay(account, fill, 1)
+        _hold(account, fill.symbol, remaining)
         self.realised.extend(gains)
         return gains
 
-    def _settle(self, account: Account, fill: Fill, lots: list[Lot]) -> None:
-        """Move cash and position, and keep only what is not flat."""
-        sign = fill.side.sign
-        account.cash -= sign * fill.qty * fill.px + fill.commission
-        account.commissions += fill.commission
-        position = account.positions.get(fill.symbol, ZERO) + sign * fill.qty
-        if position:
-            account.positions[fill.symbol] = position
-        else:
-            account.positions.pop(fill.symbol, None)
-        if lots:
-            account.lots[fill.symbol] = lots
-        else:
-            account.lots.pop(fill.symbol, None)
+    def amend(self, account_name: str, fill_id: str, corrected: Fill | None) -> bool:
+        """Take a fill back, or put a corrected one in its place; False when it is not remembered.
+
+        What the fill had realised, and what later fills of its symbol realised, is worked out again.
+        """
+        account = self.accounts[account_name]
+        for symbol, history in account.histories.items():
+            place = next((n for n, fill in enumerate(history.fills) if fill.fill_id == fill_id), None)
+            if place is None:
+                continue
+            _pay(account, history.fills[place], -1)
+            touched = {fill.fill_id for fill in history.fills}
+            history.fills[place : place + 1] = [] if corrected is None else [corrected]
+            if corrected is not None:
+                _pay(account, corrected, 1)
+            lots, gains = _copied(history.lots), []
+            for fill in history.fills:
+                lots, realised = _traded(lots, fill, account.lot_method)
+                gains += realised
+            _hold(account, symbol, lots)
+            self.realised = [
+                gain for gain in self.realised
+                if (gain.account, gain.symbol) != (account_name, symbol) or gain.fill_id not in touched
+            ] + gains  # fmt: skip
+            return True
+        return False
+
+    def forget_fills(self, before: date) -> None:
+        """Stop remembering fills of trade dates before `before`: they can no longer be taken back."""
+        for account in self.accounts.values():
+            for symbol, history in list(account.histories.items()):
+                while history.fills and history.fills[0].trade_date < before:
+                    history.lots, _ = _traded(history.lots, history.fills.pop(0), account.lot_method)
+                if not history.fills:
+                    del account.histories[symbol]
 
     def check(self) -> None:
         """Assert that positions are the sum of their lots (always true, or a bug)."""
         for account in self.accounts.values():
             held = {symbol: sum((lot.qty for lot in lots), ZERO) for symbol, lots in account.lots.items()}
             assert held == account.positions, (account.name, held, account.positions)  # noqa: S101
+
+
+def _traded(lots: list[Lot], fill: Fill, method: LotMethod) -> tuple[list[Lot], list[RealisedGain]]:
+    """Return the open lots after a fill, changing those given, and what it realised."""
+    sign = fill.side.sign
+    closing = [lot for lot in lots if lot.qty * sign < 0]
+    reliefs = relieve(closing, fill.qty, method)
+    closed = sum((abs(relief.qty) for relief in reliefs), ZERO)
+    fees = _shared(fill.commission, [*(abs(relief.qty) for relief in reliefs), fill.qty - closed])
+    money = [abs(relief.qty) * fill.px + sign * fee for relief, fee in zip(reliefs, fees, strict=False)]
+    gains = [
+        RealisedGain(
+            account=fill.account, symbol=fill.symbol, lot_id=relief.lot_id, qty=abs(relief.qty),
+            acquired=relief.acquired, sold=fill.trade_date,
+            proceeds=value if sign < 0 else -relief.cost,
+            cost=relief.cost if sign < 0 else value,
+            fill_id=fill.fill_id,
+        )
+        for relief, value in zip(reliefs, money, strict=True)
+    ]  # fmt: skip
+    taken = {relief.lot_id: relief for relief in reliefs}
+    for lot in lots:
+        if (relief := taken.get(lot.lot_id)) is not None:
+            lot.qty -= relief.qty
+            lot.cost -= relief.cost
+    remaining = [lot for lot in lots if lot.qty]
+    if opened := fill.qty - closed:
+        lot_id = f"{fill.account}:{fill.fill_id}"
+        cost = sign * opened * fill.px + fees[-1]
+        remaining.append(Lot(lot_id, fill.symbol, fill.trade_date, sign * opened, cost))
+    return remaining, gains
+
+
+def _copied(lots: list[Lot]) -> list[Lot]:
+    return [replace(lot) for lot in lots]
+
+
+def _pay(account: Account, fill: Fill, times: int) -> None:
+    """Move the fill's cash and commission, backwards when `times` is -1."""
+    account.cash -= times * (fill.side.sign * fill.qty * fill.px + fill.commission)
+    account.commissions += times * fill.commission
+
+
+def _hold(account: Account, symbol: str, lots: list[Lot]) -> None:
+    """Put a symbol's lots and position in place, and keep only what is not flat."""
+    if lots:
+        account.lots[symbol] = lots
+    else:
+        account.lots.pop(symbol, None)
+    if position := sum((lot.qty for lot in lots), ZERO):
+        account.positions[symbol] = position
+    else:
+        account.positions.pop(symbol, None)
 
 
 def _shared(total: Decimal, parts: list[Decimal]) -> list[Decimal]:

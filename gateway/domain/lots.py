@@ -51,7 +51,10 @@ class Relief:
 
 @dataclass(frozen=True, slots=True)
 class RealisedGain:
-    """Record one closed piece of a lot: proceeds and cost are totals for `qty`, net of commissions."""
+    """Record one closed piece of a lot: proceeds and cost are totals for `qty`, net of commissions.
+
+    `fill_id` names the fill that closed it (`Fill.fill_id`).
+    """
 
     account: str
     symbol: str
@@ -61,6 +64,7 @@ class RealisedGain:
     sold: date
     proceeds: Decimal
     cost: Decimal
+    fill_id: str = ""
 
     @property
     def gain(self) -> Decimal:

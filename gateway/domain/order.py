@@ -1,13 +1,9 @@
-"""The order's life: every status an order may have and every step between them stands in this file.
+"""The order: what is sent, what is reported of it, and what we know of it. How it moves: `life.py`.
 
 Rules of this room:
-1. `LIFE` is the one state table. A status changes only through `step`, which says what a report
-   would change, and `Order.take`, which applies it.
+1. `Order.take` is the only place where a report changes an order; `life.step` says what it would change.
 2. Names and values are FIX's. `DENIED` (refused by us) and `IN_DOUBT` (we cannot know whether the
    venue has it) are ours and never go on a wire.
-3. A fill counts once: ExecID(17) seen before is ignored. A report that would over-fill, or a step
-   that `LIFE` does not hold, is `Step.illegal`: the engine halts the account.
-4. A fill is booked whenever it arrives, also after a cancel (FIX 4.4 vol. 4 app. D, J.1.b).
 """
 
 from __future__ import annotations
@@ -18,6 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 ZERO = Decimal(0)
+ONE = Decimal(1)
 
 
 class Side(StrEnum):
@@ -107,31 +104,6 @@ class ExecType(StrEnum):
 
 S = OrdStatus
 FINAL = frozenset({S.FILLED, S.CANCELED, S.REJECTED, S.EXPIRED, S.DONE_FOR_DAY, S.DENIED})
-_WORKING = frozenset(
-    {S.NEW, S.PARTIALLY_FILLED, S.FILLED, S.DONE_FOR_DAY, S.CANCELED, S.PENDING_CANCEL, S.STOPPED}
-    | {S.REJECTED, S.SUSPENDED, S.EXPIRED, S.PENDING_REPLACE, S.CALCULATED}
-)
-LIFE: dict[OrdStatus, frozenset[OrdStatus]] = {
-    S.PENDING_NEW: _WORKING | {S.PENDING_NEW, S.IN_DOUBT, S.ACCEPTED_FOR_BIDDING},
-    S.IN_DOUBT: _WORKING | {S.PENDING_NEW, S.IN_DOUBT, S.ACCEPTED_FOR_BIDDING},
-    S.ACCEPTED_FOR_BIDDING: _WORKING | {S.ACCEPTED_FOR_BIDDING},
-    S.NEW: _WORKING,
-    S.PARTIALLY_FILLED: _WORKING - {S.REJECTED},
-    S.STOPPED: _WORKING - {S.REJECTED},
-    S.SUSPENDED: _WORKING,
-    S.PENDING_CANCEL: _WORKING,
-    S.PENDING_REPLACE: _WORKING,
-    S.REPLACED: _WORKING,
-    S.CALCULATED: _WORKING - {S.REJECTED},
-    S.DONE_FOR_DAY: frozenset(
-        {S.DONE_FOR_DAY, S.NEW, S.PARTIALLY_FILLED, S.FILLED, S.CANCELED, S.EXPIRED, S.PENDING_CANCEL}
-    ),
-    S.FILLED: frozenset({S.FILLED}),
-    S.CANCELED: frozenset({S.CANCELED}),
-    S.EXPIRED: frozenset({S.EXPIRED}),
-    S.REJECTED: frozenset({S.REJECTED}),
-    S.DENIED: frozenset(),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +132,9 @@ class Report:
     """Hold one ExecutionReport(35=8), whichever broker it came from.
 
     `commission` is this execution's own, in the order's currency. Quantities not given by the
-    venue are None; `last_qty` is None when the report carries no execution.
+    venue are None; `last_qty` is None when the report carries no execution. `exec_ref_id` is
+    ExecRefID(19), the execution taken back or corrected; `restatement_reason` is
+    ExecRestatementReason(378); `account` is our own name of the account, where the venue says one.
     """
 
     cl_ord_id: str
@@ -179,13 +153,33 @@ class Report:
     side: Side | None = None
     text: str = ""
     transact_time: datetime | None = None
+    order_qty: Decimal | None = None
+    exec_ref_id: str = ""
+    restatement_reason: str = ""
+    account: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Hold one execution as it stands: units, price per unit, commission.
+
+    `was` are the ExecIDs(17) it had before it was corrected.
+    """
+
+    qty: Decimal
+    px: Decimal
+    commission: Decimal = ZERO
+    was: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """Say what a report would change; `illegal` says why it must not be believed.
 
-    `missing_qty` is what the venue says has filled beyond all executions we have seen.
+    `missing_qty` is what the venue says has filled beyond all executions we have seen. `undoes` is the
+    ExecID(17) that a bust or a correction takes back; a correction's new execution is in `fill_qty`,
+    `fill_px` and `commission`. `order_qty` is an OrderQty(38) the venue has changed. `scale` multiplies
+    what has filled when the venue restates it in new units (a split).
     """
 
     ord_status: OrdStatus
@@ -195,11 +189,19 @@ class Step:
     missing_qty: Decimal = ZERO
     is_repeat: bool = False
     illegal: str = ""
+    undoes: str = ""
+    order_qty: Decimal | None = None
+    scale: Decimal = ONE
 
 
 @dataclass(slots=True)
 class Order:
-    """Follow one order from approval to its end."""
+    """Follow one order from approval to its end.
+
+    `executions` are those that stand, by ExecID(17); `exec_ids` all report ids ever seen. `amended_qty` is
+    OrderQty(38) as the venue last changed it. `is_unsent` says that it certainly never reached its venue,
+    `is_by_totals` that something was booked without its own ExecID(17): CumQty(14) then tells the rest.
+    """
 
     spec: OrderSpec
     created_at: datetime
@@ -214,11 +216,20 @@ class Order:
     cancels: int = 0
     sends: int = 1
     updated_at: datetime | None = None
+    executions: dict[str, Execution] = field(default_factory=dict)
+    amended_qty: Decimal | None = None
+    is_unsent: bool = False
+    is_by_totals: bool = False
+
+    @property
+    def order_qty(self) -> Decimal:
+        """OrderQty(38) as it stands: what we sent, unless the venue has changed it."""
+        return self.spec.order_qty if self.amended_qty is None else self.amended_qty
 
     @property
     def leaves_qty(self) -> Decimal:
         """LeavesQty(151): what may still fill."""
-        return ZERO if self.ord_status in FINAL else self.spec.order_qty - self.cum_qty
+        return ZERO if self.is_final else self.order_qty - self.cum_qty
 
     @property
     def avg_px(self) -> Decimal:
@@ -227,83 +238,43 @@ class Order:
 
     @property
     def is_final(self) -> bool:
-        """Say whether nothing more is expected to fill."""
+        """Say whether nothing more is expected to fill; a GTC order done for the day goes on (H.1.a)."""
+        if self.ord_status is OrdStatus.DONE_FOR_DAY:
+            return self.spec.time_in_force is not TimeInForce.GOOD_TILL_CANCEL
         return self.ord_status in FINAL
 
     def take(self, report: Report, change: Step, at: datetime) -> None:
-        """Apply what `step` found. The only place where a report changes an order."""
+        """Apply what `life.step` found. The only place where a report changes an order."""
         if change.is_repeat:
             return
         if report.exec_id:
             self.exec_ids.append(report.exec_id)
         self.ord_status = change.ord_status
-        self.cum_qty += change.fill_qty
-        self.notional += change.fill_qty * change.fill_px
-        self.commission += change.commission
+        self._take_executions(report, change)
+        if change.order_qty is not None:
+            self.amended_qty = change.order_qty
         self.order_id = report.order_id or self.order_id
         self.text = report.text or self.text
         self.lookups = 0
+        self.is_unsent = False
         self.updated_at = at
 
+    def _take_executions(self, report: Report, change: Step) -> None:
+        was: tuple[str, ...] = ()
+        if change.undoes:
+            undone = self.executions.pop(change.undoes)
+            self._count(undone, -ONE)
+            was = (*undone.was, change.undoes)
+        elif report.exec_ref_id and report.exec_type is ExecType.TRADE_CANCEL:
+            self.exec_ids.append(report.exec_ref_id)  # taken back before we saw it: it never counts
+        if change.scale != ONE:
+            self.cum_qty *= change.scale
+        if change.fill_qty:
+            added = Execution(change.fill_qty, change.fill_px, change.commission, was)
+            self.executions[report.exec_id] = added
+            self._count(added, ONE)
 
-def step(order: Order, report: Report) -> Step:
-    """Say what `report` would change in `order`, without changing it."""
-    current = order.ord_status
-    if report.exec_id and report.exec_id in order.exec_ids:
-        return Step(current, is_repeat=True)
-    fill_qty, fill_px = _fill_of(order, report)
-    if fill_qty < ZERO or (fill_qty and fill_px <= ZERO):
-        return Step(current, illegal=f"LastQty(32) {fill_qty} at LastPx(31) {fill_px}")
-    cum_qty = order.cum_qty + fill_qty
-    if cum_qty > order.spec.order_qty:
-        return Step(current, illegal=f"over-fill: {cum_qty} of OrderQty(38) {order.spec.order_qty}")
-    missing = max(ZERO, report.cum_qty - cum_qty)
-    ord_status = _status_after(order, report, cum_qty, is_short=bool(missing))
-    if ord_status is None:
-        return Step(current, illegal=f"OrdStatus(39) {current.name} to {report.ord_status.name}")
-    return Step(ord_status, fill_qty, fill_px, report.commission, missing)
-
-
-def _fill_of(order: Order, report: Report) -> tuple[Decimal, Decimal]:
-    """Return quantity and price of the execution a report carries, 0 when it carries none.
-
-    A venue that gives no LastQty(32) is read by its totals: what CumQty(14) grew by, at the price that
-    makes AvgPx(6) true, to ten decimals.
-    """
-    if not report.exec_type.is_trade:
-        return ZERO, ZERO
-    if report.last_qty is not None:
-        return report.last_qty, report.last_px or ZERO
-    grown = report.cum_qty - order.cum_qty
-    if grown <= ZERO or report.avg_px is None:
-        return ZERO, ZERO
-    return grown, round((report.cum_qty * report.avg_px - order.notional) / grown, 10)
-
-
-def _status_after(  # noqa: PLR0911
-    order: Order, report: Report, cum_qty: Decimal, *, is_short: bool
-) -> OrdStatus | None:
-    """Choose the status after `report`, or None when the step is illegal.
-
-    `is_short` says that the venue counts more fills than we have seen: the order is then not final,
-    whatever the venue says, until the missing executions have come.
-    """
-    current, reported = order.ord_status, report.ord_status
-    if current is OrdStatus.DENIED:
-        return None
-    is_whole = cum_qty == order.spec.order_qty
-    if report.cum_qty < cum_qty:  # an older report, overtaken by one we have already taken
-        if report.exec_type.is_trade and is_whole:
-            return OrdStatus.FILLED
-        return OrdStatus.PARTIALLY_FILLED if current in (S.PENDING_NEW, S.IN_DOUBT) else current
-    if reported is OrdStatus.FILLED and not is_whole:
-        reported = OrdStatus.PARTIALLY_FILLED
-    if is_short and reported in FINAL:
-        return OrdStatus.NEW if current in (S.PENDING_NEW, S.IN_DOUBT) else current
-    if reported in LIFE[current]:
-        return reported
-    if report.exec_type.is_trade and current in FINAL:
-        return OrdStatus.FILLED if is_whole else current
-    if reported is OrdStatus.PENDING_NEW or (current in FINAL and reported not in FINAL):
-        return current
-    return None
+    def _count(self, execution: Execution, sign: Decimal) -> None:
+        self.cum_qty += sign * execution.qty
+        self.notional += sign * execution.qty * execution.px
+        self.commission += sign * execution.commission

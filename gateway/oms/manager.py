@@ -3,8 +3,8 @@
 Rules of this room:
 1. `apply` is the only way the state changes. It never decides and never asks for anything.
 2. It answers with an `Applied`: what the engine must know to react (an order, a step, a problem).
-3. A report that contradicts the order's life, or an execution for an order we never sent, halts the
-   account here, so that a replay halts it too.
+3. A report that contradicts the order's life, an execution for an order we never sent, or an order that
+   stays in doubt halts the account here, so that a replay halts it too.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ from gateway.events import (
     Mode,
     OrderAbandoned,
     OrderResent,
+    OrderSettled,
     OrdersPlanned,
     OrderUnknown,
+    PositionStated,
     PricesUpdated,
     ReportReceived,
     ReportUnreadable,
@@ -47,10 +49,15 @@ from gateway.events import (
     TargetsSubmitted,
     TimerFired,
 )
-from gateway.oms import reports
-from gateway.oms.reports import NOT_YET_SEEN, request_of, track
-from gateway.oms.state import NOTHING, Applied, Link, Price, Request, State
+from gateway.oms import reports, statements
+from gateway.oms.booking import NOT_YET_SEEN, halt, halt_link, is_unclear, request_of, track
+from gateway.oms.state import NOTHING, Applied, Price, Request, State
 
+SETTLE = "look at the venue's own books, then `gateway settle` each"
+NO_WORD = (
+    "no word of it, and the venue cannot be asked: it may be working; look at the venue's own books, "
+    "then `gateway settle` it"
+)
 FORGET_AFTER = timedelta(days=7)
 """How long finished work is remembered: longer than any target message may live (one day)."""
 
@@ -64,7 +71,11 @@ def apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C
         case CancelRejected():
             return reports.take_cancel_reject(state, event)
         case OrderUnknown():
-            return reports.take_unknown(state, event)
+            return reports.take_unknown(state, event, settings)
+        case PositionStated():
+            return statements.take_position(state, event)
+        case OrderSettled():
+            return statements.take_settled(state, event, settings)
         case MessageRefused():
             return reports.take_refusal(state, event)
         case ReportUnreadable():
@@ -93,12 +104,8 @@ def apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C
             return _account(state, event)
         case LinkUp() | LinkDown() | LinkBehind():
             return _link(state, event, settings)
-        case HaltRequested():
-            _halt(state, event)
-            return NOTHING
-        case ResumeRequested():
-            _resume(state, event)
-            return NOTHING
+        case HaltRequested() | ResumeRequested():
+            return _halt_or_resume(state, event)
         case GatewayStarted():
             return _started(state, event)
         case _:
@@ -127,6 +134,7 @@ def _sent_again_or_never(state: State, event: OrderResent | OrderAbandoned) -> A
     is_resend = isinstance(event, OrderResent)
     if order.ord_status not in NOT_YET_SEEN or (is_resend and state.halt_reason(order.spec.account)):
         return NOTHING  # a report or a halt came between the decision and its record
+    order.is_unsent = False
     if is_resend:
         order.ord_status = OrdStatus.PENDING_NEW
         order.sends += 1
@@ -146,6 +154,7 @@ def _send_withheld(state: State, event: SendWithheld) -> Applied:
         return NOTHING
     order.text = event.reason
     order.updated_at = event.at
+    order.is_unsent = True
     request = request_of(state, order)
     is_unwanted = order.cancels or request.outcome is not None
     is_over = is_unwanted or state.halt_reason(order.spec.account)
@@ -233,7 +242,7 @@ def _cancel_requested(state: State, event: CancelRequested) -> Applied:
 def _timer(state: State, event: TimerFired, settings: Settings) -> Applied:
     kind, _, rest = event.key.partition(":")
     if kind == "lookup":
-        return Applied(state.orders.get(rest))
+        return _no_word_of(state, state.orders.get(rest), settings)
     request = state.requests.get(rest)
     if request is None or request.state.is_final:
         return NOTHING
@@ -247,6 +256,19 @@ def _timer(state: State, event: TimerFired, settings: Settings) -> Applied:
             if order.ord_status is OrdStatus.PENDING_NEW:
                 _doubt(event.at, [order])
     return Applied(request=request)
+
+
+def _no_word_of(state: State, order: Order | None, settings: Settings) -> Applied:
+    """Count a wait for word of an order whose venue cannot be asked; after enough of them halt."""
+    if order is None or state.link(order.spec.link).can_look_up or not is_unclear(order):
+        return Applied(order)
+    order.lookups += 1
+    execution = settings.accounts[order.spec.account].execution
+    is_in_doubt = order.ord_status is OrdStatus.IN_DOUBT
+    enough = execution.lookups_before_unknown if is_in_doubt else reports.MISSING_LOOKUPS
+    if order.is_unsent or order.lookups < enough or state.halt_reason(order.spec.account):
+        return Applied(order)
+    return halt(state, order, None, NO_WORD)
 
 
 # ----------------------------------------------------------------------- the world around the orders
@@ -277,14 +299,26 @@ def _account(state: State, event: AccountOpened) -> Applied:
 
 
 def _link(state: State, event: LinkUp | LinkDown | LinkBehind, settings: Settings) -> Applied:
-    link = state.links.setdefault(event.link, Link())
+    link = state.link(event.link)
     if isinstance(event, LinkBehind):
         problem = f"{event.link}: {event.text}"
-        reports.halt_link(state, event.link, problem, settings)
+        halt_link(state, event.link, problem, settings)
         return Applied(problem=problem)
+    ours = [order for order in state.open_orders() if order.spec.link == event.link]
+    _doubt(event.at, ours)
     link.is_up = isinstance(event, LinkUp)
-    _doubt(event.at, (order for order in state.open_orders() if order.spec.link == event.link))
-    return NOTHING
+    if not isinstance(event, LinkUp):
+        return NOTHING
+    link.can_look_up = event.can_look_up
+    link.replays = event.replays and not event.was_reset
+    lost = [order for order in ours if not order.is_unsent]
+    if not (lost and event.was_reset) or event.can_look_up:
+        return NOTHING
+    names = ", ".join(f"{order.spec.symbol} {order.spec.cl_ord_id}" for order in lost[:5])
+    problem = f"{event.link} began its numbers again with {len(lost)} orders open: {names}; {SETTLE}"
+    for order in lost:
+        state.halts[order.spec.account] = problem
+    return Applied(problem=problem)
 
 
 def _doubt(at: datetime, orders: Iterable[Order]) -> None:
@@ -296,26 +330,26 @@ def _doubt(at: datetime, orders: Iterable[Order]) -> None:
             order.updated_at = at
 
 
-def _halt(state: State, event: HaltRequested) -> None:
+def _halt_or_resume(state: State, event: HaltRequested | ResumeRequested) -> Applied:
+    if isinstance(event, ResumeRequested):
+        if event.account:
+            state.halts.pop(event.account, None)
+        else:
+            state.halts.clear()
+        return NOTHING
     state.halts[event.account] = event.reason or f"halted by {event.by or 'unknown'}"
     if event.cancel_working:
         for order in state.open_orders():
             if event.account in ("", order.spec.account):
                 order.cancels += 1
-
-
-def _resume(state: State, event: ResumeRequested) -> None:
-    if event.account:
-        state.halts.pop(event.account, None)
-    else:
-        state.halts.clear()
+    return NOTHING
 
 
 def _started(state: State, event: GatewayStarted) -> Applied:
     state.epoch = event.epoch
     for link in state.links.values():
         link.is_up = False
-    _doubt(event.at, state.open_orders())
+    _doubt(event.at, list(state.open_orders()))
     horizon = event.at - FORGET_AFTER
     old = [
         request
@@ -326,4 +360,6 @@ def _started(state: State, event: GatewayStarted) -> Applied:
         del state.requests[request.spec.request_id]
         for cl_ord_id in request.orders:
             state.orders.pop(cl_ord_id, None)
+    state.strangers = {name: one for name, one in state.strangers.items() if one.created_at >= horizon}
+    state.book.forget_fills(horizon.date())
     return NOTHING

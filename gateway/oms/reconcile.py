@@ -4,7 +4,8 @@ Rules of this room:
 1. An order that may or may not have reached its venue is IN_DOUBT. It is looked up by ClOrdID(11).
 2. "Never heard of it" is believed only after `lookups_before_unknown` answers with a wait between
    them. Then the same order goes out again under the same ClOrdID(11) with PossResend(97)=Y, or it
-   is given up when it is too old, was sent too often, or is no longer wanted.
+   is given up when it is too old, was sent too often, or is no longer wanted. One that certainly never
+   left (`is_unsent`) needs no answer. Where nobody can be asked, an order stays in doubt and halts.
 3. A working order past its time is cancelled, never forgotten: it stays open until the venue says.
 """
 
@@ -25,8 +26,8 @@ from gateway.events import (
     RequestState,
     SetTimer,
 )
+from gateway.oms.booking import NOT_YET_SEEN, is_unclear
 from gateway.oms.plan import cancel_id
-from gateway.oms.reports import NOT_YET_SEEN
 from gateway.oms.state import State
 
 STUCK_AFTER = 3
@@ -36,15 +37,10 @@ MAX_SENDS = 5
 """How often one order may be sent (each time proved unknown to the venue) before it is given up."""
 
 
-def is_unclear(order: Order) -> bool:
-    """Say whether the venue must still be asked about an order."""
-    return not order.is_final and (order.ord_status is OrdStatus.IN_DOUBT or order.lookups > 0)
-
-
 def is_proved_unknown(order: Order, settings: Settings) -> bool:
-    """Say whether the venue has denied an order in doubt often enough to be believed."""
+    """Say whether an order in doubt certainly never left, or was denied often enough to be believed."""
     enough = settings.accounts[order.spec.account].execution.lookups_before_unknown
-    return order.ord_status is OrdStatus.IN_DOUBT and order.lookups >= enough
+    return order.ord_status is OrdStatus.IN_DOUBT and (order.is_unsent or order.lookups >= enough)
 
 
 def look_up(orders: Iterable[Order], state: State, settings: Settings, now: datetime) -> list[Effect]:
@@ -74,17 +70,26 @@ def settle(
     if not is_proved_unknown(order, settings) or state.halt_reason(spec.account):
         return None
     doubted_s = (now - (order.updated_at or order.created_at)).total_seconds()
-    if doubted_s < float(execution.lookup_wait_s) * (execution.lookups_before_unknown - 1):
+    wait_s = float(execution.lookup_wait_s) * (execution.lookups_before_unknown - 1)
+    if doubted_s < wait_s and not order.is_unsent:
         return None  # answers to questions asked together count as one
+    if text := _why_given_up(order, state, settings, now):
+        return OrderAbandoned(now, spec.cl_ord_id, text)
+    is_up = state.is_up(spec.link)
+    return OrderResent(now, spec.cl_ord_id, poss_resend=not order.is_unsent) if is_up else None
+
+
+def _why_given_up(order: Order, state: State, settings: Settings, now: datetime) -> str:
+    """Say why an order that never reached its venue is not sent again, empty when it is."""
     age_s = (now - order.created_at).total_seconds()
-    request = state.requests[spec.request_id]
+    request = state.requests[order.spec.request_id]
     if request.state is not RequestState.WORKING or request.outcome is not None or order.cancels:
-        return OrderAbandoned(now, spec.cl_ord_id, "never reached the venue; no longer wanted")
-    if age_s > float(execution.resend_max_age_s):
-        return OrderAbandoned(now, spec.cl_ord_id, f"never reached the venue; {age_s:.0f} s old by now")
+        return "never reached the venue; no longer wanted"
+    if age_s > float(settings.accounts[order.spec.account].execution.resend_max_age_s):
+        return f"never reached the venue; {age_s:.0f} s old by now"
     if order.sends >= MAX_SENDS:
-        return OrderAbandoned(now, spec.cl_ord_id, f"sent {order.sends} times and never reached the venue")
-    return OrderResent(now, spec.cl_ord_id)
+        return f"sent {order.sends} times and never reached the venue"
+    return ""
 
 
 def is_unwanted(order: Order) -> bool:

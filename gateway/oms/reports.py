@@ -2,70 +2,93 @@
 
 Rules of this room:
 1. Each message of a link is applied once: its `link_seq` must be new.
-2. A report that contradicts the order's life, an execution for an order we never sent, a bust or a
-   message that cannot be read halts the account, and says so; nothing is guessed.
-3. A fill reaches the book in `_book_fill` and nowhere else.
+2. A report that contradicts the order's life, or a message that cannot be read, halts the account, and
+   says so; nothing is guessed.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
-from gateway.domain.book import Fill
-from gateway.domain.lots import RealisedGain
-from gateway.domain.order import ExecType, Order, OrdStatus, Report, Step, step
+from gateway.domain.life import step
+from gateway.domain.order import ExecType, Order, OrdStatus, Report, Step
 from gateway.domain.settings import Settings
 from gateway.events import CancelRejected, MessageRefused, OrderUnknown, ReportReceived, ReportUnreadable
-from gateway.oms.state import NOTHING, Applied, Link, Request, State
-
-BELIEVABLE_CLOCK_GAP = timedelta(days=7)
-"""A TransactTime(60) further than this from our own clock does not date a trade."""
+from gateway.oms.booking import (
+    NOT_YET_SEEN,
+    advance_link,
+    book_step,
+    by_totals,
+    halt,
+    halt_link,
+    request_of,
+    track,
+)
+from gateway.oms.state import NOTHING, Applied, State
+from gateway.oms.strangers import take_stranger
 
 MISSING_LOOKUPS = 6
 """How often in a row a venue may count more fills than it has reported before the account halts."""
 
-TAKES_BACK = (ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT)
-NOT_YET_SEEN = (OrdStatus.PENDING_NEW, OrdStatus.IN_DOUBT)
-
-
-def trade_date(at: datetime, settings: Settings) -> date:
-    """Return the market's own calendar date of an instant."""
-    return at.astimezone(ZoneInfo(settings.time_zone)).date()
+PENDING = (OrdStatus.PENDING_CANCEL, OrdStatus.PENDING_REPLACE)
+NOT_NAMED = (
+    "the venue does not name it among its open orders: it never arrived, or it ended while we were away; "
+    "look at the venue's own books, then `gateway settle` it"
+)
 
 
 def take_report(state: State, event: ReportReceived, settings: Settings) -> Applied:
     """Apply one execution report to its order and the book."""
-    if not _advance_link(state, event.link, event.link_seq):
+    if not advance_link(state, event.link, event.link_seq):
         return NOTHING
     report = event.report
-    if (
-        report.exec_type is ExecType.ORDER_STATUS
-    ):  # says how things stand, and many venues give it ExecID(17) 0
+    if report.exec_type is ExecType.ORDER_STATUS:  # many venues give it ExecID(17) 0
         report = replace(report, exec_id="")
     order = state.orders.get(report.cl_ord_id) or state.orders.get(report.orig_cl_ord_id)
     if order is None:
-        return _stranger(state, event, settings)
-    before, was_unseen = order.lookups, order.ord_status in NOT_YET_SEEN
+        return take_stranger(state, event, settings)
+    is_first_sign = order.ord_status in NOT_YET_SEEN
+    if order.is_by_totals or not state.link(event.link).replays:
+        report = by_totals(order, report)
     was_given_up = _was_given_up(order)
     if was_given_up:
         order.ord_status = OrdStatus.IN_DOUBT
+    before = order.lookups
     change = step(order, report)
-    problem = _contradiction(order, report) or change.illegal
-    if problem:
-        return _halt(state, order, change, problem)
+    if problem := _contradiction(order, report) or change.illegal:
+        return halt(state, order, change, problem)
     order.take(report, change, event.at)
-    gains = tuple(_book_fill(state, order, report, change, event.at, settings)) if change.fill_qty else ()
+    gains = book_step(state, order, report, change, event.at, settings)
     request = request_of(state, order)
     track(request, order)
-    if was_given_up and (change.fill_qty or not order.is_final):
-        return _halt(state, order, change, "the venue has an order that was given up", gains)
     if change.missing_qty:
         order.lookups = before + 1
-        if order.is_final or order.lookups > MISSING_LOOKUPS:
-            return _halt(state, order, change, f"{change.missing_qty} executed but never reported", gains)
-    return Applied(order, change, request, gains, is_first_sign=was_unseen and not change.is_repeat)
+    if problem := _wrong(order, change, was_given_up=was_given_up):
+        return halt(state, order, change, problem, gains)
+    problem = _surprise(order, report, change)
+    return Applied(order, change, request, gains, problem, is_first_sign and not change.is_repeat)
+
+
+def _wrong(order: Order, change: Step, *, was_given_up: bool) -> str:
+    """Say what about a report that was taken needs a person before anything else is sent."""
+    if was_given_up and (change.fill_qty or not order.is_final):
+        return "the venue has an order that was given up"
+    if change.missing_qty and (order.is_final or order.lookups > MISSING_LOOKUPS):
+        return f"{change.missing_qty} executed but never reported"
+    if change.scale != 1:
+        return "restated for a corporate action: check the position"
+    return ""
+
+
+def _surprise(order: Order, report: Report, change: Step) -> str:
+    """Say what a person should know though nothing is wrong: the venue changed what it had said."""
+    name = f"{order.spec.symbol} {order.spec.cl_ord_id}"
+    if change.undoes:
+        now = f"{change.fill_qty} at {change.fill_px}" if change.fill_qty else "nothing"
+        return f"{name}: the venue took back execution {change.undoes}; {now} stands in its place"
+    if change.order_qty is not None and not change.is_repeat:
+        return f"{name}: the venue changed OrderQty(38) to {change.order_qty} {report.text}".rstrip()
+    return ""
 
 
 def _was_given_up(order: Order) -> bool:
@@ -81,85 +104,18 @@ def _contradiction(order: Order, report: Report) -> str:
         return f"report is about Symbol(55) {report.symbol}"
     if report.side is not None and report.side.sign != spec.side.sign:
         return f"report is about Side(54) {report.side.name}"
-    if report.exec_type in TAKES_BACK:
-        return f"execution {report.exec_type.name} by the venue"
     return ""
-
-
-def _halt(
-    state: State, order: Order, change: Step, problem: str, gains: tuple[RealisedGain, ...] = ()
-) -> Applied:
-    text = f"{order.spec.symbol} {order.spec.cl_ord_id}: {problem}"
-    state.halts[order.spec.account] = text
-    request = request_of(state, order)
-    track(request, order)
-    return Applied(order, change, request, gains, problem=text)
-
-
-def _book_fill(
-    state: State, order: Order, report: Report, change: Step, at: datetime, settings: Settings
-) -> list[RealisedGain]:
-    when = report.transact_time
-    if when is None or abs(when - at) > BELIEVABLE_CLOCK_GAP:
-        when = at
-    spec = order.spec
-    fill = Fill(
-        account=spec.account, symbol=spec.symbol, side=spec.side, qty=change.fill_qty,
-        px=change.fill_px, commission=change.commission, exec_id=report.exec_id,
-        trade_date=trade_date(when, settings),
-    )  # fmt: skip
-    return state.book.apply(fill)
-
-
-def _stranger(state: State, event: ReportReceived, settings: Settings) -> Applied:
-    """Take note of a report for an order we never sent; an execution halts the link's accounts."""
-    report = event.report
-    text = f"{event.link}: report {report.exec_id} for unknown ClOrdID(11) {report.cl_ord_id or '(none)'}"
-    if report.exec_type.is_trade or report.exec_type in TAKES_BACK:
-        halt_link(state, event.link, text, settings)
-    return Applied(problem=text)
-
-
-def halt_link(state: State, link: str, problem: str, settings: Settings) -> None:
-    """Halt every account that trades through a link."""
-    for account in settings.accounts.values():
-        if account.link == link:
-            state.halts[account.name] = problem
-
-
-def _advance_link(state: State, name: str, seq: int) -> bool:
-    """Note the link's inbound place; False when this very message was applied before."""
-    link = state.links.setdefault(name, Link())
-    if seq <= link.seq:
-        return False
-    link.seq = seq
-    return True
-
-
-def request_of(state: State, order: Order) -> Request:
-    """Return the request an order belongs to: it is remembered as long as the order."""
-    return state.requests[order.spec.request_id]
-
-
-def track(request: Request, order: Order) -> None:
-    """Keep the request's list of open orders true."""
-    cl_ord_id = order.spec.cl_ord_id
-    is_listed = cl_ord_id in request.open_orders
-    if order.is_final and is_listed:
-        del request.open_orders[cl_ord_id]
-    elif not order.is_final and not is_listed:
-        request.open_orders[cl_ord_id] = None
 
 
 def take_cancel_reject(state: State, event: CancelRejected) -> Applied:
     """Apply OrderCancelReject(9): the order goes on as it was."""
-    if not _advance_link(state, event.link, event.link_seq):
+    if not advance_link(state, event.link, event.link_seq):
         return NOTHING
     order = state.orders.get(event.orig_cl_ord_id) or state.orders.get(event.cl_ord_id)
     if order is None:
         return Applied(problem=f"{event.link}: cancel reject for unknown ClOrdID(11) {event.orig_cl_ord_id}")
-    if order.ord_status is OrdStatus.PENDING_CANCEL:
-        is_whole = order.cum_qty == order.spec.order_qty
+    if order.ord_status in PENDING and event.ord_status not in PENDING:
+        is_whole = order.cum_qty == order.order_qty
         partly = OrdStatus.PARTIALLY_FILLED if order.cum_qty else OrdStatus.NEW
         order.ord_status = OrdStatus.FILLED if is_whole else partly
         track(request_of(state, order), order)
@@ -167,19 +123,26 @@ def take_cancel_reject(state: State, event: CancelRejected) -> Applied:
     return Applied(order, request=request_of(state, order))
 
 
-def take_unknown(state: State, event: OrderUnknown) -> Applied:
-    """Apply the answer 'never heard of it' to a look-up."""
-    if not _advance_link(state, event.link, event.link_seq):
+def take_unknown(state: State, event: OrderUnknown, settings: Settings) -> Applied:
+    """Apply the answer 'never heard of it' to a look-up.
+
+    One message may say it of several orders, so its number may be the one just applied; that it is said
+    twice does no harm.
+    """
+    link = state.link(event.link)
+    if event.link_seq < link.seq:
         return NOTHING
+    link.seq = event.link_seq
     order = state.orders.get(event.cl_ord_id)
     if order is None or order.is_final or order.ord_status is OrdStatus.PENDING_NEW:
         return NOTHING
-    if order.ord_status is OrdStatus.IN_DOUBT:
-        order.lookups += 1
-        return Applied(order, request=request_of(state, order))
-    problem = f"{order.spec.symbol} {event.cl_ord_id}: the venue no longer knows an order it had accepted"
-    state.halts[order.spec.account] = problem
-    return Applied(order, request=request_of(state, order), problem=problem)
+    if order.ord_status is not OrdStatus.IN_DOUBT:
+        return halt(state, order, None, "the venue no longer knows an order it had accepted")
+    order.lookups += 1
+    enough = settings.accounts[order.spec.account].execution.lookups_before_unknown
+    if not event.is_certain and order.lookups >= enough:
+        return halt(state, order, None, NOT_NAMED)
+    return Applied(order, request=request_of(state, order))
 
 
 def take_refusal(state: State, event: MessageRefused) -> Applied:
@@ -187,7 +150,7 @@ def take_refusal(state: State, event: MessageRefused) -> Applied:
 
     An order in doubt stays in doubt: what was refused may have been our question, not the order.
     """
-    if not _advance_link(state, event.link, event.link_seq):
+    if not advance_link(state, event.link, event.link_seq):
         return NOTHING
     text = f"{event.link}: the venue refused a message ({event.text})"
     order = state.orders.get(event.cl_ord_id)
@@ -203,7 +166,7 @@ def take_refusal(state: State, event: MessageRefused) -> Applied:
 
 def take_unreadable(state: State, event: ReportUnreadable, settings: Settings) -> Applied:
     """Halt the link's accounts: what cannot be read might have been a fill."""
-    if not _advance_link(state, event.link, event.link_seq):
+    if not advance_link(state, event.link, event.link_seq):
         return NOTHING
     problem = f"{event.link}: unreadable message ({event.reason})"
     halt_link(state, event.link, problem, settings)

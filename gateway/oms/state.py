@@ -29,10 +29,15 @@ class Price:
 
 @dataclass(slots=True)
 class Link:
-    """Hold what is known of one broker connection; `seq` is the last report journaled from it."""
+    """Hold what is known of one broker connection; `seq` is the last report journaled from it.
+
+    `can_look_up` and `replays` are what it last said of itself (see `LinkUp`).
+    """
 
     is_up: bool = False
     seq: int = 0
+    can_look_up: bool = True
+    replays: bool = True
 
 
 @dataclass(slots=True)
@@ -61,10 +66,14 @@ class Request:
 
 @dataclass(slots=True)
 class State:
-    """Gather the book, the orders, the requests and the state of every connection."""
+    """Gather the book, the orders, the requests and the state of every connection.
+
+    `strangers` are orders of ours at a venue that we never sent, by ClOrdID(11) or OrderID(37).
+    """
 
     book: Book = field(default_factory=Book)
     orders: dict[str, Order] = field(default_factory=dict)
+    strangers: dict[str, Order] = field(default_factory=dict)
     requests: dict[str, Request] = field(default_factory=dict)
     queues: dict[str, list[str]] = field(default_factory=dict)
     active: dict[str, str] = field(default_factory=dict)
@@ -88,6 +97,10 @@ class State:
         """Say whether a broker connection is up, as far as we know."""
         known = self.links.get(link)
         return known is not None and known.is_up
+
+    def link(self, name: str) -> Link:
+        """Return what is known of a broker connection."""
+        return self.links.setdefault(name, Link())
 
     def why_held_up(self, request: Request, link: str) -> str:
         """Say why nothing may be sent for a request now; empty when it may, or is only a preview."""

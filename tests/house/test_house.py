@@ -23,6 +23,7 @@ PURE = [
             "gateway/decision/",
             "gateway/oms/",
             "gateway/events.py",
+            "gateway/effects.py",
             "gateway/desk.py",
             "gateway/engine.py",
         )

@@ -1,0 +1,179 @@
+"""The order's life: every step between two statuses stands in this file, and `LIFE` is the one state table.
+
+Rules of this room:
+1. A status changes only through `step`, which says what a report would change, and `Order.take`, which
+   applies it.
+2. A fill counts once: ExecID(17) seen before is ignored. A report that would over-fill, or a step
+   that `LIFE` does not hold, is `Step.illegal`: the engine halts the account.
+3. A fill is booked whenever it arrives, also after a cancel (FIX 4.4 vol. 4 app. D, J.1.b). A bust or a
+   correction names the execution it takes back; one for an execution we never saw keeps it from counting.
+4. An order is final only when nothing of it is pending, even if all of it has filled (B.1.c).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from gateway.domain.order import FINAL, ONE, ZERO, ExecType, Order, OrdStatus, Report, Step
+
+S = OrdStatus
+UNSEEN = frozenset({S.PENDING_NEW, S.IN_DOUBT})
+TAKES_BACK = frozenset({ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT})
+_SAYS_QTY = frozenset({ExecType.REPLACED, ExecType.RESTATED, ExecType.ORDER_STATUS})
+_CORPORATE_ACTION = "0"
+"""ExecRestatementReason(378)."""
+
+_WORKING = frozenset(
+    {S.NEW, S.PARTIALLY_FILLED, S.FILLED, S.DONE_FOR_DAY, S.CANCELED, S.PENDING_CANCEL, S.STOPPED}
+    | {S.REJECTED, S.SUSPENDED, S.EXPIRED, S.PENDING_REPLACE, S.CALCULATED}
+)
+LIFE: dict[OrdStatus, frozenset[OrdStatus]] = {
+    S.PENDING_NEW: _WORKING | {S.PENDING_NEW, S.IN_DOUBT, S.ACCEPTED_FOR_BIDDING},
+    S.IN_DOUBT: _WORKING | {S.PENDING_NEW, S.IN_DOUBT, S.ACCEPTED_FOR_BIDDING},
+    S.ACCEPTED_FOR_BIDDING: _WORKING | {S.ACCEPTED_FOR_BIDDING},
+    S.NEW: _WORKING,
+    S.PARTIALLY_FILLED: _WORKING - {S.REJECTED},
+    S.STOPPED: _WORKING - {S.REJECTED},
+    S.SUSPENDED: _WORKING,
+    S.PENDING_CANCEL: _WORKING,
+    S.PENDING_REPLACE: _WORKING,
+    S.REPLACED: _WORKING,
+    S.CALCULATED: _WORKING - {S.REJECTED},
+    S.DONE_FOR_DAY: frozenset(
+        {S.DONE_FOR_DAY, S.NEW, S.PARTIALLY_FILLED, S.FILLED, S.CANCELED, S.EXPIRED, S.PENDING_CANCEL}
+    ),
+    S.FILLED: frozenset({S.FILLED, S.PENDING_REPLACE}),  # it may be asked to grow (C.1.c)
+    S.CANCELED: frozenset({S.CANCELED}),
+    S.EXPIRED: frozenset({S.EXPIRED}),
+    S.REJECTED: frozenset({S.REJECTED}),
+    S.DENIED: frozenset(),
+}
+
+
+def step(order: Order, report: Report) -> Step:
+    """Say what `report` would change in `order`, without changing it."""
+    current = order.ord_status
+    if report.exec_type in TAKES_BACK:
+        return _taken_back(order, report)
+    if report.exec_id and report.exec_id in order.exec_ids:
+        return Step(current, is_repeat=True)
+    fill_qty, fill_px = _fill_of(order, report)
+    if fill_qty < ZERO or (fill_qty and fill_px <= ZERO):
+        return Step(current, illegal=f"LastQty(32) {fill_qty} at LastPx(31) {fill_px}")
+    amended = _amended(order, report)
+    scale = _scale(order, report)
+    cum_qty = order.cum_qty * scale + fill_qty
+    order_qty = order.order_qty if amended is None else amended
+    if cum_qty > order_qty:
+        return Step(current, illegal=f"over-fill: {cum_qty} of OrderQty(38) {order_qty}")
+    missing = max(ZERO, report.cum_qty - cum_qty)
+    ord_status = _status_after(order, report, cum_qty, order_qty, is_short=bool(missing))
+    if ord_status is None:
+        return Step(current, illegal=f"OrdStatus(39) {current.name} to {report.ord_status.name}")
+    return Step(
+        ord_status, fill_qty, fill_px, report.commission, missing, order_qty=amended, scale=scale
+    )  # fmt: skip
+
+
+def _fill_of(order: Order, report: Report) -> tuple[Decimal, Decimal]:
+    """Return quantity and price of the execution a report carries, 0 when it carries none.
+
+    A venue that gives no LastQty(32) is read by its totals: what CumQty(14) grew by, at the price that
+    makes AvgPx(6) true, to ten decimals.
+    """
+    if not report.exec_type.is_trade:
+        return ZERO, ZERO
+    if report.last_qty is not None:
+        return report.last_qty, report.last_px or ZERO
+    grown = report.cum_qty - order.cum_qty
+    if grown <= ZERO or report.avg_px is None:
+        return ZERO, ZERO
+    return grown, round((report.cum_qty * report.avg_px - order.notional) / grown, 10)
+
+
+def _amended(order: Order, report: Report) -> Decimal | None:
+    """Return an OrderQty(38) that the venue has changed, None when it stands as it was."""
+    said = report.order_qty
+    if said is None or said == order.order_qty or report.exec_type not in _SAYS_QTY or said < report.cum_qty:
+        return None
+    return said
+
+
+def _scale(order: Order, report: Report) -> Decimal:
+    """Return by what a corporate action multiplies the units already filled (H.1.b), 1 otherwise."""
+    is_split = report.exec_type is ExecType.RESTATED and report.restatement_reason == _CORPORATE_ACTION
+    if not is_split or not order.cum_qty or not report.cum_qty:
+        return ONE
+    return report.cum_qty / order.cum_qty
+
+
+def _taken_back(order: Order, report: Report) -> Step:
+    """Say what a bust or a correction changes: the named execution goes, a corrected one takes its place."""
+    current, name = order.ord_status, report.exec_ref_id
+    standing = order.executions.get(report.exec_id)
+    if report.exec_id in order.exec_ids and (standing is None or name in standing.was):
+        return Step(current, is_repeat=True)
+    found = next((key for key, one in order.executions.items() if name == key or name in one.was), "")
+    is_bust = report.exec_type is ExecType.TRADE_CANCEL
+    if not found:
+        if is_bust and name and name not in order.exec_ids and report.cum_qty <= order.cum_qty:
+            return Step(current)
+        return Step(current, illegal=f"{report.exec_type.name} of an execution {name!r} that is not known")
+    undone = order.executions[found]
+    qty = px = commission = ZERO
+    if not is_bust:
+        qty = undone.qty if report.last_qty is None else report.last_qty
+        px = undone.px if report.last_px is None else report.last_px
+        commission = report.commission or undone.commission
+    cum_qty = order.cum_qty - undone.qty + qty
+    if qty < ZERO or (qty and px <= ZERO) or cum_qty > order.order_qty:
+        return Step(current, illegal=f"{report.exec_type.name} to {qty} at {px}: {cum_qty} filled in all")
+    missing = max(ZERO, report.cum_qty - cum_qty)
+    after = _status_taken_back(order, report, cum_qty)
+    return Step(after, qty, px, commission, missing, undoes=found)
+
+
+def _status_taken_back(order: Order, report: Report, cum_qty: Decimal) -> OrdStatus:
+    """Choose the status after a bust or a correction: a filled order works again, an ended one stays."""
+    current, reported = order.ord_status, _plain(report.ord_status, cum_qty, order.order_qty)
+    is_reopened = current is S.FILLED and reported in _WORKING
+    return reported if is_reopened or reported in LIFE[current] else current
+
+
+def _plain(reported: OrdStatus, cum_qty: Decimal, order_qty: Decimal) -> OrdStatus:
+    """Read a status by what has filled: Filled(2) only when all has, Replaced(5) as what works now."""
+    is_whole = cum_qty == order_qty
+    partly = S.PARTIALLY_FILLED if cum_qty else S.NEW
+    if reported is S.REPLACED:
+        return S.FILLED if is_whole else partly
+    if reported is S.FILLED and not is_whole:
+        return S.PARTIALLY_FILLED
+    return reported
+
+
+def _status_after(  # noqa: PLR0911
+    order: Order, report: Report, cum_qty: Decimal, order_qty: Decimal, *, is_short: bool
+) -> OrdStatus | None:
+    """Choose the status after `report`, or None when the step is illegal.
+
+    `is_short` says that the venue counts more fills than we have seen: the order is then not final,
+    whatever the venue says, until the missing executions have come.
+    """
+    current = order.ord_status
+    if current is S.DENIED:
+        return None
+    is_whole = cum_qty == order_qty
+    if report.cum_qty < cum_qty:  # an older report, overtaken by one we have already taken
+        if report.exec_type.is_trade and is_whole:
+            return S.FILLED
+        return S.PARTIALLY_FILLED if current in UNSEEN else current
+    reported = _plain(report.ord_status, cum_qty, order_qty)
+    if is_short and reported in FINAL:
+        return S.NEW if current in UNSEEN else current
+    if reported in LIFE[current] or (current is S.FILLED and not is_whole and reported in _WORKING):
+        return reported
+    if report.exec_type.is_trade and current in FINAL:
+        return S.FILLED if is_whole else current
+    if reported is S.PENDING_NEW or (current in FINAL and reported not in FINAL):
+        return current
+    return None
