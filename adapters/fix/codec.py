@@ -20,7 +20,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from adapters.fix.dialects import PLAIN
-from adapters.fix.dialects.base import Field, Unsendable, Venue
+from adapters.fix.dialects.base import Field, Unsendable, Venue, our_account
 from adapters.fix.dialects.wire import Unreadable, number, plain, timestamp, utc_timestamp
 from gateway.domain.order import ExecType, OrderSpec, OrdStatus, OrdType, Report, Side
 from gateway.events import (
@@ -42,7 +42,7 @@ Decoded = ReportReceived | CancelRejected | OrderUnknown | MessageRefused
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CHANGE_ID = re.compile(r"^(.{16})[CR]\d+$")
 _OUR_ID = re.compile(r"[A-Z2-7]{16}")
-_SAID_ONCE = ("6", "11", "14", "17", "20", "31", "32", "35", "37", "39", "41", "54", "55", "150", "151")
+_SAID_ONCE = ("6", "11", "14", "17", "19", "20", "31", "32", "35", "37", "39", "41", "54", "55", "150", "151")
 """Tags that decide what a report does; two values for one of them make it unreadable."""
 _PER_UNIT, _PERCENT, _ABSOLUTE = "1", "2", "3"
 """CommType(13)."""
@@ -265,6 +265,8 @@ def _execution_report(
         return OrderUnknown(at, link, link_seq, cl_ord_id)
     cum_qty = _units(fields, "14", venue)
     last_qty, last_px = _execution(fields, cum_qty, venue) if exec_type.is_trade else (None, None)
+    if exec_type is ExecType.TRADE_CORRECT:
+        last_qty, last_px = _units(fields, "32", venue), number(fields, "31")
     report = Report(
         cl_ord_id=cl_ord_id,
         exec_id="" if is_status else fields.get("17", ""),
@@ -282,6 +284,10 @@ def _execution_report(
         side=_SIDES.get(fields.get("54", "")),
         text=_text(fields, venue),
         transact_time=timestamp(fields.get("60", "")),
+        order_qty=_units(fields, "38", venue) or None,
+        exec_ref_id=fields.get("19", ""),
+        restatement_reason=fields.get("378", ""),
+        account=our_account(fields.get("1", ""), venue),
     )
     if exec_type.is_trade and not report.exec_id:
         raise Unreadable("ExecID(17) is missing on an execution")

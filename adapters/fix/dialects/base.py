@@ -254,6 +254,14 @@ def account_of(spec: OrderSpec, venue: Venue) -> str:
     return venue.table("accounts").get(spec.account, spec.account)
 
 
+def our_account(theirs: str, venue: Venue) -> str:
+    """Return our name of a venue's account."""
+    for ours, name in venue.table("accounts").items():
+        if name == theirs:
+            return ours
+    return theirs
+
+
 def symbol_at(spec: OrderSpec, venue: Venue) -> str:
     """Return the venue's name of the order's symbol."""
     return venue.table("symbols").get(spec.symbol, spec.symbol)

@@ -71,7 +71,7 @@ DIALECT = Dialect(
         "G": ("11", "41", "37", "1", "21", *ORDER),
         "H": ("11", "37", "1", "55", "167", "15", "54"),
     },
-    reads={**READS, "8": (*READS["8"], "378", "167", "15")},
+    reads={**READS, "8": (*READS["8"], "167", "15")},
     values=_values,
     symbol_of=_symbol,
     fixed={"21": "2"},
