@@ -26,6 +26,7 @@ from gateway.events import (
     LookUpOrder,
     MessageRefused,
     OrderUnknown,
+    PositionStated,
     ReportReceived,
     ReportUnreadable,
     SendOrder,
@@ -33,7 +34,7 @@ from gateway.events import (
 )
 
 BrokerEvent = (
-    ReportReceived | CancelRejected | OrderUnknown | MessageRefused | ReportUnreadable
+    ReportReceived | CancelRejected | OrderUnknown | PositionStated | MessageRefused | ReportUnreadable
     | SendWithheld | LinkUp | LinkDown | LinkBehind
 )  # fmt: skip
 
@@ -48,11 +49,13 @@ class Capabilities:
 
     `refuses_duplicate_client_id`: a second order with a ClOrdID(11) already used is refused.
     `can_look_up`: a single order can be asked for by its ClOrdID(11).
+    `replays_executions`: what happened while we were away comes again by itself after logon.
     `orders_per_s`: the venue's message limit, the router's throttle; 0 means none.
     """
 
     refuses_duplicate_client_id: bool
     can_look_up: bool
+    replays_executions: bool
     fractional: bool
     orders_per_s: float
 

@@ -251,11 +251,15 @@ class ReportUnreadable:
 
 @dataclass(frozen=True, slots=True)
 class SendWithheld:
-    """An order came back unsent (halt, connection gone, unsendable): it certainly did not leave."""
+    """An order came back unsent (halt, connection gone, unsendable): it certainly did not leave.
+
+    With `is_answer` it answers a look-up: only an order in doubt is meant, not one sent since.
+    """
 
     at: datetime
     cl_ord_id: str
     reason: str
+    is_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from adapters.base import BrokerEvent, Capabilities, NotSent
 from adapters.fix import codec
 from adapters.fix.dialects import PLAIN, Venue
+from adapters.fix.dialects.base import our_account
 from adapters.fix.dialects.notices import AccountInfo, Notice, Notification, PositionInfo, read_notice
 from adapters.fix.engine import ChildEngine, Down, FixEngine, Incoming, Up
 from adapters.fix.relay import TlsRelay, TlsSettings
@@ -34,6 +35,7 @@ from gateway.events import (
     LinkUp,
     LookUpOrder,
     OrderUnknown,
+    PositionStated,
     ReportReceived,
     ReportUnreadable,
     SendOrder,
@@ -67,6 +69,7 @@ class FixBroker:
         self.capabilities = Capabilities(
             refuses_duplicate_client_id=True,
             can_look_up=bool(venue.look_up),
+            replays_executions=venue.dialect.replays,
             fractional=False,
             orders_per_s=session.orders_per_s,
         )
@@ -76,7 +79,7 @@ class FixBroker:
         self._engine: FixEngine = engine if engine is not None else ChildEngine(session)
         self._missing = ""
         self._known: OrderedDict[str, str] = OrderedDict()
-        self._mass = _MassStatus(absence_is_unknown=venue.is_on("absence_is_unknown"))
+        self._mass = _MassStatus()
 
     async def start(self, after_seq: int) -> None:
         """Start the session's process, behind a TLS relay where TLS is asked for.
@@ -121,7 +124,8 @@ class FixBroker:
     def look_up(self, wish: LookUpOrder) -> None:
         """Ask what the venue knows of an order; raises `NotSent` when the question did not leave.
 
-        A venue that cannot be asked (`can_look_up` is false) is asked nothing.
+        Where the venue cannot be asked (`can_look_up` is false), the session's own numbers are: they tell
+        an order that never arrived (`SendWithheld`), and say nothing of one that did.
         """
         self._learn(wish.order_id, wish.order.cl_ord_id)
         if self._venue.look_up == "AF":
@@ -129,6 +133,8 @@ class FixBroker:
         elif self._venue.look_up:
             raw = self._built(lambda: codec.status_request(wish, self._venue))
             self._hand_over("ask", wish.order.cl_ord_id, raw)
+        else:
+            self._hand_over("trace", wish.order.cl_ord_id, "-")
 
     def flush(self) -> None:
         """Push what was handed over so far."""
@@ -179,10 +185,11 @@ class FixBroker:
             if self._venue.dialect.asks_account:
                 self._engine.send("ask", "account", codec.account_request(self._venue))
                 self._engine.flush()
-            return [LinkUp(now, self.name)]
+            can = self.capabilities
+            return [LinkUp(now, self.name, one.was_reset, can.can_look_up, can.replays_executions)]
         if isinstance(one, Down):
             return [LinkDown(now, self.name, one.reason)]
-        return [SendWithheld(now, one.cl_ord_id, one.reason)]
+        return [SendWithheld(now, one.cl_ord_id, one.reason, one.is_answer)]
 
     def _message(self, one: Spooled, now: datetime) -> Sequence[BrokerEvent]:
         if one.ref == OUR_REJECT:
@@ -197,8 +204,17 @@ class FixBroker:
         missing: Sequence[str] = ()
         if self._venue.dialect.is_tolerant:
             missing = self._aside(one.raw, event)
-        unknown = [OrderUnknown(now, self.name, one.seq, cl_ord_id) for cl_ord_id in missing]
-        return [event, *unknown] if event is not None else unknown
+        is_certain = self._venue.is_on("absence_is_unknown")
+        found: list[BrokerEvent] = [event] if event is not None else self._stated(one, now)
+        return found + [OrderUnknown(now, self.name, one.seq, name, is_certain) for name in missing]
+
+    def _stated(self, one: Spooled, now: datetime) -> list[BrokerEvent]:
+        """Return the position a message states, where positions are compared with the book."""
+        notice = read_notice(codec.split(one.raw), self._venue)
+        if not isinstance(notice, PositionInfo) or not self._venue.is_on("compare_positions"):
+            return []
+        account = our_account(notice.account, self._venue)
+        return [PositionStated(now, self.name, one.seq, account, notice.symbol, notice.qty)]
 
     def _aside(self, raw: str, event: BrokerEvent | None) -> Sequence[str]:
         """Take what else a message says; return orders that a whole answer to AF did not name."""
@@ -233,8 +249,7 @@ class FixBroker:
 class _MassStatus:
     """Remember which question for all orders is under way, and for whom."""
 
-    def __init__(self, *, absence_is_unknown: bool) -> None:
-        self._absence_is_unknown = absence_is_unknown
+    def __init__(self) -> None:
         self._number = 0
         self._id = ""
         self._at: datetime | None = None
@@ -270,7 +285,7 @@ class _MassStatus:
         if request_id != self._id:
             return []
         self._waiting.discard(named)
-        if not (is_last and self._absence_is_unknown):
+        if not is_last:
             return []
         missing = sorted(self._waiting - self._sent_since)
         self._waiting.clear()

@@ -1,8 +1,9 @@
 """The child process: quickfix with one session, between a socket to the gateway and a spool on disk.
 
 Started as ``python -m adapters.fix.child FD`` with one end of a socket pair. Lines in: the session as
-JSON, then ``order ID RAW`` and ``ask ID RAW``. Lines out: ``spooled``, ``up [reset]``, ``down REASON``,
-``withheld ID REASON``. End of file means that the gateway is gone: log out and end.
+JSON, then ``order ID RAW``, ``ask ID RAW`` and ``trace ID -``. Lines out: ``spooled``, ``up [reset]``,
+``down REASON``, ``withheld ID REASON``, ``unsent ID REASON``. End of file means that the gateway is gone:
+log out and end.
 
 Rules of this room:
 1. No exception leaves a callback: quickfix would turn the session into a zombie. What may not be
@@ -42,6 +43,8 @@ from adapters.fix.dialects.sessions import (
     pause_before_connect_s,
     pause_between_connects_s,
 )
+from adapters.fix.groups import build
+from adapters.fix.sent import SentLog
 from adapters.fix.settings import FixSession, Moment
 from adapters.fix.spool import SpoolWriter
 
@@ -108,7 +111,10 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
         self._logons = 0
         self._farewell = ""
         self._sending = ""
+        self._is_order = False
         self._sent: OrderedDict[str, str] = OrderedDict()
+        self._log = SentLog(config.store_folder / "sent") if config.notes_sent else None
+        self._logon_seq = 0
 
     # The callbacks; their names are quickfix's.
 
@@ -123,6 +129,7 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
             self._farewell = ""
             self._is_logged_on = True
             self._note_reset()
+            self._note_lost(self._logon_seq)
             self.ask_for_proof()
         except BaseException as problem:
             _complain("onLogon", problem)
@@ -158,6 +165,19 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
         """Remember the first logon of a period, once the venue has accepted it."""
         if self._config.reset_at and self._is_reset_sent:
             self._resets.write(self._now())
+        if self._log is not None and self._is_reset_sent:
+            self._log.begin_again()
+
+    def _note_lost(self, first: int, last: int = 0) -> None:
+        """Say which orders the venue certainly has not: their numbers were never used, or not received."""
+        if self._log is not None:
+            for cl_ord_id in self._log.lost(first, last):
+                self._tell(f"unsent {cl_ord_id} {self._log.why_unsent(cl_ord_id)}")
+
+    def trace(self, cl_ord_id: str) -> None:
+        """Answer whether an order is certainly not at the venue; silent when it may be."""
+        if self._log is not None and (why := self._log.why_unsent(cl_ord_id)):
+            self._tell(f"unsent {cl_ord_id} {why}")
 
     def onLogout(self, _id: fix.SessionID) -> None:
         """Say that nothing can be sent any more."""
@@ -174,6 +194,7 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
             msg_type = message.getHeader().getField(35)
             if msg_type == "A":
                 self._is_reset_sent = f"{SOH}141=Y{SOH}" in message.toString()
+                self._logon_seq = int(message.getHeader().getField(34))
                 if self._config.username:
                     message.setField(553, self._config.username)
                     message.setField(554, self._config.password)
@@ -185,7 +206,10 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
     def toApp(self, message: fix.Message, _id: fix.SessionID) -> None:
         """Remember whose number this is, for the reject that may come back for it."""
         try:
-            self._sent[message.getHeader().getField(34)] = self._sending
+            seq = message.getHeader().getField(34)
+            self._sent[seq] = self._sending
+            if self._log is not None and self._is_order:
+                self._log.sent(self._sending, int(seq))
             if len(self._sent) > REMEMBERED:
                 self._sent.popitem(last=False)
         except BaseException as problem:
@@ -199,6 +223,8 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
             if msg_type == "0" and not self.is_up and f"{SOH}112={self._proof}{SOH}" in raw:
                 self.is_up = True
                 self._tell("up reset" if self._is_reset_sent else "up")
+            elif msg_type == "2":
+                self._note_lost(int(_value(raw, "7")), int(_value(raw, "16")))
             elif msg_type == "3":
                 self._keep(raw, self._refused(raw))
             elif msg_type == "5":
@@ -225,7 +251,7 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
             if kind == "order":
                 self._tell(f"withheld {cl_ord_id} the session is not up")
             return
-        self._sending = cl_ord_id
+        self._sending, self._is_order = cl_ord_id, kind == "order"
         try:
             fix.Session.sendToTarget(build(raw, self._config.groups), self.id)
         except (fix.SessionNotFound, fix.InvalidMessage, fix.FieldNotFound) as problem:
@@ -252,42 +278,6 @@ def _value(raw: str, tag: str) -> str:
 def _complain(where: str, problem: BaseException) -> None:
     """Write to the gateway's log what must not be raised."""
     os.write(2, f"FIX process: {where}: {type(problem).__name__}: {problem}\n".encode(errors="replace"))
-
-
-def build(raw: str, groups: tuple[tuple[int, ...], ...]) -> fix.Message:
-    """Return quickfix's message of a raw text, with its repeating groups whole and in their order."""
-    kinds = {str(one[0]): one[1:] for one in groups}
-    if not any(f"{SOH}{tag}=" in raw for tag in kinds):
-        return fix.Message(raw, False)
-    rest: list[str] = []
-    found: list[tuple[str, list[tuple[str, str]]]] = []
-    inside = ""
-    for part in raw.split(SOH):
-        tag, _, value = part.partition("=")
-        members = [str(one) for one in kinds.get(inside, ())]
-        if tag in kinds:
-            inside = tag
-        elif members and tag == members[0]:
-            found.append((inside, [(tag, value)]))
-        elif tag in members and found:
-            found[-1][1].append((tag, value))
-        else:
-            inside = ""
-            rest.append(part)
-    message = fix.Message(SOH.join(rest), False)
-    for tag, fields in found:
-        message.addGroup(_group(int(tag), kinds[tag], fields))
-    return message
-
-
-def _group(count_tag: int, members: tuple[int, ...], fields: list[tuple[str, str]]) -> fix.Group:
-    order = fix.IntArray(len(members) + 1)
-    for place, tag in enumerate((*members, 0)):
-        order[place] = tag
-    group = fix.Group(count_tag, members[0], order)
-    for name, value in fields:
-        group.setField(int(name), value)
-    return group
 
 
 class Line:
@@ -383,7 +373,10 @@ def main(fd: int) -> NoReturn:
     threading.Thread(target=_keep_asking, args=(session,), daemon=True).start()
     for line in lines:
         kind, cl_ord_id, raw = line.decode().rstrip("\n").split(" ", 2)
-        session.send(kind, cl_ord_id, raw)
+        if kind == "trace":
+            session.trace(cl_ord_id)
+        else:
+            session.send(kind, cl_ord_id, raw)
     session.end()
     threading.Timer(STOP_TIMEOUT_S, os._exit, [0]).start()
     parts[0].stop()

@@ -54,10 +54,14 @@ class Down:
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """An order did not leave, because the session was not up."""
+    """An order did not leave, because the session was not up.
+
+    With `is_answer` it is what the session's own numbers say to a `trace`: the venue has not received it.
+    """
 
     cl_ord_id: str
     reason: str
+    is_answer: bool = False
 
 
 Incoming = Spooled | Up | Down | Withheld
@@ -75,7 +79,7 @@ class FixEngine(Protocol):
         ...
 
     def send(self, kind: str, cl_ord_id: str, raw: str) -> bool:
-        """Hand one message over: kind `order` or `ask`; False when it certainly did not leave."""
+        """Hand one message over: kind `order`, `ask` or `trace`; False when it certainly did not leave."""
         ...
 
     def flush(self) -> None:
@@ -179,9 +183,9 @@ class ChildEngine:
             self._notices.append(Up(was_reset=rest == "reset"))
         elif word == "down":
             self._note_down(rest)
-        elif word == "withheld":
+        elif word in ("withheld", "unsent"):
             cl_ord_id, _, reason = rest.partition(" ")
-            self._notices.append(Withheld(cl_ord_id, reason))
+            self._notices.append(Withheld(cl_ord_id, reason, is_answer=word == "unsent"))
         self._wake.set()
 
     def _note_down(self, reason: str) -> None:

@@ -21,7 +21,8 @@ class FixSession:
     venue's message limit (0 for none), `store_folder` belongs to this session alone. `reset_at` (as in
     "Mon 05:00", in `reset_zone`) makes both sides begin at 1 at the first logon behind that moment.
     `connects_per_minute` is the venue's limit, 0 for none. `groups` are repeating groups of what we
-    send: counting tag, first tag, other tags.
+    send: counting tag, first tag, other tags. `notes_sent` keeps which order left under which number,
+    where the session's own count is all there is to ask (see sent.py).
     """
 
     name: str
@@ -40,6 +41,7 @@ class FixSession:
     reset_zone: str = "UTC"
     connects_per_minute: int = 0
     groups: tuple[tuple[int, ...], ...] = ()
+    notes_sent: bool = False
 
     def to_json(self) -> str:
         """Return the session as one line of JSON, password included: for the child's socket only."""

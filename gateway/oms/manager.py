@@ -150,7 +150,8 @@ def _sent_again_or_never(state: State, event: OrderResent | OrderAbandoned) -> A
 
 def _send_withheld(state: State, event: SendWithheld) -> Applied:
     order = state.orders.get(event.cl_ord_id)
-    if order is None or order.ord_status not in NOT_YET_SEEN:
+    meant = (OrdStatus.IN_DOUBT,) if event.is_answer else NOT_YET_SEEN
+    if order is None or order.ord_status not in meant:
         return NOTHING
     order.text = event.reason
     order.updated_at = event.at

@@ -11,12 +11,14 @@ from gateway.domain.life import step
 from gateway.domain.order import ZERO, ExecType, OrdStatus, Report
 from gateway.domain.settings import Settings
 from gateway.events import OrderSettled, PositionStated
-from gateway.oms.booking import book_step, request_of, track
+from gateway.oms.booking import advance_link, book_step, request_of, track
 from gateway.oms.state import NOTHING, Applied, State
 
 
 def take_position(state: State, event: PositionStated) -> Applied:
     """Compare the venue's position with the book, once nothing of the symbol is open."""
+    if not advance_link(state, event.link, event.link_seq):
+        return NOTHING
     is_open = any(
         (order.spec.account, order.spec.symbol) == (event.account, event.symbol)
         for order in state.open_orders()

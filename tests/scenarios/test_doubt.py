@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from world import EXECUTION, LINK, World, dec, settings_of
 
-from gateway.domain.order import ExecType, OrdStatus
+from gateway.domain.order import ExecType, OrdStatus, Report
 from gateway.events import (
     CancelOrder,
     CancelRequested,
+    Event,
     GatewayStarted,
     HaltRequested,
+    LinkUp,
     LookUpOrder,
     OrderAbandoned,
     OrderResent,
+    OrderSettled,
     OrdersPlanned,
+    OrderUnknown,
+    PositionStated,
+    ReportReceived,
     RequestState,
     ResumeRequested,
     SendOrder,
@@ -425,3 +432,204 @@ def test_a_resume_asks_about_what_is_not_acknowledged_and_nothing_else() -> None
     world.run(0)
     assert (questions(world, "AAA"), questions(world, "BBB")) == (0, 1)
     finish(world)
+
+
+# ------------------------------------------------------- venues that cannot be asked, or repeat nothing
+
+
+def now(world: World, event: Event) -> None:
+    world.game.feed(event)
+    world.run(0.01)
+
+
+def silent_venue(**words: bool) -> World:
+    """Begin at a venue that answers no look-up, with the sell of AAA on its way and no word of it."""
+    world = World()
+    world.venue.deaf["AAA"] = 1
+    world.venue.dumb |= {"AAA", "BBB"}
+    world.game.feed(LinkUp(world.game.now, LINK, can_look_up=False, **words))
+    world.targets(weights=SWITCH)
+    world.run(0.1)
+    return world
+
+
+def reconnect(world: World, **words: bool) -> None:
+    world.game.cut(LINK)
+    world.run(0.1)
+    world.game.connect(LINK)
+    world.game.feed(LinkUp(world.game.now, LINK, can_look_up=False, **words))
+
+
+def test_an_order_nobody_can_be_asked_about_halts_by_name_and_is_not_sent_again() -> None:
+    world = silent_venue()
+    reconnect(world)
+    world.run(60)
+    order = world.order("AAA")
+    assert order.ord_status is OrdStatus.IN_DOUBT
+    assert order.spec.cl_ord_id in world.state.halts["main"]
+    assert "gateway settle" in world.state.halts["main"]
+    assert len(sends(world, "AAA")) == 1
+    world.game.feed(ResumeRequested(world.game.now, "main", "ann"))
+    world.run(60)
+    assert world.state.halts, "nothing has been settled"
+    world.is_deterministic()
+
+
+def test_the_sessions_own_numbers_tell_that_an_order_never_arrived() -> None:
+    world = silent_venue()
+    cl_ord_id = world.order("AAA").spec.cl_ord_id
+    now(world, SendWithheld(world.game.now, cl_ord_id, "in a gap", is_answer=True))
+    assert world.status("AAA") is OrdStatus.PENDING_NEW, "an answer is about an order in doubt only"
+    reconnect(world)
+    now(world, SendWithheld(world.game.now, cl_ord_id, "in a gap", is_answer=True))
+    finish(world)
+    assert [wish.poss_resend for wish in sends(world, "AAA")] == [False, False]
+    assert world.status("AAA") is OrdStatus.FILLED
+    assert not world.state.halts
+
+
+def test_an_order_that_never_arrived_waits_for_its_link() -> None:
+    world = silent_venue()
+    cl_ord_id = world.order("AAA").spec.cl_ord_id
+    world.game.cut(LINK)
+    now(world, SendWithheld(world.game.now, cl_ord_id, "in a gap", is_answer=True))
+    world.run(5)
+    assert len(sends(world, "AAA")) == 1
+    world.game.connect(LINK)
+    finish(world)
+    assert world.status("AAA") is OrdStatus.FILLED
+
+
+def test_numbers_that_began_again_over_open_orders_halt_by_name() -> None:
+    world = silent_venue()
+    world.venue.default = [(0, "ack")]
+    reconnect(world, was_reset=True)
+    world.run(1)
+    assert "began its numbers again with 1 orders open: AAA" in world.state.halts["main"]
+
+
+def test_a_person_settles_what_nobody_can_find_out() -> None:
+    world = silent_venue()
+    reconnect(world)
+    world.run(60)
+    order = world.order("AAA")
+    spec = order.spec
+    before = world.cash
+    for qty, px in ((dec(-1), dec(10)), (spec.order_qty + 1, dec(10)), (spec.order_qty, dec(0))):
+        now(world, OrderSettled(world.game.now, spec.cl_ord_id, qty, px, "ann"))
+        assert order.ord_status is OrdStatus.IN_DOUBT
+    now(world, OrderSettled(world.game.now, "NOBODY", dec(1), dec(1), "ann"))
+    warned = [alert.text for alert in world.game.alerts() if alert.code == "OrderSettled"]
+    assert len(warned) == 4
+    now(world, OrderSettled(world.game.now, spec.cl_ord_id, dec(2), dec(100), "ann"))
+    assert (order.ord_status, order.cum_qty, world.cash) == (OrdStatus.CANCELED, 2, before + 200)
+    late = Report(
+        spec.cl_ord_id, "E1", ExecType.TRADE, OrdStatus.CANCELED, dec(2), last_qty=dec(2), last_px=dec(100)
+    )
+    world.say(ReportReceived(world.game.now, "", 0, late))
+    world.run(1)
+    assert (order.cum_qty, world.cash) == (2, before + 200), "what a person booked is not booked again"
+    world.is_deterministic()
+
+
+def test_a_settlement_at_an_impossible_price_is_refused() -> None:
+    world = World()
+    world.venue.default = [(0, "ack"), (0, "fill", 1)]
+    world.targets(weights=SWITCH)
+    world.run(0.1)
+    order = world.order("AAA")
+    now(world, OrderSettled(world.game.now, order.spec.cl_ord_id, dec(2), dec(1), "ann"))
+    assert order.cum_qty == 1
+    assert "cannot be settled: LastQty(32)" in world.game.alerts()[-1].text
+
+
+def test_a_venue_that_repeats_nothing_is_read_by_its_totals() -> None:
+    world = World()
+    world.venue.default = [(0, "ack")]
+    world.game.feed(LinkUp(world.game.now, LINK, replays=False))
+    world.targets(weights=SWITCH)
+    world.run(0.1)
+    order = world.order("AAA")
+    spec = order.spec
+    before = world.cash
+    words = {"cl_ord_id": spec.cl_ord_id, "ord_status": OrdStatus.PARTIALLY_FILLED}
+    status = Report(exec_id="", exec_type=ExecType.ORDER_STATUS, cum_qty=dec(3), avg_px=dec(101), **words)
+    fill = Report(
+        exec_id="E1", exec_type=ExecType.TRADE, cum_qty=dec(3), last_qty=dec(1), last_px=dec(99), **words
+    )
+    more = Report(
+        exec_id="E2", exec_type=ExecType.TRADE, cum_qty=dec(4), last_qty=dec(1), last_px=dec(99), **words
+    )
+    blind = Report(exec_id="", exec_type=ExecType.ORDER_STATUS, cum_qty=dec(6), **words)
+    for report in (status, status, fill, more, more):
+        world.say(ReportReceived(world.game.now, "", 0, report))
+    world.run(0.1)
+    assert (order.cum_qty, world.cash) == (4, before + 303 + 99)
+    assert sorted(order.executions) == ["E2", f"STATUS:{spec.cl_ord_id}:3"]
+    world.say(ReportReceived(world.game.now, "", 0, blind))
+    world.run(0.1)
+    assert (order.cum_qty, order.lookups) == (4, 1), "totals without a price are asked about, not booked"
+    world.is_deterministic()
+
+
+def test_an_order_that_is_not_among_the_open_ones_may_have_ended() -> None:
+    world = World()
+    world.venue.deaf["AAA"] = 1
+    world.venue.dumb.add("AAA")
+    world.targets(weights=SWITCH)
+    world.run(0.1)
+    world.game.cut(LINK)
+    world.game.connect(LINK)
+    cl_ord_id = world.order("AAA").spec.cl_ord_id
+    for _ in range(3):
+        world.say(OrderUnknown(world.game.now, "", 0, cl_ord_id, is_certain=False))
+        world.run(3)
+    assert "does not name it among its open orders" in world.state.halts["main"]
+    assert len(sends(world, "AAA")) == 1
+
+
+def test_one_message_may_say_of_several_orders_that_they_are_unknown() -> None:
+    world = World()
+    for symbol in ("AAA", "BBB"):
+        world.venue.deaf[symbol] = 1
+        world.venue.dumb.add(symbol)
+    world.targets(weights={"AAA": "0.1", "BBB": "0.1"}, others="sell")
+    world.run(0.1)
+    world.game.cut(LINK)
+    world.game.connect(LINK)
+    seq = world.state.link(LINK).seq + 1
+    for symbol in ("AAA", "BBB"):
+        now(world, OrderUnknown(world.game.now, LINK, seq, world.order(symbol).spec.cl_ord_id))
+    now(world, OrderUnknown(world.game.now, LINK, seq - 1, world.order("AAA").spec.cl_ord_id))
+    assert [world.order(symbol).lookups for symbol in ("AAA", "BBB")] == [1, 1]
+
+
+def test_a_position_the_venue_states_must_be_the_books() -> None:
+    world = World()
+    world.rebalance(weights=SWITCH)
+    seq = world.state.link(LINK).seq
+    held = world.positions["CCC"]
+
+    def state(qty: Decimal, account: str = "main", symbol: str = "CCC") -> None:
+        nonlocal seq
+        seq += 1
+        now(world, PositionStated(world.game.now, LINK, seq, account, symbol, qty))
+
+    state(held)
+    state(held, account="nobody")
+    now(world, PositionStated(world.game.now, LINK, seq, "main", "CCC", held + 1))
+    assert not world.state.halts, "a message is taken once"
+    state(held + 1)
+    state(held + 1)
+    assert world.state.halts["main"] == f"sim holds {held + 1} CCC for main, the book {held}"
+    assert len([one for one in world.game.alerts() if one.code == "PositionStated"]) == 1
+
+
+def test_a_position_is_not_compared_while_an_order_of_it_is_open() -> None:
+    world = World()
+    world.venue.default = [(0, "ack")]
+    world.targets(weights=SWITCH)
+    world.run(0.1)
+    seq = world.state.link(LINK).seq + 1
+    now(world, PositionStated(world.game.now, LINK, seq, "main", "AAA", dec(1)))
+    assert not world.state.halts

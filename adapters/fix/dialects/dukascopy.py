@@ -122,6 +122,12 @@ DIALECT = Dialect(
             about="ResetSeqNumFlag(141)=Y at every logon; false follows the link",
             is_open=True,
         ),
+        Key(
+            "compare_positions",
+            default=True,
+            about="a position stated by U3 must equal the book once nothing of the pair is open",
+            is_open=True,
+        ),
         Key("week", "", "the venue's weekly window; for the record", is_open=True),
         Key(
             "orders_survive_disconnect",

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from gateway.events import (
     LinkUp,
     LookUpOrder,
     OrderUnknown,
+    PositionStated,
     ReportReceived,
     ReportUnreadable,
     SendOrder,
@@ -104,10 +106,15 @@ def test_the_venue_says_whether_an_order_can_be_asked_for() -> None:
     assert Desk("saxo", order_status="H").broker.capabilities.can_look_up
 
 
-def test_a_venue_that_cannot_be_asked_is_asked_nothing() -> None:
+async def test_where_the_venue_cannot_be_asked_the_sessions_own_numbers_are() -> None:
     desk = Desk("saxo", client_id="C")
     desk.broker.look_up(LookUpOrder(SHARE))
-    assert desk.paper.sent == []
+    assert [(kind, cl_ord_id) for kind, cl_ord_id, _ in desk.paper.sent] == [("trace", SHARE.cl_ord_id)]
+    events = await desk.hear(Withheld(SHARE.cl_ord_id, "never sent", is_answer=True), Up(was_reset=True))
+    assert events == [
+        SendWithheld(AT, SHARE.cl_ord_id, "never sent", is_answer=True),
+        LinkUp(AT, "v", was_reset=True, can_look_up=False),
+    ]
 
 
 def test_one_question_covers_every_order_sent_before_it() -> None:
@@ -141,13 +148,13 @@ async def test_a_logon_asks_for_the_account_where_the_venue_has_that() -> None:
     desk = Desk("dukascopy")
     events = await desk.hear(Up(), Down("gone"), Withheld("A", "why"))
     assert desk.paper.types() == ["U7"]
-    assert events == [LinkUp(AT, "v"), LinkDown(AT, "v", "gone"), SendWithheld(AT, "A", "why")]
+    assert events == [LinkUp(AT, "v", replays=False), LinkDown(AT, "v", "gone"), SendWithheld(AT, "A", "why")]
     other = Desk("ibkr")
     await other.hear(Up())
     assert other.paper.types() == []
 
 
-async def test_absence_from_a_whole_answer_counts_only_where_configured() -> None:
+async def test_absence_from_a_whole_answer_is_certain_only_where_configured() -> None:
     for is_counted in (False, True):
         desk = Desk("dukascopy", absence_is_unknown=is_counted)
         desk.broker.look_up(LookUpOrder(PAIR))
@@ -159,7 +166,7 @@ async def test_absence_from_a_whole_answer_counts_only_where_configured() -> Non
             status(3, t11=PAIR.cl_ord_id, t584=request_id, t912="Y"),
         )
         unknown = [one for one in events if isinstance(one, OrderUnknown)]
-        assert unknown == ([OrderUnknown(AT, "v", 2, OTHER.cl_ord_id)] if is_counted else [])
+        assert unknown == [OrderUnknown(AT, "v", 2, OTHER.cl_ord_id, is_counted)]
         assert len([one for one in events if isinstance(one, ReportReceived)]) == 3
 
 
@@ -210,7 +217,7 @@ async def test_what_the_venue_tells_people_reaches_them(caplog: pytest.LogCaptur
         spooled(3, t35="U3", t7004="A", t55="EUR/USD", t7008="-5", t44="1.1"),
         spooled(4, t35="AI", t55="EUR/USD", t537="1"),
     )
-    assert events == []
+    assert events == [PositionStated(AT, "v", 3, "A", "EUR/USD", Decimal(-5))]
     told = {record.getMessage(): record.levelname for record in caplog.records}
     assert told == {"v: the venue says: margin call": "WARNING", "v: the venue says: hello": "INFO"}
     found = desk.broker.stated["A", "EUR/USD"]

@@ -102,7 +102,7 @@ def test_a_bust_that_comes_before_its_execution_keeps_it_from_counting() -> None
     [
         (E.TRADE_CANCEL, {"cum": 100, "ref": ""}, "TRADE_CANCEL of an execution '' that is not known"),
         (E.TRADE_CORRECT, {"cum": 100, "ref": "X"}, "TRADE_CORRECT of an execution 'X' that is not known"),
-        (E.TRADE_CORRECT, {"cum": 100, "ref": "A", "qty": 50}, "TRADE_CORRECT to 50 at 10: 110 filled in all"),
+        (E.TRADE_CORRECT, {"cum": 100, "ref": "A", "qty": 50}, "TRADE_CORRECT to 50 at 10: 110"),
         (E.TRADE_CORRECT, {"cum": 90, "ref": "A", "px": 0}, "TRADE_CORRECT to 40 at 0"),
         (E.TRADE_CORRECT, {"cum": 90, "ref": "A", "qty": -1}, "TRADE_CORRECT to -1 at 10"),
     ],

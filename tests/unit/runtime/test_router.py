@@ -22,7 +22,11 @@ class Tape:
 
     def __init__(self, orders_per_s: float = 0.0) -> None:
         self.capabilities = Capabilities(
-            refuses_duplicate_client_id=True, can_look_up=True, fractional=False, orders_per_s=orders_per_s
+            refuses_duplicate_client_id=True,
+            can_look_up=True,
+            replays_executions=True,
+            fractional=False,
+            orders_per_s=orders_per_s,
         )
         self.taken: list[str] = []
         self.pushed = 0

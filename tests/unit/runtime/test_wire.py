@@ -126,7 +126,7 @@ SAMPLES: list[Event] = [
     OrderSettled(at=AT, cl_ord_id="r1-AAPL-1-1", cum_qty=D(4), avg_px=D("187.2"), by="anna"),
     MessageRefused(at=AT, link="saxo", link_seq=45, cl_ord_id="r1-AAPL-1-1", text="tag missing"),
     ReportUnreadable(at=AT, link="saxo", link_seq=46, raw="8=FIX.4.4\x019=5\x01", reason="checksum"),
-    SendWithheld(at=AT, cl_ord_id="r1-AAPL-1-1", reason="halted"),
+    SendWithheld(at=AT, cl_ord_id="r1-AAPL-1-1", reason="halted", is_answer=True),
     LinkUp(at=AT, link="saxo", was_reset=True, can_look_up=False, replays=False),
     LinkDown(at=AT, link="saxo", reason="timeout"),
     LinkBehind(at=AT, link="saxo", text="forgot 12 events"),
