@@ -183,12 +183,20 @@ class GatewayClient:
         """Cancel everything of a request that still works; returns the entry id."""
         return await self._command("cancel", request_id=request_id, by=by)
 
+    async def settle(
+        self, cl_ord_id: str, cum_qty: str | Decimal, avg_px: str | Decimal = "0", *, by: str = "client"
+    ) -> str:
+        """State how an order in doubt ended: all that filled of it, and at what average price.
+
+        For an order the venue cannot be asked about any more; returns the entry id.
+        """
+        return await self._command(
+            "settle", cl_ord_id=cl_ord_id, cum_qty=_decimal_text(cum_qty), avg_px=_decimal_text(avg_px), by=by
+        )
+
     async def publish_prices(self, prices: Mapping[str, str | Decimal], *, source: str = "") -> str:
         """Give the gateway reference prices that are true now; returns the entry id."""
-        quotes = {
-            symbol: format(price, "f") if isinstance(price, Decimal) else price
-            for symbol, price in prices.items()
-        }
+        quotes = {symbol: _decimal_text(price) for symbol, price in prices.items()}
         raw = encode_json({"as_of": self._clock.now(), "prices": quotes, "source": source})
         return await self._put(self._keys.prices, raw, PRICES_KEPT)
 
@@ -213,6 +221,10 @@ class GatewayClient:
     async def decision(self, request_id: str) -> dict[str, Any] | None:
         """Return what was decided for one request, with every number; None: nothing yet."""
         return await self._model(self._keys.decision(request_id))
+
+    async def order(self, cl_ord_id: str) -> dict[str, Any] | None:
+        """Return one order as it stands; None: not known (yet)."""
+        return await self._model(self._keys.order(cl_ord_id))
 
     async def orders(self, request_id: str | None = None) -> list[dict[str, Any]]:
         """Return all orders shown, or those of one request, by wave and ClOrdID(11)."""
@@ -337,3 +349,8 @@ def submit_targets(
             return await gateway.wait(ticket, timeout_s)
 
     return asyncio.run(run())
+
+
+def _decimal_text(value: str | Decimal) -> str:
+    """Write a decimal as the streams want it: digits and a point, no exponent."""
+    return format(value, "f") if isinstance(value, Decimal) else value

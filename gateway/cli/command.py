@@ -1,16 +1,17 @@
-"""`gateway halt|resume|approve|cancel`: what a person tells the gateway to do."""
+"""`gateway halt|resume|approve|cancel|settle`: what a person tells the gateway to do."""
 
 from __future__ import annotations
 
 import asyncio
 import getpass
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import click
 
 from gateway.cli.connect import with_client
-from gateway.cli.root import NO_ANSWER, OK, Context
+from gateway.cli.root import NO_ANSWER, OK, REFUSED, Context
 from gateway.client import GatewayClient
 
 PATIENCE_S = 10.0
@@ -95,6 +96,35 @@ def cancel(context: Context, request_id: str, by: str) -> int:
     return _answer(with_client(context, work), f"cancelled: {request_id}")
 
 
+@click.command()
+@click.argument("cl_ord_id")
+@click.argument("cum_qty")
+@click.option("--avg-px", default="0", help="Average price of what filled; needed when something did.")
+@by_option
+@click.pass_obj
+def settle(context: Context, cl_ord_id: str, cum_qty: str, avg_px: str, by: str) -> int:
+    """State how an order ended that nobody here can find out, from the venue's own books.
+
+    CUM_QTY is all that filled of it, 0 when it never arrived or nothing did; the rest counts as cancelled.
+    """
+
+    async def work(client: GatewayClient) -> int:
+        body = await client.order(cl_ord_id)
+        if body is None or not Decimal(body["leaves_qty"]):
+            what = "is not known" if body is None else f"has ended: {body['ord_status']}"
+            click.echo(f"order {cl_ord_id} {what}; nothing is settled", err=True)
+            return REFUSED
+        await client.settle(cl_ord_id, cum_qty, avg_px, by=by)
+        for _ in range(int(PATIENCE_S / 0.1)):
+            body = await client.order(cl_ord_id)
+            if body is not None and not Decimal(body["leaves_qty"]):
+                return _answer(is_so=True, done=f"settled: {cl_ord_id} {body['ord_status']}")
+            await asyncio.sleep(0.1)
+        return _answer(is_so=False, done="")
+
+    return with_client(context, work)
+
+
 async def _moved(client: GatewayClient, request_id: str, *states: str) -> bool:
     """Wait until a request has left `states`."""
     for _ in range(int(PATIENCE_S / 0.1)):
@@ -105,4 +135,4 @@ async def _moved(client: GatewayClient, request_id: str, *states: str) -> bool:
     return False
 
 
-COMMANDS = {"halt": halt, "resume": resume, "approve": approve, "cancel": cancel}
+COMMANDS = {"halt": halt, "resume": resume, "approve": approve, "cancel": cancel, "settle": settle}

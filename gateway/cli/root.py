@@ -49,6 +49,7 @@ class Commands(click.Group):
         "run": "run", "redis": "run",
         "submit": "submit", "preview": "submit", "prices": "submit",
         "halt": "command", "resume": "command", "approve": "command", "cancel": "command",
+        "settle": "command",
         "status": "read", "orders": "read", "book": "read", "request": "read", "news": "read",
         "rejected": "read", "replay": "replay", "schema": "read", "config": "read", "venues": "venues",
         "demo": "demo",

@@ -12,11 +12,18 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gateway.errors import InvalidTargets
-from gateway.events import ApprovalGiven, CancelRequested, HaltRequested, PricesUpdated, ResumeRequested
+from gateway.events import (
+    ApprovalGiven,
+    CancelRequested,
+    HaltRequested,
+    OrderSettled,
+    PricesUpdated,
+    ResumeRequested,
+)
 from gateway.runtime.schema import MAX_FUTURE, NAME, SYMBOL
 from gateway.runtime.strict_json import MAX_BYTES, load_object, read_decimal, read_time, shown
 
-Command = HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested
+Command = HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested | OrderSettled
 
 MAX_COMMAND_BYTES: Final = 10_000
 MAX_PRICES: Final = 10_000
@@ -30,6 +37,7 @@ _ALLOWED = {
     "resume": {"account", "reason", "by"},
     "approve": {"request_id", "reason", "by"},
     "cancel": {"request_id", "reason", "by"},
+    "settle": {"cl_ord_id", "cum_qty", "avg_px", "reason", "by"},
 }
 
 
@@ -77,11 +85,21 @@ def _cancel(found: dict[str, Any], now: datetime, by: str) -> Command:
     return CancelRequested(now, _name(found, "request_id", required=True), by)
 
 
+def _settle(found: dict[str, Any], now: datetime, by: str) -> Command:
+    cl_ord_id = _name(found, "cl_ord_id", required=True)
+    cum_qty = read_decimal("cum_qty", found.get("cum_qty"), _PRICE)
+    avg_px = read_decimal("avg_px", found.get("avg_px", "0"), _PRICE)
+    if cum_qty and not avg_px:
+        raise InvalidTargets("avg_px", "is missing: write the average price of what filled")
+    return OrderSettled(now, cl_ord_id, cum_qty, avg_px, by)
+
+
 _BUILD: dict[str, Callable[[dict[str, Any], datetime, str], Command]] = {
     "halt": _halt,
     "resume": _resume,
     "approve": _approve,
     "cancel": _cancel,
+    "settle": _settle,
 }
 
 

@@ -26,6 +26,7 @@ from gateway.events import (
     MessageRefused,
     OrderAbandoned,
     OrderResent,
+    OrderSettled,
     OrdersPlanned,
     OrderUnknown,
     PricesUpdated,
@@ -62,8 +63,7 @@ class Presenter:
         match event:
             case ReportReceived():
                 self._touch(event.report.cl_ord_id)
-                if event.report.last_qty is not None:
-                    self._heavy[self._keys.book] = partial(book_model, self._state)
+                self._book_if(moved=bool(event.report.cum_qty or event.report.exec_ref_id))
             case OrdersPlanned():
                 for spec in event.orders:
                     self._touch(spec.cl_ord_id)
@@ -75,11 +75,18 @@ class Presenter:
                 self._touch(event.orig_cl_ord_id)
             case OrderUnknown() | MessageRefused() | SendWithheld() | OrderResent() | OrderAbandoned():
                 self._touch(event.cl_ord_id)
+            case OrderSettled():
+                self._touch(event.cl_ord_id)
+                self._book_if(moved=True)
             case AccountOpened() | PricesUpdated() | GatewayStarted():
-                self._heavy[self._keys.book] = partial(book_model, self._state)
+                self._book_if(moved=True)
             case _:
                 if request_id := getattr(event, "request_id", ""):
                     self._request(request_id)
+
+    def _book_if(self, *, moved: bool) -> None:
+        if moved:
+            self._heavy[self._keys.book] = partial(book_model, self._state)
 
     def publish(self, event: Event) -> None:
         """Put an event on the news; what it speaks of is shown before it."""
@@ -140,7 +147,7 @@ def order_model(order: Order) -> dict[str, Any]:
     return {
         "cl_ord_id": spec.cl_ord_id, "order_id": order.order_id, "request_id": spec.request_id,
         "account": spec.account, "link": spec.link, "symbol": spec.symbol, "side": spec.side.name,
-        "order_qty": spec.order_qty, "ord_type": spec.ord_type.name, "price": spec.price,
+        "order_qty": order.order_qty, "ord_type": spec.ord_type.name, "price": spec.price,
         "time_in_force": spec.time_in_force.name, "wave": spec.wave, "ord_status": order.ord_status.name,
         "cum_qty": order.cum_qty, "leaves_qty": order.leaves_qty, "avg_px": order.avg_px,
         "commission": order.commission, "sends": order.sends, "text": order.text,
@@ -159,7 +166,7 @@ def request_model(request: Request, state: State) -> dict[str, Any]:
         "orders": request.orders, "open_orders": len(request.open_orders),
         "planned_notional": wanted,
         "filled_notional": sum((order.notional for order in orders), Decimal(0)),
-        "fills": sum(len(order.exec_ids) for order in orders if order.cum_qty),
+        "fills": sum(len(order.executions) for order in orders),
         "denied": request.denied, "finished_at": request.finished_at,
     }  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 Rules of this room:
 1. Orders wait for the rate limit, they are never refused for it; cancels and look-ups go first and
-   do not wait.
+   do not wait, but they count: the orders behind them wait the longer.
 2. The lease is checked in the same step as each send, with no await between: a gateway that has lost
    its household sends nothing more.
 3. What certainly did not leave comes back as `SendWithheld`; anything else is the broker's to report.
@@ -67,6 +67,7 @@ class Router:
                 lane.waiting.append(wish)
             elif self._may_act():
                 self._ask(lane.broker, wish)
+                lane.tokens = self._refill(lane) - 1.0
         for lane in touched.values():
             returned += self._drain(lane)
         if returned:
@@ -145,7 +146,7 @@ class Router:
         now = self._clock.monotonic()
         tokens = min(rate, lane.tokens + (now - lane.filled_at) * rate) if lane.filled_at else rate
         lane.filled_at = now
-        return max(tokens, 0.0)
+        return tokens
 
     def _wake_in(self, delay_s: float) -> None:
         if self._wake is not None:

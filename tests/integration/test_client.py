@@ -16,7 +16,14 @@ from gateway import client as room
 from gateway.client import GatewayClient, Result, Ticket, plain, submit_targets
 from gateway.domain.request import RequestState
 from gateway.errors import InvalidTargets, StoreUnavailable
-from gateway.events import ApprovalGiven, CancelRequested, HaltRequested, PricesUpdated, ResumeRequested
+from gateway.events import (
+    ApprovalGiven,
+    CancelRequested,
+    HaltRequested,
+    OrderSettled,
+    PricesUpdated,
+    ResumeRequested,
+)
 from gateway.runtime.clock import ANCHOR, SimulatedClock, SystemClock
 from gateway.runtime.commands import parse_command, parse_prices
 from gateway.runtime.connect import reader_client, view_client
@@ -233,8 +240,9 @@ async def test_commands_and_prices_arrive_as_they_were_meant(
     await gateway.resume(by="anna")
     await gateway.approve("r1", by="anna")
     await gateway.cancel("r1")
+    await gateway.settle("C1", D("1E+1"), "4.5", by="anna")
     await gateway.publish_prices({"AAPL": "187.23", "MSFT": D("4.1E+2")}, source="file")
-    await until(lambda: len(answering.seen) == 5)
+    await until(lambda: len(answering.seen) == 6)
     events = {type(event): event for _, event in answering.seen}
     halt = events[HaltRequested]
     assert (halt.account, halt.reason, halt.by, halt.cancel_working) == ("A1", "drill", "anna", True)
@@ -242,6 +250,8 @@ async def test_commands_and_prices_arrive_as_they_were_meant(
     assert (events[ApprovalGiven].request_id, events[CancelRequested].by) == ("r1", "client")
     assert events[PricesUpdated].prices == {"AAPL": D("187.23"), "MSFT": D(410)}
     assert events[PricesUpdated].source == "file"
+    settled = events[OrderSettled]
+    assert (settled.cl_ord_id, settled.cum_qty, settled.avg_px, settled.by) == ("C1", 10, D("4.5"), "anna")
 
 
 async def test_a_simulated_gateway_is_spoken_to_in_its_own_time(redis_server: EmbeddedServer) -> None:

@@ -15,7 +15,7 @@ import redis
 
 from gateway.cli import main
 from gateway.cli.demo import compare_with_venue, prepare
-from gateway.cli.root import DIFFERS, NO_ANSWER, OK, TAKEN, USAGE
+from gateway.cli.root import DIFFERS, NO_ANSWER, OK, REFUSED, TAKEN, USAGE
 from gateway.client import submit_targets
 from gateway.runtime.embedded import socket_path
 from gateway.runtime.keys import Keys
@@ -174,6 +174,14 @@ def test_a_request_may_wait_for_a_person(say: Say, tmp_path: Path) -> None:
         assert say(word, name, "--by", "me")[0] == OK
     until(lambda: state_of(say, "yes") == "done")
     assert state_of(say, "no") == "canceled"
+
+
+def test_only_an_open_order_can_be_settled_by_hand(say: Say) -> None:
+    cl_ord_id = told(say, "orders", "--request", "whole")[0]["cl_ord_id"]
+    code, _, error = say("settle", cl_ord_id, "1", "--avg-px", "10")
+    assert (code, error) == (REFUSED, f"order {cl_ord_id} has ended: FILLED; nothing is settled\n")
+    code, _, error = say("settle", "NOBODY", "0")
+    assert (code, error) == (REFUSED, "order NOBODY is not known; nothing is settled\n")
 
 
 def test_three_lines_of_python_submit_and_await(stage: Stage) -> None:

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import InvalidTargets
-from gateway.events import ApprovalGiven, CancelRequested, HaltRequested, PricesUpdated, ResumeRequested
+from gateway.events import (
+    ApprovalGiven,
+    CancelRequested,
+    HaltRequested,
+    OrderSettled,
+    PricesUpdated,
+    ResumeRequested,
+)
 from gateway.runtime.commands import parse_command, parse_prices
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
@@ -37,6 +44,14 @@ def raw(body: Any) -> bytes:
         ({"command": "resume", "account": "A1", "by": "anna"}, ResumeRequested(NOW, "A1", "anna")),
         ({"command": "approve", "request_id": "r1", "by": "anna"}, ApprovalGiven(NOW, "r1", "anna")),
         ({"command": "cancel", "request_id": "r1", "reason": "x"}, CancelRequested(NOW, "r1", "unknown")),
+        (
+            {"command": "settle", "cl_ord_id": "C1", "cum_qty": "4", "avg_px": "10.5", "by": "anna"},
+            OrderSettled(NOW, "C1", Decimal(4), Decimal("10.5"), "anna"),
+        ),
+        (
+            {"command": "settle", "cl_ord_id": "C1", "cum_qty": "0"},
+            OrderSettled(NOW, "C1", Decimal(0), Decimal(0), "unknown"),
+        ),
     ],
 )
 def test_a_good_command_becomes_its_event(body: dict[str, Any], event: object) -> None:
@@ -60,6 +75,10 @@ def test_a_good_command_becomes_its_event(body: dict[str, Any], event: object) -
         ({"command": "approve"}, "request_id"),
         ({"command": "cancel", "request_id": ""}, "request_id"),
         ({"command": "cancel", "request_id": "r1", "reason": 5}, "reason"),
+        ({"command": "settle", "cl_ord_id": "C1"}, "cum_qty"),
+        ({"command": "settle", "cl_ord_id": "C1", "cum_qty": "-1"}, "cum_qty"),
+        ({"command": "settle", "cl_ord_id": "C1", "cum_qty": "4"}, "avg_px"),
+        ({"command": "settle", "cum_qty": "4", "avg_px": "10"}, "cl_ord_id"),
         ([], "json"),
         ({"command": "halt", "reason": "x" * 20_000}, "json"),
     ],
