@@ -9,7 +9,7 @@ N ?= 25
 .PHONY: help demo test check lint types directions house torture benchmarks faults install install-dev clean
 
 help:
-	@echo "make demo        watch a real FIX session carry a portfolio from weights to fills"
+	@echo "make demo        watch a real FIX session carry a portfolio from weights to fills (VENUE=name: over its dialect)"
 	@echo "make test        the whole test suite, 25 kills among it, and the coverage gates"
 	@echo "make check       the whole gate: lint, types, directions, tests"
 	@echo "make torture N=  kill -9 every process at random moments, N times; nothing lost, nothing doubled"
@@ -34,16 +34,16 @@ $(VENV)/.quickfix: $(VENV)/.python
 
 $(VENV)/.installed: $(VENV)/.quickfix pyproject.toml
 	@echo "installing the gateway and its libraries"
-	@$(PIP) install --editable .
+	@$(PIP) install --editable '.[simulator]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
 	@echo "installing the development tools"
-	@$(PIP) install --editable '.[dev]'
+	@$(PIP) install --editable '.[simulator,dev]'
 	@touch $@
 
 demo: install
-	@$(BIN)/gateway demo
+	@$(BIN)/gateway demo $(if $(VENUE),--venue $(VENUE))
 
 test: install-dev
 	@$(BIN)/coverage erase
@@ -64,7 +64,7 @@ directions: install-dev
 check: lint types directions test
 
 torture: install-dev
-	@$(BIN)/python -m tests.torture --kills $(N)
+	@$(BIN)/python -m tests.torture --kills $(N) --venue $(or $(VENUE),plain)
 
 benchmarks: install-dev
 	@$(BIN)/python benchmarks/planning.py

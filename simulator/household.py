@@ -10,6 +10,7 @@ import json
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from simulator.stage import Stage
 
@@ -30,7 +31,7 @@ target_comp_id = "SIM"
 port = {port}
 heartbeat_s = 5
 orders_per_s = {orders_per_s}
-"""
+{link}"""
 
 ACCOUNTS_TOML = """\
 [main]
@@ -48,7 +49,7 @@ price_max_age_s = 86400
 [main.execution]
 limit_offset_bps = 50
 wave_timeout_s = {wave_timeout_s}
-lookup_wait_s = 0.1
+lookup_wait_s = {lookup_wait_s}
 resend_max_age_s = 3600
 
 [main.decision]
@@ -80,11 +81,16 @@ class Household:
 
 def write_household(
     folder: Path, names: int, seed: int, port: int, *, held_share: float = 0.5,
-    value_per_name: int = 20_000, orders_per_s: int = 0, wave_timeout_s: int = 60,
+    value_per_name: int = 20_000, orders_per_s: int = 0, wave_timeout_s: int = 60, lookup_wait_s: float = 0.1,
+    link: str = "", is_fx: bool = False,
 ) -> Household:  # fmt: skip
-    """Write configuration and data for `names` instruments, `held_share` of them held at the start."""
+    """Write configuration and data for `names` instruments, `held_share` of them held at the start.
+
+    `link` is more of the configuration: further keys of its only link, and sections behind it. With `is_fx`
+    the instruments are currency pairs that do not exist.
+    """
     rng = random.Random(seed)
-    symbols = tuple(f"S{number:05d}" for number in range(names))
+    symbols = tuple(_pair(number) if is_fx else f"S{number:05d}" for number in range(names))
     cents = {symbol: rng.randint(*PRICE_CENTS) for symbol in symbols}
     held = {
         symbol: value_per_name * 100 // cents[symbol]
@@ -93,11 +99,13 @@ def write_household(
     cash = int(value_per_name * (names - len(held)) * 1.05) + 10_000
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / "state"
-    text = GATEWAY_TOML.format(household="stage", state=state, port=port, orders_per_s=orders_per_s)
+    text = GATEWAY_TOML.format(
+        household="stage", state=state, port=port, orders_per_s=orders_per_s, link=link
+    )
     (folder / "gateway.toml").write_text(text, encoding="utf-8")
-    accounts = ACCOUNTS_TOML.format(cash=cash, wave_timeout_s=wave_timeout_s)
+    accounts = ACCOUNTS_TOML.format(cash=cash, wave_timeout_s=wave_timeout_s, lookup_wait_s=lookup_wait_s)
     (folder / "accounts.toml").write_text(accounts, encoding="utf-8")
-    instruments = "".join(f"[{symbol}]\nhalf_spread_bps = 1\n" for symbol in symbols)
+    instruments = "".join(f'["{symbol}"]\nhalf_spread_bps = 1\n' for symbol in symbols)
     (folder / "instruments.toml").write_text(instruments, encoding="utf-8")
     lots = ["symbol,acquired,qty,cost"]
     lots += [f"{s},{ACQUIRED},{qty},{qty * cents[s] * 0.008:.2f}" for s, qty in held.items()]
@@ -109,10 +117,16 @@ def write_household(
     return Household(folder, symbols, cents, held, cash)
 
 
-def stage_for(household: Household, port: int, venue_options: list[str]) -> Stage:
-    """Return the stage of a household written by `write_household`."""
+def _pair(number: int) -> str:
+    """Name a currency pair that does not exist: XAA/USD, XAB/USD, ..."""
+    first, second = divmod(number, 26)
+    return f"X{chr(65 + first)}{chr(65 + second)}/USD"
+
+
+def stage_for(household: Household, port: int, venue_options: list[str], **changes: Any) -> Stage:
+    """Return the stage of a household written by `write_household`; `changes` are fields of `Stage`."""
     folder = household.folder
     return Stage(
         folder=folder, config=folder / "gateway.toml", prices=folder / "prices.csv",
-        accounts=folder / "venue-accounts.json", venue_options=venue_options, port=port,
+        accounts=folder / "venue-accounts.json", venue_options=venue_options, port=port, **changes,
     )  # fmt: skip

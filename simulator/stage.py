@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.control import ask
+from simulator.tls import AUTHORITY
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
@@ -38,7 +39,10 @@ def free_port() -> int:
 
 @dataclass(slots=True)
 class Stage:
-    """Run the three processes; `folder` holds their logs, stores and the configuration they share."""
+    """Run the three processes; `folder` holds their logs, stores and the configuration they share.
+
+    The venue speaks `dialect` in `begin_string`, over TLS with an authority of its own when `has_tls`.
+    """
 
     folder: Path
     config: Path
@@ -47,6 +51,9 @@ class Stage:
     venue_options: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     sender_comp_id: str = "GATEWAY"
+    begin_string: str = "FIX.4.4"
+    dialect: str = "plain"
+    has_tls: bool = False
     port: int = field(default_factory=free_port)
     control_port: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -61,9 +68,14 @@ class Stage:
         command = [
             sys.executable, "-m", "simulator", "fix", "--host", "127.0.0.1", "--port", str(self.port),
             "--control-port", str(self.control_port), "--profile", "venue", "--comp-id", "SIM",
-            "--accept", f"FIX.4.4:{self.sender_comp_id}", "--store", str(self.folder / "venue"),
+            "--accept", f"{self.begin_string}:{self.sender_comp_id}",
+            "--store", str(self.folder / "venue"),
             "--prices", str(self.prices), "--accounts", str(self.accounts), *self.venue_options,
         ]  # fmt: skip
+        if self.dialect != "plain":
+            command += ["--dialect", self.dialect]
+        if self.has_tls:
+            command += ["--tls", str(self.folder / "tls")]
         self._start("venue", command)
         self._wait_for_log("venue", '"listening"')
 
@@ -79,7 +91,11 @@ class Stage:
 
     def child_environment(self) -> dict[str, str]:
         """Return the environment that points a gateway command at this stage."""
-        return {**os.environ, **self.environment, "GATEWAY_LINKS__SIM__PORT": str(self.port)}
+        link = "GATEWAY_LINKS__SIM__"
+        found = {**os.environ, **self.environment, f"{link}PORT": str(self.port)}
+        if self.has_tls:
+            found[f"{link}TLS__CA_FILE"] = str(self.folder / "tls" / AUTHORITY)
+        return found
 
     def record(self) -> dict[str, Any]:
         """Return the venue's own record: orders, fills, cash and positions."""

@@ -5,7 +5,8 @@ more are submitted one after another; while each is at work, random processes ar
 and started again (Redis and the quickfix child by the gateway itself). When a basket has ended, three
 records are compared: what the journal says was intended, what the venue has, what the book says.
 
-Run: ``python -m tests.torture --kills 200 [--seed 1]``. The last line is one JSON object; exit 1 when
+Run: ``python -m tests.torture --kills 200 [--seed 1] [--venue NAME]``: with a venue's name over its dialect
+and TLS. The last line is one JSON object; exit 1 when
 anything was lost or doubled or any book differs.
 """
 
@@ -42,11 +43,40 @@ from gateway.runtime.wire import decode_json, encode_json
 from simulator.household import Household, stage_for, write_household
 from simulator.stage import Stage, free_port
 
-NAMES = 240
-BASKET_TIMEOUT_S = 120.0
 QUIET_S = 0.5
 KILLS_PER_BASKET = 5
 VICTIMS = ("gateway", "gateway", "quickfix child", "venue", "redis")
+
+
+@dataclass(frozen=True)
+class Kit:
+    """Say how one venue is tortured: its link's keys, how many names, how fast, and for how long."""
+
+    link: str = ""
+    begin_string: str = "FIX.4.4"
+    dialect: str = "plain"
+    names: int = 240
+    orders_per_s: int = 400
+    lookup_wait_s: float = 0.1
+    basket_s: float = 120.0
+    is_fx: bool = False
+    options: tuple[str, ...] = ()
+
+
+LOGIN = 'username = "DEMO"\n'
+KITS = {
+    "plain": Kit(),
+    "saxo": Kit(
+        f'dialect = "saxo"\n{LOGIN}[links.sim.venue]\nclient_id = "C1"\n', dialect="saxo", lookup_wait_s=2.0
+    ),
+    "ibkr-fix": Kit(
+        'dialect = "ibkr"\nbegin_string = "FIX.4.2"\n', begin_string="FIX.4.2", dialect="ibkr"
+    ),
+    "dukascopy": Kit(
+        f'dialect = "dukascopy"\n{LOGIN}[links.sim.venue]\nsend_account = true\nabsence_is_unknown = true\n',
+        dialect="dukascopy", names=40, orders_per_s=16, lookup_wait_s=0.5, basket_s=240.0, is_fx=True,
+    ),
+}  # fmt: skip
 
 
 @dataclass
@@ -65,13 +95,20 @@ class Tally:
 class Torture:
     """Drive baskets through a stage whose processes keep dying."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, kit: Kit) -> None:
         self.rng = random.Random(seed)
+        self.kit = kit
         port = free_port()
-        self.household: Household = write_household(folder, NAMES, seed, port, orders_per_s=400)
+        self.household: Household = write_household(
+            folder, kit.names, seed, port, orders_per_s=kit.orders_per_s, link=kit.link, is_fx=kit.is_fx,
+            lookup_wait_s=kit.lookup_wait_s,
+        )  # fmt: skip
         options = ["--fill-delay-ms", "40", "--partials", "3", "--seed", str(seed)]
-        options += ["--commission-per-share", "0.005", "--commission-minimum", "1.00"]
-        self.stage: Stage = stage_for(self.household, port, options)
+        options += ["--commission-per-share", "0.005", "--commission-minimum", "1.00", *kit.options]
+        self.stage: Stage = stage_for(
+            self.household, port, options, dialect=kit.dialect, begin_string=kit.begin_string,
+            has_tls=kit.dialect != "plain", environment={"GATEWAY_LINKS__SIM__PASSWORD": "only a test"},
+        )  # fmt: skip
         self.config = load(self.stage.config)
         self.tally = Tally()
 
@@ -103,7 +140,7 @@ class Torture:
                 client.submit(targets, account="main", request_id=request_id, lifetime_s=3600) for _ in "12"
             ]
             await asyncio.gather(*twice)
-        deadline = time.monotonic() + BASKET_TIMEOUT_S
+        deadline = time.monotonic() + self.kit.basket_s
         for _ in range(kills):
             await asyncio.sleep(self.rng.uniform(0.05, 1.2))
             await self.kill(self.rng.choice(VICTIMS))
@@ -115,7 +152,7 @@ class Torture:
                     self.complain(f"{request_id} ended as {body['state']}: {body['text']}")
                 return
             await asyncio.sleep(0.1)
-        self.complain(f"{request_id} did not end in {BASKET_TIMEOUT_S:.0f} s; {self.stage.folder}")
+        self.complain(f"{request_id} did not end in {self.kit.basket_s:.0f} s; {self.stage.folder}")
         self.tally.book_differences += 1
         raise TimeoutError(request_id)
 
@@ -212,10 +249,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kills", type=int, default=25)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--venue", choices=sorted(KITS), default="plain")
     parser.add_argument("--keep", type=Path, default=None, help="keep state and logs in this folder")
     arguments = parser.parse_args()
     folder = arguments.keep or Path(tempfile.mkdtemp(prefix="gateway-torture-"))
-    torture = Torture(folder, arguments.seed)
+    torture = Torture(folder, arguments.seed, KITS[arguments.venue])
     started = time.monotonic()
     try:
         asyncio.run(torture.run(arguments.kills))
@@ -232,8 +270,8 @@ def main() -> int:
     elif wrong:
         print(f"state and logs are kept in {folder}")
     figures = {
-        "kills": sum(tally.kills.values()), "baskets": tally.baskets, "orders": tally.orders,
-        "lost": tally.lost, "doubled": tally.doubled, "book_differences": tally.book_differences,
+        "venue": arguments.venue, "kills": sum(tally.kills.values()), "baskets": tally.baskets,
+        "orders": tally.orders, "lost": tally.lost, "doubled": tally.doubled, "book_differences": tally.book_differences,
         "seconds": round(time.monotonic() - started, 1),
     }  # fmt: skip
     print(json.dumps(figures))

@@ -5,6 +5,8 @@ example portfolio's targets as a user would, shows what happens, and compares th
 the venue's own record: one share or one cent of difference is exit code 1. With `--pull-the-plug` the
 gateway is killed (SIGKILL) in the middle of the basket and started again.
 
+With `--venue NAME` the same over another venue's dialect and TLS; `config/demo-NAME.toml` says how.
+
 The only command that imports the simulator.
 """
 
@@ -30,6 +32,7 @@ from gateway.cli.read import print_account, print_gains
 from gateway.cli.root import DIFFERS, OK, Context
 from gateway.cli.submit import print_decision
 from gateway.config import GatewayConfig, load
+from gateway.errors import ConfigError
 from gateway.events import RequestState
 from simulator.stage import Stage, StageError
 
@@ -42,12 +45,14 @@ SETTLE_S = 0.3
 
 @click.command()
 @click.option("--pull-the-plug", is_flag=True, help="Kill the gateway (SIGKILL) mid-basket and restart it.")
+@click.option("--venue", default="", help="Speak another venue's dialect, over TLS: a config/demo-NAME.toml.")
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep state and logs here.")
 @click.pass_obj
-def demo(context: Context, pull_the_plug: bool, keep: Path | None) -> int:
+def demo(context: Context, pull_the_plug: bool, venue: str, keep: Path | None) -> int:
     """Watch real weights become fills over a real FIX session, with costs and taxes explained."""
+    config_path = _config_of(context.config_path.parent, venue) if venue else context.config_path
     folder = keep or Path(tempfile.mkdtemp(prefix="gateway-demo-"))
-    stage, config = prepare(context.config_path, folder)
+    stage, config = prepare(config_path, folder)
     try:
         return _play(stage, config, pull_the_plug=pull_the_plug)
     except StageError as problem:
@@ -59,8 +64,18 @@ def demo(context: Context, pull_the_plug: bool, keep: Path | None) -> int:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _config_of(folder: Path, venue: str) -> Path:
+    """Return the configuration of a venue's demonstration."""
+    found = {path.stem.removeprefix("demo-"): path for path in folder.glob("demo-*.toml")}
+    if venue not in found:
+        raise ConfigError(
+            f"--venue {venue}: no {folder}/demo-{venue}.toml; known: {', '.join(sorted(found))}"
+        )
+    return found[venue]
+
+
 def prepare(config_path: Path, folder: Path) -> tuple[Stage, GatewayConfig]:
-    """Lay out the stage of the example portfolio in `folder`."""
+    """Lay out the stage of a configuration's portfolio in `folder`."""
     config = load(config_path).model_copy(update={"state_folder": folder / "state"})
     folder.mkdir(parents=True, exist_ok=True)
     opening: dict[str, Any] = {}
@@ -72,20 +87,33 @@ def prepare(config_path: Path, folder: Path) -> tuple[Stage, GatewayConfig]:
         opening[name] = {"cash": str(account.opening_cash), "positions": held}
     accounts = folder / "venue-accounts.json"
     accounts.write_text(json.dumps(opening, indent=1), encoding="utf-8")
-    link = config.links["sim"]
+    link, costs = config.links["sim"], config.accounts[ACCOUNT].costs
+    tick = min(one.tick_size for one in config.settings().instruments.values())
     stage = Stage(
         folder=folder,
         config=config_path,
-        prices=config_path.parent / "example" / "prices.csv",
+        prices=_examples(config) / "prices.csv",
         accounts=accounts,
         venue_options=[
-            "--fill-delay-ms", "150", "--partials", "3", "--seed", "7",
-            "--commission-per-share", "0.005", "--commission-minimum", "1.00",
+            "--fill-delay-ms", "150", "--partials", "3", "--seed", "7", "--tick", str(tick),
+            "--commission-per-share", str(costs.commission_per_share),
+            "--commission-minimum", str(costs.commission_minimum),
+            "--commission-bps", str(costs.commission_bps),
         ],
-        environment={"GATEWAY_STATE_FOLDER": str(folder / "state")},
+        environment={
+            "GATEWAY_STATE_FOLDER": str(folder / "state"), "GATEWAY_LINKS__SIM__PASSWORD": "only a demo"
+        },
         sender_comp_id=link.sender_comp_id,
+        begin_string=link.spoken().begin_string,
+        dialect=link.dialect,
+        has_tls=link.dialect != "plain",
     )  # fmt: skip
     return stage, config
+
+
+def _examples(config: GatewayConfig) -> Path:
+    """Return the folder of the account's lots, where its prices and targets stand beside them."""
+    return config.folder / Path(config.accounts[ACCOUNT].opening_lots).parent
 
 
 def _play(stage: Stage, config: GatewayConfig, *, pull_the_plug: bool) -> int:
@@ -97,7 +125,7 @@ def _play(stage: Stage, config: GatewayConfig, *, pull_the_plug: bool) -> int:
     ):
         start()
         click.echo(f"  {name:8s} process {stage.processes[name].pid}  log {stage.folder / name}.log")
-    examples = stage.config.parent / "example"
+    examples = _examples(config)
     _gateway(stage, "prices", str(examples / "prices.csv"), "--source", "closing prices of 2022-12-28")
     click.secho(f"\nSubmitting {examples / 'targets.csv'} through the Redis stream", bold=True)
     _gateway(stage, "submit", str(examples / "targets.csv"), "--account", ACCOUNT, "--request-id", REQUEST_ID)
@@ -170,7 +198,7 @@ def _report(stage: Stage, config: GatewayConfig) -> int:
     body, decision, orders, after = asyncio.run(_result(config))
     print_decision({**decision, "denied": body["denied"]})
     print_orders(orders)
-    _print_weights(stage, decision, after)
+    _print_weights(config, decision, after)
     for name, account in after["accounts"].items():
         print_account(name, account)
     print_gains(after["realised"])
@@ -189,9 +217,9 @@ def _report(stage: Stage, config: GatewayConfig) -> int:
     return OK
 
 
-def _print_weights(stage: Stage, decision: dict[str, Any], after: dict[str, Any]) -> None:
+def _print_weights(config: GatewayConfig, decision: dict[str, Any], after: dict[str, Any]) -> None:
     """Print weights before, target and after."""
-    with (stage.config.parent / "example" / "targets.csv").open(encoding="utf-8") as file:
+    with (_examples(config) / "targets.csv").open(encoding="utf-8") as file:
         targets = {row["symbol"]: Decimal(row["weight"]) for row in csv.DictReader(file)}
     before = {name["symbol"]: Decimal(str(name["weight_before"])) for name in decision["names"]}
     held = after["accounts"][ACCOUNT]["positions"]

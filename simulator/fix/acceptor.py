@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -105,7 +106,7 @@ def utc_now() -> datetime:
 
 
 class Acceptor:
-    """Serve `configs` on one address; `port` 0 lets the system choose."""
+    """Serve `configs` on one address; `port` 0 lets the system choose, `tls` is what connections speak."""
 
     def __init__(
         self,
@@ -118,8 +119,10 @@ class Acceptor:
         interference: Interference | None = None,
         clock: Callable[[], datetime] = utc_now,
         check_user_tags: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._application = application
+        self._tls = tls
         self._host, self._port = host, port
         self._store: Store = store if store is not None else MemoryStore()
         self.interference = None if type(interference) is NoInterference else interference
@@ -152,7 +155,9 @@ class Acceptor:
         for record in self._store.records():
             self._application.replay(record)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), self._host, self._port)
+        self._server = await loop.create_server(
+            lambda: Connection(self), self._host, self._port, ssl=self._tls
+        )
         self._schedule_tick(self.clock())
 
     async def stop(self) -> None:

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import signal
+import ssl
 import sys
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from simulator.fix.logon import MAX_HEARTBEAT_S
 from simulator.fix.message import SessionId
 from simulator.fix.store import FileStore, MemoryStore, Store, StoreError
 from simulator.fix.terms import SessionConfig
+from simulator.tls import TlsUnavailable, server_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,6 +79,7 @@ def parser(profile: str) -> argparse.ArgumentParser:
         action="store_true",
         help="refuse tags from 5000 up as undefined (echo always does)",
     )
+    add("--tls", type=Path, metavar="DIR", help="speak TLS; clients must trust DIR/ca.pem, made when missing")
     add("--verbose", action="store_true", help="tell on stderr who logs on and why connections end")
     if profile == "venue":
         importlib.import_module(_VENUE).add_options(options)
@@ -225,6 +228,7 @@ def _build(options: argparse.Namespace) -> tuple[Acceptor, Application]:
         store=_store(options),
         interference=getattr(application, "interference", None),
         check_user_tags=options.check_user_tags or options.profile == "echo",
+        tls=_tls(options.tls),
     )
     return acceptor, application
 
@@ -255,6 +259,13 @@ def _password(path: Path | None) -> str | None:
         return path.read_text().splitlines()[0]
     except (OSError, IndexError, UnicodeDecodeError):
         raise UsageError(f"--password-file {path}: no password on its first line; put it there") from None
+
+
+def _tls(folder: Path | None) -> ssl.SSLContext | None:
+    try:
+        return None if folder is None else server_context(folder)
+    except (OSError, TlsUnavailable) as error:
+        raise UsageError(f"--tls {folder}: {error}") from None
 
 
 def _store(options: argparse.Namespace) -> Store:
