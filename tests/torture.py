@@ -271,7 +271,8 @@ def main() -> int:
         print(f"state and logs are kept in {folder}")
     figures = {
         "venue": arguments.venue, "kills": sum(tally.kills.values()), "baskets": tally.baskets,
-        "orders": tally.orders, "lost": tally.lost, "doubled": tally.doubled, "book_differences": tally.book_differences,
+        "orders": tally.orders, "lost": tally.lost, "doubled": tally.doubled,
+        "book_differences": tally.book_differences,
         "seconds": round(time.monotonic() - started, 1),
     }  # fmt: skip
     print(json.dumps(figures))

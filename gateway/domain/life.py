@@ -18,8 +18,10 @@ from gateway.domain.order import FINAL, ONE, ZERO, ExecType, Order, OrdStatus, R
 
 S = OrdStatus
 UNSEEN = frozenset({S.PENDING_NEW, S.IN_DOUBT})
+PENDING = frozenset({S.PENDING_CANCEL, S.PENDING_REPLACE})
 TAKES_BACK = frozenset({ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT})
 _SAYS_QTY = frozenset({ExecType.REPLACED, ExecType.RESTATED, ExecType.ORDER_STATUS})
+_ENDS = {ExecType.CANCELED: S.CANCELED, ExecType.EXPIRED: S.EXPIRED, ExecType.DONE_FOR_DAY: S.DONE_FOR_DAY}
 _CORPORATE_ACTION = "0"
 """ExecRestatementReason(378)."""
 
@@ -168,6 +170,8 @@ def _status_after(  # noqa: PLR0911
             return S.FILLED
         return S.PARTIALLY_FILLED if current in UNSEEN else current
     reported = _plain(report.ord_status, cum_qty, order_qty)
+    if reported in PENDING:  # what has ended meanwhile has ended, whatever is still to be answered
+        reported = _ENDS.get(report.exec_type, reported)
     if is_short and reported in FINAL:
         return S.NEW if current in UNSEEN else current
     if reported in LIFE[current] or (current is S.FILLED and not is_whole and reported in _WORKING):
@@ -177,3 +181,17 @@ def _status_after(  # noqa: PLR0911
     if reported is S.PENDING_NEW or (current in FINAL and reported not in FINAL):
         return current
     return None
+
+
+def after_refusal(order: Order, said: OrdStatus | None) -> OrdStatus:
+    """Choose the status after OrderCancelReject(9), whose OrdStatus(39) is `said`: as it was before it asked.
+
+    A 9 changes no quantity and ends no order; while another request is pending, so is the order (D.2.c).
+    """
+    if order.ord_status not in PENDING or said in PENDING:
+        return order.ord_status
+    if said in (S.SUSPENDED, S.STOPPED):
+        return said
+    if order.cum_qty == order.order_qty:
+        return S.FILLED
+    return S.PARTIALLY_FILLED if order.cum_qty else S.NEW

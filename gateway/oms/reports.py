@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.domain.life import step
+from gateway.domain.life import after_refusal, step
 from gateway.domain.order import ExecType, Order, OrdStatus, Report, Step
 from gateway.domain.settings import Settings
 from gateway.events import CancelRejected, MessageRefused, OrderUnknown, ReportReceived, ReportUnreadable
@@ -30,7 +30,6 @@ from gateway.oms.strangers import take_stranger
 MISSING_LOOKUPS = 6
 """How often in a row a venue may count more fills than it has reported before the account halts."""
 
-PENDING = (OrdStatus.PENDING_CANCEL, OrdStatus.PENDING_REPLACE)
 NOT_NAMED = (
     "the venue does not name it among its open orders: it never arrived, or it ended while we were away; "
     "look at the venue's own books, then `gateway settle` it"
@@ -114,11 +113,8 @@ def take_cancel_reject(state: State, event: CancelRejected) -> Applied:
     order = state.orders.get(event.orig_cl_ord_id) or state.orders.get(event.cl_ord_id)
     if order is None:
         return Applied(problem=f"{event.link}: cancel reject for unknown ClOrdID(11) {event.orig_cl_ord_id}")
-    if order.ord_status in PENDING and event.ord_status not in PENDING:
-        is_whole = order.cum_qty == order.order_qty
-        partly = OrdStatus.PARTIALLY_FILLED if order.cum_qty else OrdStatus.NEW
-        order.ord_status = OrdStatus.FILLED if is_whole else partly
-        track(request_of(state, order), order)
+    order.ord_status = after_refusal(order, event.ord_status)
+    track(request_of(state, order), order)
     order.text = event.text or order.text
     return Applied(order, request=request_of(state, order))
 
