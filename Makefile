@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 QUICKFIX := $(shell sed -n 's/^ *"quickfix==\([0-9.]*\)".*/\1/p' pyproject.toml)
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 N ?= 25
 
 .PHONY: help demo test check lint types directions house torture benchmarks faults install install-dev clean
