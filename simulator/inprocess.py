@@ -69,6 +69,10 @@ class VenueEnd(Protocol):
         """Say when the venue next does something by itself."""
         ...
 
+    def has(self, cl_ord_id: str) -> bool:
+        """Say whether an order has reached the venue."""
+        ...
+
 
 class VenueAtHand:
     """`simulator.venue.Venue` as a `VenueEnd`: calls in, domain reports out, no message format between."""
@@ -104,6 +108,10 @@ class VenueAtHand:
         """Say when the venue next does something by itself."""
         return self.venue.next_event()
 
+    def has(self, cl_ord_id: str) -> bool:
+        """Say whether an order has reached the venue."""
+        return any(order.cl_ord_id == cl_ord_id for order in self.venue.orders)
+
     def _told(self, answers: Iterable[orders.Answer], now: datetime) -> list[Numbered]:
         return [self._event(answer, now) for answer in answers]
 
@@ -116,7 +124,8 @@ class VenueAtHand:
             answer.cl_ord_id, answer.exec_id, ExecType(answer.exec_type.value), status, answer.cum_qty,
             answer.leaves_qty, answer.last_qty, answer.last_px, answer.avg_px, answer.commission or ZERO,
             answer.order_id, answer.orig_cl_ord_id or "", answer.symbol, Side(answer.side),
-            answer.text or "", answer.transact_time,
+            answer.text or "", answer.transact_time, answer.order_qty,
+            restatement_reason=answer.exec_restatement_reason or "",
         )  # fmt: skip
         return ReportReceived(now, "", 0, report)
 
@@ -127,11 +136,15 @@ class Line:
 
     `record` holds every event the venue ever sent, numbered from 1. `waiting` are orders held back by the
     rate limit (while `is_jammed`), `on_the_way` are messages that have left, `latency` is how long they take.
+    `can_look_up` and `replays` are what the link says of itself (see `LinkUp`): without the first its own
+    numbers tell which order never arrived, without the second what was sent while it was down is gone.
     """
 
     name: str
     end: VenueEnd
     latency: timedelta = timedelta(0)
+    can_look_up: bool = True
+    replays: bool = True
     is_up: bool = False
     is_jammed: bool = False
     record: list[Numbered] = field(default_factory=list)
@@ -139,12 +152,35 @@ class Line:
     waiting: deque[SendOrder] = field(default_factory=deque)
     on_the_way: list[tuple[datetime, int, Wish]] = field(default_factory=list)
     carried: list[Wish] = field(default_factory=list)
+    unsent: list[BrokerEvent] = field(default_factory=list)
 
     def carry(self, wish: Wish, now: datetime) -> None:
         """Let one message leave; on a line that is down it is lost, and nobody knows."""
         self.carried.append(wish)
-        if self.is_up:
+        if self.is_up and isinstance(wish, LookUpOrder) and not self.can_look_up:
+            self._trace(wish.order.cl_ord_id, now)
+        elif self.is_up:
             heappush(self.on_the_way, (now + self.latency, len(self.carried), wish))
+
+    def _trace(self, cl_ord_id: str, now: datetime) -> None:
+        """Answer by the session's numbers: only an order that certainly never arrived is named."""
+        is_coming = any(wish.order.cl_ord_id == cl_ord_id for _, _, wish in self.on_the_way)
+        if not is_coming and not self.end.has(cl_ord_id):
+            self.unsent.append(SendWithheld(now, cl_ord_id, "its number was asked for again", is_answer=True))
+
+    def up(self, known_seq: int, now: datetime) -> list[BrokerEvent]:
+        """Come up: hand over what the gateway has not, if this line repeats anything, and say so."""
+        self.is_up = True
+        self.work(now)
+        self.handed = known_seq if self.replays else len(self.record)
+        return [*self.news(now), LinkUp(now, self.name, not self.replays, self.can_look_up, self.replays)]
+
+    def down(self, *, loses: bool = False) -> None:
+        """Break: what is on the way may still arrive, unless the next session knows nothing of this one."""
+        self.is_up = False
+        self.unsent.clear()
+        if loses or not (self.can_look_up and self.replays):
+            self.on_the_way.clear()
 
     def work(self, now: datetime) -> None:
         """Let everything arrive and happen that is due."""
@@ -168,7 +204,8 @@ class Line:
             return []
         fresh = [replace(event, at=now) for event in self.record[self.handed :]]
         self.handed = len(self.record)
-        return list(fresh)
+        unsent, self.unsent = self.unsent, []
+        return [*fresh, *unsent]
 
     def _note(self, events: Iterable[Numbered], now: datetime) -> None:
         for event in events:
@@ -235,7 +272,7 @@ class InProcess:
     def successor(self, now: datetime) -> InProcess:
         """Return the gateway that takes over after this one died."""
         for line in self.lines.values():
-            line.is_up = False
+            line.down()
             line.waiting.clear()
         heir = InProcess(
             self.settings, self.lines, now, self.accounts,
@@ -252,18 +289,11 @@ class InProcess:
         """Bring a line up: first everything the journal has not, then the word that it is caught up."""
         line = self.lines[name]
         known = self.engine.state.links.get(name)
-        line.is_up = True
-        line.work(self.now)
-        line.handed = known.seq if known is not None else 0
-        self.inbox.extend(line.news(self.now))
-        self.inbox.append(LinkUp(self.now, name))
+        self.inbox.extend(line.up(known.seq if known is not None else 0, self.now))
 
     def cut(self, name: str, *, loses: bool = False) -> None:
         """Break a line; with `loses` what was on the way never arrives."""
-        line = self.lines[name]
-        line.is_up = False
-        if loses:
-            line.on_the_way.clear()
+        self.lines[name].down(loses=loses)
         self.inbox.append(LinkDown(self.now, name, "cut"))
 
     def release(self, name: str) -> None:
