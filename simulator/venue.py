@@ -127,11 +127,17 @@ class Venue:
             ord_rej_reason=OrdRejReason.UNKNOWN_ORDER, text="Unknown order",
         )  # fmt: skip
 
-    def open_status(self, owner: str, now: datetime, *, symbol: str | None = None) -> list[Report]:
-        """OrderMassStatusRequest(AF): report every order of `owner` that may still fill, changing nothing."""
+    def open_status(
+        self, owner: str, now: datetime, *, symbol: str | None = None, all_day: bool = False
+    ) -> list[Report]:
+        """OrderMassStatusRequest(AF): report every order of `owner` that may still fill, changing nothing.
+
+        With `all_day` those that have ended, too.
+        """
+        asked = self.orders if all_day else self._floor.open_orders.values()
         return [
             self._amendments.status(order, order.cl_ord_id, now)
-            for order in self._floor.open_orders.values()
+            for order in asked
             if order.owner == owner and (symbol is None or order.symbol == symbol)
         ]
 

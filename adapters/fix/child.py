@@ -12,8 +12,8 @@ Rules of this room:
 3. Orders leave only while the session is logged on and caught up. The session layer never repeats
    one by itself: it keeps no sent messages (Logon(A) with its password would be among them) and
    fills a venue's gaps with SequenceReset(4). What the venue missed is looked up and sent by the engine.
-4. Raw text both ways, no dictionary: a tag or value we do not know must not make a fill disappear.
-   Without one quickfix would sort the fields of a repeating group apart, so groups are built here.
+4. Raw text both ways: a tag or value we do not know must not make a fill disappear, so quickfix's
+   dictionary is used for nothing but to keep repeating groups whole (see groups.py).
 5. Numbers begin at 1 again only when the session's terms say so. When that was, and when we last may
    have connected, is kept beside the session, so that a new process neither resets twice nor knocks
    too often.
@@ -43,7 +43,7 @@ from adapters.fix.dialects.sessions import (
     pause_before_connect_s,
     pause_between_connects_s,
 )
-from adapters.fix.groups import build
+from adapters.fix.groups import build, permissive
 from adapters.fix.sent import SentLog
 from adapters.fix.settings import FixSession, Moment
 from adapters.fix.spool import SpoolWriter
@@ -65,7 +65,11 @@ SOH = "\x01"
 CONFIG = """[DEFAULT]
 ConnectionType=initiator
 NonStopSession=Y
-UseDataDictionary=N
+UseDataDictionary=Y
+DataDictionary={dictionary}
+AllowUnknownMsgFields=Y
+ValidateFieldsOutOfOrder=N
+ValidateFieldsHaveValues=N
 CheckLatency=N
 CheckCompID=N
 ValidateUserDefinedFields=N
@@ -330,9 +334,11 @@ def _lock(folder: Path) -> int:
 
 def _initiator(config: FixSession, session: Session) -> tuple[Any, ...]:
     """Build quickfix's parts; all of them must stay referenced while it runs."""
-    path = config.store_folder / "session.cfg"
+    path, dictionary = config.store_folder / "session.cfg", config.store_folder / "groups.xml"
+    dictionary.write_text(permissive(config.begin_string), encoding="utf-8")
     path.write_text(
         CONFIG.format(
+            dictionary=dictionary,
             store=config.store_folder / "quickfix", heartbeat_s=config.heartbeat_s,
             reset="Y" if config.reset_on_logon else "N",
             reconnect_s=math.ceil(pause_between_connects_s(config.connects_per_minute)) or 1,

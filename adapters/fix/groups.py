@@ -1,10 +1,18 @@
-"""Repeating groups for quickfix, which would sort their fields apart when it has no dictionary.
+"""Repeating groups: quickfix sorts their fields apart, or refuses them as repeated, where it knows no group.
 
 Rules of this room:
-1. A group's entries stay whole and in their order; everything else of the message is left as it is.
+1. A group's entries stay whole and in their order; everything else of a message is left as it is.
+2. What comes in is read with the standard's own dictionary made permissive: every tag, value and message
+   type passes, so that only a group that contradicts its own count is refused. A fill never disappears.
 """
 
 from __future__ import annotations
+
+import itertools
+import string
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import quickfix as fix
 
@@ -45,3 +53,37 @@ def _group(count_tag: int, members: tuple[int, ...], fields: list[tuple[str, str
     for name, value in fields:
         group.setField(int(name), value)
     return group
+
+
+_USER_TAGS = 5_000
+_LETTERS = string.ascii_letters + string.digits
+
+
+def permissive(begin_string: str) -> str:
+    """Return the dictionary quickfix ships for a version, with nothing left in it but where groups are.
+
+    Every tag below 5000 is a field of text, every message type of one or two characters exists, and nothing
+    is required. OSError when quickfix was installed without its dictionaries.
+    """
+    name = begin_string.replace(".", "").removeprefix("FIX")
+    path = Path(sys.prefix) / "share" / "quickfix" / f"FIX{name}.xml"
+    root = ET.parse(path).getroot()  # noqa: S314 - it came with the library
+    for one in root.iter():
+        if "required" in one.attrib:
+            one.set("required", "N")
+    fields, messages = root.find("fields"), root.find("messages")
+    assert fields is not None, path  # noqa: S101 - a dictionary has both
+    assert messages is not None, path  # noqa: S101
+    for field in fields:
+        field.set("type", "STRING")
+        for value in list(field):
+            field.remove(value)
+    known = {field.get("number") for field in fields}
+    for tag in range(1, _USER_TAGS):
+        if str(tag) not in known:
+            ET.SubElement(fields, "field", number=str(tag), name=f"Tag{tag}", type="STRING")
+    known = {message.get("msgtype") for message in messages}
+    for first, second in itertools.product(_LETTERS, ("", *_LETTERS)):
+        if (kind := first + second) not in known:
+            ET.SubElement(messages, "message", name=f"Type{kind}", msgtype=kind, msgcat="app")
+    return ET.tostring(root, encoding="unicode")

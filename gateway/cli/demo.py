@@ -202,6 +202,9 @@ def _report(stage: Stage, config: GatewayConfig) -> int:
     for name, account in after["accounts"].items():
         print_account(name, account)
     print_gains(after["realised"])
+    if not body["fills"]:
+        click.echo(f"demo: nothing was filled\n{stage.log('gateway')[-2000:]}", err=True)
+        return DIFFERS
     differences = compare_with_venue(after, stage.record())
     command = stage.gateway_command("replay")
     replayed = subprocess.run(command, env=stage.child_environment(), check=False, capture_output=True)

@@ -90,7 +90,8 @@ def _fill_of(order: Order, report: Report) -> tuple[Decimal, Decimal]:
     grown = report.cum_qty - order.cum_qty
     if grown <= ZERO or report.avg_px is None:
         return ZERO, ZERO
-    return grown, round((report.cum_qty * report.avg_px - order.notional) / grown, 10)
+    px = round((report.cum_qty * report.avg_px - order.notional) / grown, 10)
+    return grown, px.quantize(ONE) if px == px.to_integral_value() else px.normalize()
 
 
 def _amended(order: Order, report: Report) -> Decimal | None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from simulator.fix.application import Application, Reply, Restartable
 from simulator.fix.connection import Connection
 from simulator.fix.message import Message, SessionId
+from simulator.fix.pace import MINUTE, Window
 from simulator.fix.session import Session
 from simulator.fix.store import MemoryStore, Store
 from simulator.fix.terms import Happening, SessionConfig, State
@@ -123,6 +124,7 @@ class Acceptor:
     ) -> None:
         self._application = application
         self._tls = tls
+        self._arrivals = Window(max((one.dialect.connects_per_minute for one in configs), default=0), MINUTE)
         self._host, self._port = host, port
         self._store: Store = store if store is not None else MemoryStore()
         self.interference = None if type(interference) is NoInterference else interference
@@ -137,7 +139,9 @@ class Acceptor:
             validator = Validator(
                 config.session_id.begin_string,
                 check_user_tags=check_user_tags,
-                credentials_in_logon=config.username is not None or config.password is not None,
+                credentials_in_logon=config.username is not None
+                or config.password is not None
+                or config.dialect.needs_login,
             )
             memory = self._store.memory(str(config.session_id))
             self._seats[config.session_id] = Seat(Session(config, validator, memory))
@@ -197,9 +201,9 @@ class Acceptor:
     # What connections call.
 
     def joined(self, connection: Connection) -> bool:
-        """Note a new connection; False when there are too many."""
+        """Note a new connection; False when there are too many, or they come too fast."""
         self._connections.add(connection)
-        return len(self._connections) <= MAX_CONNECTIONS
+        return len(self._connections) <= MAX_CONNECTIONS and self._arrivals.admits(self.clock())
 
     def left(self, connection: Connection) -> None:
         """Note that a connection is gone."""

@@ -25,8 +25,10 @@ ECHOED = (15, 22, 48, 120, 167, 207)
 _ECHOED = frozenset(ECHOED)
 
 
-def new_order(owner: str, body: Sequence[Pair], *, poss_resend: bool) -> NewOrder:
-    """Read NewOrderSingle(D)."""
+def new_order(
+    owner: str, body: Sequence[Pair], *, poss_resend: bool, echo_also: Sequence[Pair] = ()
+) -> NewOrder:
+    """Read NewOrderSingle(D); `echo_also` is what the venue carries back besides `ECHOED`."""
     fields = first_values(body)
     get = fields.get
     price, expires = get(44), get(126)
@@ -45,7 +47,7 @@ def new_order(owner: str, body: Sequence[Pair], *, poss_resend: bool) -> NewOrde
         read_time(expires) if expires is not None else None,
         owner,
         poss_resend,
-        echo,
+        (*echo, *echo_also),
     )
 
 

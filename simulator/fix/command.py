@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, runtime_checkable
 from simulator.accounts import SettingError
 from simulator.fix.acceptor import Acceptor
 from simulator.fix.application import Application, Hosted
+from simulator.fix.dialects import DIALECTS
 from simulator.fix.dictionary import FILES, DictionaryMissingError
 from simulator.fix.echo import Echo
 from simulator.fix.logon import MAX_HEARTBEAT_S
@@ -249,6 +250,7 @@ def _session(options: argparse.Namespace, item: str, password: str | None) -> Se
         reset_on_logon=options.reset_on_logon,
         username=options.username,
         password=password,
+        dialect=DIALECTS[getattr(options, "dialect", "plain")],
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_HEARTBEAT_S = 30
 MAX_HEARTBEAT_S = 86_400
+MOST_RESETS = 5
 
 
 def request(session: Session, now: datetime) -> None:
@@ -89,6 +90,23 @@ def _complaint(session: Session, frame: Frame) -> str | None:
         return "EncryptMethod(98) must be 0: encryption is not supported"
     if not 0 <= int(frame.fields[108]) <= MAX_HEARTBEAT_S:
         return f"{TEXTS[Reason.VALUE_OUT_OF_RANGE]} (108)"
+    return None if session.config.initiator else _against_the_venues_rules(session, frame)
+
+
+def _against_the_venues_rules(session: Session, frame: Frame) -> str | None:
+    """Say which rule of the venue's dialect a Logon(A) breaks, or None."""
+    dialect, fields = session.config.dialect, frame.fields
+    asks_reset = fields.get(141) == "Y"
+    if dialect.needs_login and not (fields.get(553) and fields.get(554)):
+        return "Username(553) and Password(554) are required"
+    if dialect.heartbeat_s and int(fields[108]) != dialect.heartbeat_s:
+        return f"HeartBtInt(108) must be {dialect.heartbeat_s}"
+    if dialect.resets == "logon" and not asks_reset:
+        return "ResetSeqNumFlag(141) must be Y at every logon"
+    if dialect.resets == "week" and asks_reset and not session.memory.is_fresh:
+        session.resets += 1
+        if session.resets > MOST_RESETS:
+            return f"ResetSeqNumFlag(141)=Y came more than {MOST_RESETS} times; call the desk"
     return None
 
 

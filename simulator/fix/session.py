@@ -52,6 +52,7 @@ class Session:
 
     def __init__(self, config: SessionConfig, validator: Validator, memory: Memory) -> None:
         self.config = config
+        self.resets = 0
         self.id = config.session_id
         self.memory = memory
         self.validator = validator

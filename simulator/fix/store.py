@@ -47,6 +47,11 @@ class Memory:
     saved_in: int = 1
     saved_out: int = 1
 
+    @property
+    def is_fresh(self) -> bool:
+        """Say whether both sides still begin at 1."""
+        return self.next_in == self.next_out == 1
+
     def keep(self, seq_num: int, raw: bytes) -> None:
         """Keep one application message for resending."""
         self.sent.append((seq_num, raw))

@@ -6,13 +6,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from simulator.fix.dialects import PLAIN, Dialect
+
 if TYPE_CHECKING:
     from simulator.fix.message import SessionId
 
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
-    """Set up one session; times are seconds, `heartbeat_s` None takes the peer's HeartBtInt(108)."""
+    """Set up one session; times are seconds, `heartbeat_s` None takes the peer's HeartBtInt(108).
+
+    `dialect` says what the venue demands of a Logon(A).
+    """
 
     session_id: SessionId
     initiator: bool = False
@@ -25,6 +30,7 @@ class SessionConfig:
     logout_timeout_s: float = 2.0
     hang_up_timeout_s: float = 0.5
     max_queued: int = 1000
+    dialect: Dialect = PLAIN
 
 
 class State(StrEnum):

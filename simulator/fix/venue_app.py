@@ -12,18 +12,20 @@ Rules of this room:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from simulator.control import Control
 from simulator.faults import Fault, Kind, Plan
-from simulator.fix import answers, asked, business
+from simulator.fix import answers, asked, business, statements
 from simulator.fix.application import Outgoing, Reply
 from simulator.fix.interference import Meddler
+from simulator.fix.pace import Pace
 from simulator.fix.store import StoreError
 from simulator.fix.venue_options import Terms, add_options, read_options
 from simulator.operations import operate
-from simulator.orders import Side
+from simulator.orders import Report, Side
 from simulator.record import record as record_of
 from simulator.venue import VenueError
 
@@ -61,6 +63,8 @@ class VenueApp:
 
     def __init__(self, terms: Terms, *, control_port: int | None = None) -> None:
         self._terms = terms
+        self._dialect = terms.dialect
+        self._pace = Pace(terms.dialect.orders_per_s)
         self._prefix = terms.prefix
         self._sessions = {str(session): session for session in terms.sessions}
         self._is_begun = False
@@ -78,8 +82,12 @@ class VenueApp:
     def receive(self, session: SessionId, message: Message, now: datetime) -> Reply:
         """Answer one application message."""
         kind = message.msg_type
+        if kind in self._dialect.unsupported:
+            return self._refuse(session, message, business.UNSUPPORTED_MESSAGE_TYPE)
         if kind in _REQUESTS:
             return self._request(session, message, now)
+        if kind == "U7" and self._dialect.states_positions:
+            return Reply([Outgoing(session, one) for one in statements.everything(self.venue.accounts)])
         if kind == "H":
             return self._status(session, message, now)
         if kind == "AF":
@@ -221,17 +229,23 @@ class VenueApp:
         entry: dict[str, Any] = {"t": now.isoformat(), "m": kind, "s": owner, "b": message.body}
         if message.poss_resend:
             entry["r"] = True
-        refusal = self.plan.refusal(kind) if self.interference is not None else None
-        if refusal is not None:
+        refusal = self._dialect.fault(kind, message.body) or self._pace.refusal(kind, now)
+        if not refusal and self.interference is not None:
+            refusal = self.plan.refusal(kind) or ""
+        if refusal:
             entry["x"] = refusal
         return Reply(self._write(self._ask(entry, now)), entry)
 
     def _ask(self, entry: Mapping[str, Any], now: datetime) -> list[Answer]:
         """Carry out one order, cancel or replace, new or kept."""
-        kind, owner, body = entry["m"], entry["s"], entry["b"]
+        kind, owner, said = entry["m"], entry["s"], entry["b"]
+        body = self._dialect.heard(kind, said)
         poss_resend, refusal = "r" in entry, entry.get("x")
         if kind == "D":
-            return self.venue.submit(asked.new_order(owner, body, poss_resend=poss_resend), now, refusal)
+            new = asked.new_order(
+                owner, body, poss_resend=poss_resend, echo_also=self._dialect.echo(said)
+            )  # fmt: skip
+            return self.venue.submit(new, now, refusal)
         if kind == "F":
             return self.venue.cancel(asked.cancel(owner, body, poss_resend=poss_resend), now, refusal)
         return self.venue.replace(asked.replace(owner, body, poss_resend=poss_resend), now, refusal)
@@ -246,19 +260,26 @@ class VenueApp:
             session = self._sessions.get(answer.owner)
             if session is None:
                 continue
-            message = answers.write(answer, session.begin_string)
+            message = self._worded(answers.write(answer, session.begin_string))
             outgoing.append(Outgoing(session, message))
+            if self._dialect.states_positions and isinstance(answer, Report) and answer.last_qty:
+                stated = statements.position(self.venue.accounts, answer.account, answer.symbol)
+                outgoing.append(Outgoing(session, stated))
             if is_disturbed and message.msg_type == "8" and self.plan.repeats(message.get(_EXEC_TYPE) or ""):
                 outgoing.append(Outgoing(session, answers.again(message)))
         return outgoing
 
+    def _worded(self, message: Message) -> Message:
+        """Say an answer as the venue's dialect does."""
+        return replace(message, body=self._dialect.said(message.msg_type, message.body))
+
     def _status(self, session: SessionId, message: Message, now: datetime) -> Reply:
         """OrderStatusRequest(H)."""
-        fields = asked.first_values(message.body)
+        fields = asked.first_values(self._dialect.heard("H", message.body))
         symbol, side = fields.get(_SYMBOL, ""), fields.get(_SIDE, Side.BUY)
         found = self.venue.status(str(session), fields[_CL_ORD_ID], now, symbol=symbol, side=side)
         extra = [(tag, fields[tag]) for tag in (_ORD_STATUS_REQ_ID,) if tag in fields]
-        return Reply((Outgoing(session, answers.write(found, session.begin_string, extra)),))
+        return Reply((Outgoing(session, self._worded(answers.write(found, session.begin_string, extra))),))
 
     def _mass_status(self, session: SessionId, message: Message, now: datetime) -> Reply:
         """OrderMassStatusRequest(AF): all open orders, or those of one security."""
@@ -267,7 +288,8 @@ class VenueApp:
         if wanted not in (_ALL_ORDERS, _ORDERS_OF_A_SECURITY):
             return self._refuse(session, message, _OTHER, f"MassStatusReqType(585) {wanted}: use 1 or 7")
         symbol = fields.get(_SYMBOL) if wanted == _ORDERS_OF_A_SECURITY else None
-        found = self.venue.open_status(str(session), now, symbol=symbol)
+        all_day = self._dialect.mass_status == "day"
+        found = self.venue.open_status(str(session), now, symbol=symbol, all_day=all_day)
         about = [(tag, fields[tag]) for tag in (_MASS_STATUS_REQ_ID, _MASS_STATUS_REQ_TYPE)]
         if not found:
             return Reply((Outgoing(session, answers.no_orders(about, now)),))
@@ -275,7 +297,9 @@ class VenueApp:
         for place, report in enumerate(found, start=1):
             last = "Y" if place == len(found) else "N"
             extra = [*about, (_TOT_NUM_REPORTS, str(len(found))), (_LAST_RPT_REQUESTED, last)]
-            outgoing.append(Outgoing(session, answers.write(report, session.begin_string, extra)))
+            outgoing.append(
+                Outgoing(session, self._worded(answers.write(report, session.begin_string, extra)))
+            )
         return Reply(outgoing)
 
     @staticmethod

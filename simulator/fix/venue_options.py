@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.accounts import Accounts, SettingError, Tariff, read_accounts
+from simulator.fix.dialects import DIALECTS, PLAIN, Dialect
 from simulator.fix.message import SessionId
 from simulator.floor import VenueSettings
 from simulator.market import Market, MarketSettings, read_prices
@@ -39,11 +40,15 @@ class Terms:
     described: Mapping[str, str]
     prefix: str = ""
     seed: int = 1
+    dialect: Dialect = PLAIN
 
 
 def add_options(options: argparse.ArgumentParser) -> None:
     """Describe the venue's own options."""
     add = options.add_argument_group("venue").add_argument
+    add(
+        "--dialect", choices=sorted(DIALECTS), default="plain", help="the venue to speak like (default plain)"
+    )
     add("--prices", type=Path, required=True, metavar="CSV", help="symbol,price[,half_spread_bps] lines")
     add("--accounts", type=Path, metavar="FILE", help='{"main": {"cash": "1000.00", "positions": {...}}}')
     add(
@@ -95,12 +100,21 @@ def read_options(options: argparse.Namespace) -> Terms:
         return Venue(Market(listings, market), accounts, _settings(options, prefix))
 
     described = {f"--{name.replace('_', '-')}": str(getattr(options, name)) for name in _DESCRIBED}
-    described |= {"--prices": _digest(options.prices), "--accounts": _digest(options.accounts)}
+    described |= {
+        "--dialect": options.dialect,
+        "--prices": _digest(options.prices),
+        "--accounts": _digest(options.accounts),
+    }
     sessions = [
         SessionId(begin_string, options.comp_id, comp_id)
         for begin_string, _, comp_id in (item.partition(":") for item in options.accept)
     ]
-    return Terms(build, sessions, described, new_prefix(datetime.now(UTC)), options.seed)
+    dialect = DIALECTS[options.dialect]
+    for session in sessions:
+        if session.begin_string not in dialect.begin_strings:
+            known = " or ".join(dialect.begin_strings)
+            raise SettingError(f"--accept {session.begin_string}: {dialect.name} speaks {known}; write that")
+    return Terms(build, sessions, described, new_prefix(datetime.now(UTC)), options.seed, dialect)
 
 
 def new_prefix(now: datetime) -> str:

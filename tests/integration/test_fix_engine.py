@@ -10,12 +10,13 @@ from typing import Any
 
 import psutil
 import pytest
-from fix_desk_venue import PARTIES, Listener, Tap, open_venue, order, session_to
+from fix_desk_venue import PARTIES, SESSION, Listener, Tap, open_venue, order, session_to
 
 from adapters.fix.engine import ChildEngine, Down, Up, Withheld
 from adapters.fix.spool import Spooled, segments
 from simulator.fix.acceptor import NoInterference, Verdict
-from simulator.fix.message import Message
+from simulator.fix.application import Outgoing, Reply
+from simulator.fix.message import Message, message
 
 BURST = 400
 
@@ -339,3 +340,30 @@ async def test_no_more_connects_than_the_venue_allows_over_drops_refusals_and_re
         gaps = [after - before for before, after in zip(tap.connects, tap.connects[1:], strict=False)]
         assert len(gaps) >= 4
         assert min(gaps) >= 60 / per_minute, gaps
+
+
+async def test_reports_with_repeating_groups_strange_tags_and_values_arrive(tmp_path: Path) -> None:
+    """A venue may say more than we know; only what cannot be taken apart is refused."""
+    parties = [(453, "2"), (448, "C"), (447, "D"), (452, "3"), (448, "A"), (447, "D"), (452, "38")]
+    contra = [(382, "2"), (375, "X"), (375, "Y")]
+    odd = {
+        "parties": ("8", parties), "contra": ("8", contra), "tag": ("8", [(4321, "x"), (9999, "y")]),
+        "value": ("8", [(40, "MIDPX"), (59, "Q"), (60, "yesterday")]), "type": ("U6", [(7010, "1")]),
+        "both": ("8", [*parties, *contra]), "status": ("h", [(336, "1"), (340, "2")]),
+    }  # fmt: skip
+    async with open_venue() as venue:
+        engine = ChildEngine(session_to(venue, tmp_path))
+        engine.start(0)
+        listener = Listener(engine)
+        await listener.wait_for(Up)
+        assert venue.acceptor is not None
+        for name, (kind, pairs) in odd.items():
+            venue.acceptor.dispatch(Reply([Outgoing(SESSION, message(kind, [(11, name), *pairs]))]))
+        found = await listener.wait_for(Spooled, len(odd))
+        await engine.stop()
+        await listener.task
+    assert [one.ref for one in found] == [""] * len(odd), "our own session layer refused none"
+    for one, (name, (kind, pairs)) in zip(found, odd.items(), strict=True):
+        assert f"\x0135={kind}\x01" in one.raw
+        assert f"\x0111={name}\x01" in one.raw
+        assert all(f"\x01{tag}={value}\x01" in one.raw for tag, value in pairs)

@@ -1,0 +1,41 @@
+"""Interactive Brokers' FIX 4.2 as a venue: currency pairs in two fields, a currency with SMART.
+
+Source: restatements of the vendor's FIX manual in open clients. Not spoken here: OrdType(40) values of
+several characters, multi-leg orders, bulletins, allocations.
+"""
+
+from __future__ import annotations
+
+from simulator.fix.dialects.base import SYMBOL, Body, Dialect, Pairs, changed, first, is_pair
+
+_CURRENCY, _DESTINATION, _SECURITY_TYPE = 15, 100, 167
+_CASH = "CASH"
+
+
+def _heard(_msg_type: str, body: Body) -> Pairs:
+    """Join base and quote currency to the core's symbol."""
+    if first(body, _SECURITY_TYPE) != _CASH:
+        return tuple(body)
+    return changed(body, SYMBOL, f"{first(body, SYMBOL)}/{first(body, _CURRENCY)}")
+
+
+def _said(_msg_type: str, body: Body) -> Pairs:
+    symbol = first(body, SYMBOL)
+    return changed(body, SYMBOL, symbol.partition("/")[0]) if is_pair(symbol) else tuple(body)
+
+
+def _fault(msg_type: str, body: Body) -> str:
+    needs_currency = first(body, _DESTINATION) == "SMART" or first(body, _SECURITY_TYPE) == _CASH
+    if msg_type == "D" and needs_currency and not first(body, _CURRENCY):
+        return "Currency(15) is required with ExDestination(100)=SMART and for currencies"
+    return ""
+
+
+DIALECT = Dialect(
+    name="ibkr",
+    begin_strings=("FIX.4.2",),
+    unsupported=frozenset({"AF", "q"}),
+    heard=_heard,
+    said=_said,
+    fault=_fault,
+)
