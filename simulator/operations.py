@@ -51,6 +51,10 @@ def _decide(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
     return venue.decide(_text(arguments, "cl_ord_id"), now, refusal=refusal, owner=_owner(arguments))
 
 
+def _done(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
+    return venue.done_for_day(_text(arguments, "cl_ord_id"), now, owner=_owner(arguments))
+
+
 def _halt(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
     return venue.halt(_text(arguments, "symbol"), now)
 
@@ -74,6 +78,7 @@ OPERATIONS: dict[str, tuple[Operation, frozenset[str]]] = {
     "cancel": (_cancel, frozenset({"cl_ord_id", "owner"})),
     "restate": (_restate, frozenset({"cl_ord_id", "qty", "owner"})),
     "decide": (_decide, frozenset({"cl_ord_id", "refusal", "owner"})),
+    "done": (_done, frozenset({"cl_ord_id", "owner"})),
     "halt": (_halt, frozenset({"symbol"})),
     "resume": (_resume, frozenset({"symbol"})),
     "close": (_close, frozenset()),

@@ -201,6 +201,20 @@ class Venue:
         )
         return self._end()
 
+    def done_for_day(self, cl_ord_id: str, now: datetime, *, owner: str | None = None) -> list[Answer]:
+        """Let nothing more of an order fill today (appendix D, A.1.b)."""
+        self._begin(now)
+        order = self._named(cl_ord_id, owner)
+        if not order.leaves_qty:
+            raise VenueError(f"cl_ord_id {cl_ord_id} has nothing left; it is {order.ord_status.name}")
+        self._floor.end(order, OrdStatus.DONE_FOR_DAY)
+        self._floor.report(order, ExecType.DONE_FOR_DAY, now, text="done for the day")
+        return self._end()
+
+    def find(self, owner: str, cl_ord_id: str) -> Order | None:
+        """Return the order that has or had this ClOrdID(11), None when there is none."""
+        return self._ids.get((owner, cl_ord_id))
+
     def restate(
         self, cl_ord_id: str, qty: Decimal, now: datetime, *, owner: str | None = None
     ) -> list[Answer]:

@@ -75,6 +75,7 @@ KITS = {
     "dukascopy": Kit(
         f'dialect = "dukascopy"\n{LOGIN}[links.sim.venue]\nsend_account = true\nabsence_is_unknown = true\n',
         dialect="dukascopy", names=40, orders_per_s=16, lookup_wait_s=0.5, basket_s=240.0, is_fx=True,
+        options=("--commission-per-share", "0", "--commission-minimum", "0"),  # totals tell no commission
     ),
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from simulator.control import Control
@@ -27,6 +28,7 @@ from simulator.fix.venue_options import Terms, add_options, read_options
 from simulator.operations import operate
 from simulator.orders import Report, Side
 from simulator.record import record as record_of
+from simulator.script import Script
 from simulator.venue import VenueError
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from simulator.fix.acceptor import Acceptor
-    from simulator.fix.message import Message, SessionId
+    from simulator.fix.message import Message, Pair, SessionId
     from simulator.orders import Answer
     from simulator.venue import Venue
 
@@ -45,6 +47,7 @@ _REQUESTS = frozenset({"D", "F", "G"})
 _ALL_ORDERS, _ORDERS_OF_A_SECURITY = "7", "1"
 _OTHER = 0
 _OPERATION = "operation"
+_ORDER_QTY, _ORIG_CL_ORD_ID = 38, 41
 _SYMBOL, _CL_ORD_ID, _SIDE, _ORD_STATUS_REQ_ID, _EXEC_TYPE = 55, 11, 54, 790, 150
 _MASS_STATUS_REQ_ID, _MASS_STATUS_REQ_TYPE, _TOT_NUM_REPORTS, _LAST_RPT_REQUESTED = 584, 585, 911, 912
 
@@ -64,6 +67,7 @@ class VenueApp:
     def __init__(self, terms: Terms, *, control_port: int | None = None) -> None:
         self._terms = terms
         self._dialect = terms.dialect
+        self._script = Script() if terms.has_script else None
         self._pace = Pace(terms.dialect.orders_per_s)
         self._prefix = terms.prefix
         self._sessions = {str(session): session for session in terms.sessions}
@@ -241,6 +245,19 @@ class VenueApp:
         kind, owner, said = entry["m"], entry["s"], entry["b"]
         body = self._dialect.heard(kind, said)
         poss_resend, refusal = "r" in entry, entry.get("x")
+        if self._script is None:
+            return self._carry_out(kind, owner, body, said, now, poss_resend=poss_resend, refusal=refusal)
+        fields = asked.first_values(body)
+        named, qty = fields.get(_ORIG_CL_ORD_ID, fields[_CL_ORD_ID]), Decimal(fields.get(_ORDER_QTY, "0"))
+        refusal = refusal or self._script.refusal(kind, self.venue, owner, named, qty)
+        done = self._carry_out(kind, owner, body, said, now, poss_resend=poss_resend, refusal=refusal)
+        return [*done, *self._script.follow(kind, self.venue, owner, fields[_CL_ORD_ID], now)]
+
+    def _carry_out(
+        self, kind: str, owner: str, body: Sequence[Pair], said: Sequence[Pair], now: datetime, *,
+        poss_resend: bool, refusal: str | None,
+    ) -> list[Answer]:  # fmt: skip
+        """Carry out one request."""
         if kind == "D":
             new = asked.new_order(
                 owner, body, poss_resend=poss_resend, echo_also=self._dialect.echo(said)

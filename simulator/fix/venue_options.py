@@ -41,6 +41,7 @@ class Terms:
     prefix: str = ""
     seed: int = 1
     dialect: Dialect = PLAIN
+    has_script: bool = False
 
 
 def add_options(options: argparse.ArgumentParser) -> None:
@@ -62,6 +63,11 @@ def add_options(options: argparse.ArgumentParser) -> None:
     add("--partials", type=int, default=1, metavar="N", help="cut an order into 1 to N fills (default 1)")
     add("--ack-delay-ms", type=float, default=0.0, metavar="MS", help="time from order to acknowledgement")
     add("--pending-ms", type=float, metavar="MS", help="report cancels and replaces pending, decide later")
+    add(
+        "--script",
+        action="store_true",
+        help="act by an order's first quantity, as a certification table does",
+    )
     add("--fills-by-hand", action="store_true", help="fill only what the control port says")
     add("--lot", type=_decimal, default=Decimal(1), help="smallest quantity step (default 1)")
     add("--tick", type=_decimal, default=Decimal("0.01"), help="smallest price step (default 0.01)")
@@ -114,7 +120,9 @@ def read_options(options: argparse.Namespace) -> Terms:
         if session.begin_string not in dialect.begin_strings:
             known = " or ".join(dialect.begin_strings)
             raise SettingError(f"--accept {session.begin_string}: {dialect.name} speaks {known}; write that")
-    return Terms(build, sessions, described, new_prefix(datetime.now(UTC)), options.seed, dialect)
+    return Terms(
+        build, sessions, described, new_prefix(datetime.now(UTC)), options.seed, dialect, options.script
+    )
 
 
 def new_prefix(now: datetime) -> str:
@@ -131,7 +139,7 @@ def _settings(options: argparse.Namespace, prefix: str) -> VenueSettings:
         partials=options.partials,
         ack_delay_ms=options.ack_delay_ms,
         pending_ms=options.pending_ms,
-        fills_by_hand=options.fills_by_hand,
+        fills_by_hand=options.fills_by_hand or options.script,
         day_end=OrdStatus.EXPIRED,
         lot=options.lot,
     )

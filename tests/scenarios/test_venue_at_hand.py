@@ -20,7 +20,8 @@ from gateway.events import (
 from gateway.oms.plan import CL_ORD_ID_LENGTH
 from gateway.oms.state import State
 from simulator.accounts import Accounts
-from simulator.inprocess import InProcess, Line, VenueAtHand
+from simulator.at_hand import VenueAtHand
+from simulator.inprocess import InProcess, Line
 from simulator.market import Listing, Market, MarketSettings
 from simulator.venue import Venue
 
