@@ -38,9 +38,10 @@ async def ask(engine: ChildEngine, listener: Listener, *names: str) -> dict[str,
     for name in (*names, "NOBODY"):
         assert engine.send("trace", name, "-")
     engine.flush()
-    while "NOBODY" not in (found := traced(listener)):
-        await listener.wait_for(Withheld, len(found) + 1)
-    return found
+    seen = 0
+    while "NOBODY" not in traced(listener):
+        seen = len(await listener.wait_for(Withheld, seen + 1))
+    return traced(listener)
 
 
 @pytest.mark.parametrize("verdict", ["drop", "disconnect"])
