@@ -23,6 +23,7 @@ from typing import Any
 from adapters.base import Broker
 from adapters.fix.broker import FixBroker
 from adapters.fix.dialects import Venue, session_terms
+from adapters.fix.engine import ChildEngine, FixEngine
 from adapters.fix.settings import FixSession
 from adapters.fix.tls import TlsSettings
 from gateway.config import GatewayConfig, LinkSection
@@ -60,7 +61,10 @@ def make_clock(config: GatewayConfig) -> Clock:
     return SimulatedClock(start, config.state_folder / "clock.json")
 
 
-def make_broker(name: str, link: LinkSection, config: GatewayConfig, clock: Clock) -> Broker:
+def make_broker(
+    name: str, link: LinkSection, config: GatewayConfig, clock: Clock,
+    make_engine: Callable[[FixSession], FixEngine] = ChildEngine,
+) -> FixBroker:  # fmt: skip
     """Build the adapter of one link; what is not certified with its venue is said."""
     venue = link.spoken()
     if venue.uncertified:
@@ -85,7 +89,8 @@ def make_broker(name: str, link: LinkSection, config: GatewayConfig, clock: Cloc
             orders_per_s=link.orders_per_s,
         ),
     )  # fmt: skip
-    return FixBroker(session, clock.now, venue=venue, tls=_tls(link, config.folder))
+    tls = _tls(link, config.folder)
+    return FixBroker(session, clock.now, venue=venue, tls=tls, make_engine=make_engine)
 
 
 def _tls(link: LinkSection, folder: Path) -> TlsSettings | None:
@@ -295,7 +300,9 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
         models = ReadModels(views, keys, lease.epoch, every_s=SHOWN_EVERY_S)
         inbox = Inbox()
         timers = Timers(clock, inbox)
-        brokers = {name: make_broker(name, link, config, clock) for name, link in config.links.items()}
+        brokers: dict[str, Broker] = {
+            name: make_broker(name, link, config, clock) for name, link in config.links.items()
+        }
         presenter = Presenter(engine.state, models, keys, lambda: status(gateway))
         check_known(engine.state, config)
         await catch_up(journal, engine, presenter, seq)

@@ -36,11 +36,15 @@ class SendOrder:
 
 @dataclass(frozen=True, slots=True)
 class CancelOrder:
-    """Ask the venue to cancel what is left of an order; `cancel_id` is the request's own ClOrdID(11)."""
+    """Ask the venue to cancel what is left of an order; `cancel_id` is the request's own ClOrdID(11).
+
+    `previous_id` is the ClOrdID(11) of the last accepted replacement, empty when there was none.
+    """
 
     order: OrderSpec
     cancel_id: str
     order_id: str = ""
+    previous_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,9 +62,11 @@ class FixBroker:
         engine: FixEngine | None = None,
         venue: Venue = PLAIN,
         tls: TlsSettings | None = None,
+        make_engine: Callable[[FixSession], FixEngine] = ChildEngine,
     ) -> None:
         self.name = session.name
         self._session = session
+        self._make_engine = make_engine
         self._relay = TlsRelay(session.host, session.port, tls, self._complain) if tls is not None else None
         self.capabilities = Capabilities(
             refuses_duplicate_client_id=True,
@@ -76,7 +78,7 @@ class FixBroker:
         self.stated: dict[tuple[str, str], AccountInfo | PositionInfo] = {}
         self._venue = venue
         self._now = now
-        self._engine: FixEngine = engine if engine is not None else ChildEngine(session)
+        self._engine: FixEngine = engine if engine is not None else make_engine(session)
         self._missing = ""
         self._known: OrderedDict[str, str] = OrderedDict()
         self._mass = _MassStatus()
@@ -89,7 +91,7 @@ class FixBroker:
         """
         if self._relay is not None:
             port = await self._relay.start()
-            self._engine = ChildEngine(replace(self._session, host="127.0.0.1", port=port))
+            self._engine = self._make_engine(replace(self._session, host="127.0.0.1", port=port))
         self._missing = self._engine.start(after_seq)
 
     async def stop(self) -> None:

@@ -76,9 +76,9 @@ def replace_request(
     return _message(venue, "G", [], _body("G", changed, venue, own))
 
 
-def cancel_request(wish: CancelOrder, now: str, venue: Venue = PLAIN, previous_id: str = "") -> str:
-    """Build OrderCancelRequest(F); `previous_id` is the last accepted id of a replaced order."""
-    original = previous_id or wish.order.cl_ord_id
+def cancel_request(wish: CancelOrder, now: str, venue: Venue = PLAIN) -> str:
+    """Build OrderCancelRequest(F)."""
+    original = wish.previous_id or wish.order.cl_ord_id
     own = {"11": wish.cancel_id, "41": original, "37": wish.order_id or None, "60": now}
     return _message(venue, "F", [], _body("F", wish.order, venue, own))
 

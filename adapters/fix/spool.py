@@ -153,6 +153,12 @@ def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.spool"))
 
 
+def last_seq(folder: Path) -> int:
+    """Return the number of the last whole record, 0 when there is none."""
+    paths = segments(folder)
+    return _intact(paths[-1])[1] if paths else 0
+
+
 def _name(first_seq: int) -> str:
     return f"{first_seq:020d}.spool"
 

@@ -7,7 +7,7 @@ gateway is killed (SIGKILL) in the middle of the basket and started again.
 
 With `--venue NAME` the same over another venue's dialect and TLS; `config/demo-NAME.toml` says how.
 
-The only command that imports the simulator.
+This and `gateway certify` are the only commands that import the simulator.
 """
 
 from __future__ import annotations

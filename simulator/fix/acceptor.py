@@ -139,9 +139,7 @@ class Acceptor:
             validator = Validator(
                 config.session_id.begin_string,
                 check_user_tags=check_user_tags,
-                credentials_in_logon=config.username is not None
-                or config.password is not None
-                or config.dialect.needs_login,
+                also=config.also(),
             )
             memory = self._store.memory(str(config.session_id))
             self._seats[config.session_id] = Seat(Session(config, validator, memory))

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from simulator.fix.message import SessionId
 
 
+CREDENTIALS = frozenset({553, 554})
+
+
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
     """Set up one session; times are seconds, `heartbeat_s` None takes the peer's HeartBtInt(108).
@@ -31,6 +34,11 @@ class SessionConfig:
     hang_up_timeout_s: float = 0.5
     max_queued: int = 1000
     dialect: Dialect = PLAIN
+
+    def also(self) -> dict[str, frozenset[int]]:
+        """Return the tags a message type may carry beyond its layout: the dialect's and the login's."""
+        has_login = self.username is not None or self.password is not None or self.dialect.needs_login
+        return {**self.dialect.also, **({"A": CREDENTIALS} if has_login else {})}
 
 
 class State(StrEnum):

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 FIRST_USER_TAG = 5000
 FIRST_USER_MSG_TYPE = "U"
-_CREDENTIALS = (553, 554)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +37,18 @@ class _Plan:
 
 
 class Validator:
-    """Judge messages of one FIX version; `check_user_tags` refuses tags above 4999 as undefined."""
+    """Judge messages of one FIX version.
+
+    `check_user_tags` refuses tags above 4999 as undefined; `also` names tags that a message type may carry
+    beyond its standard layout.
+    """
 
     def __init__(
-        self, begin_string: str, *, check_user_tags: bool = False, credentials_in_logon: bool = False
+        self,
+        begin_string: str,
+        *,
+        check_user_tags: bool = False,
+        also: Mapping[str, frozenset[int]] | None = None,
     ) -> None:
         self.dictionary: Dictionary = load(begin_string)
         self.check_user_tags = check_user_tags
@@ -53,7 +60,7 @@ class Validator:
             tag: self._checks[tag] for tag in self.header_tags if tag not in self.dictionary.header.groups
         }
         self._plans = {msg_type: self._plan(layout) for msg_type, layout in self.dictionary.messages.items()}
-        self._free_fields = dict.fromkeys(_CREDENTIALS) if credentials_in_logon else {}
+        self._also = also or {}
 
     def _plan(self, layout: Layout) -> _Plan:
         plain = {tag: self._checks[tag] for tag in layout.order if tag not in layout.groups}
@@ -108,7 +115,7 @@ class Validator:
 
     def is_free(self, tag: int, msg_type: str) -> bool:
         """Tell whether a tag outside the dictionary or the message is acceptable all the same."""
-        if msg_type == "A" and tag in self._free_fields:
+        if tag in self._also.get(msg_type, ()):
             return True
         return tag >= FIRST_USER_TAG and not self.check_user_tags
 

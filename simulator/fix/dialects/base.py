@@ -11,7 +11,7 @@ Rules of this room:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -44,7 +44,8 @@ class Dialect:
     at each logon, or at the first of a week and at most `MOST_RESETS` times. `unsupported` are MsgType(35)
     values the venue does not know. `mass_status` says whether OrderMassStatusRequest(AF) is answered with
     open orders or with all of the day. `echo` are fields of an order that each of its reports carries back.
-    With `states_positions`, U7 is answered, and fills are followed, by account and positions.
+    `also` names tags a message type may carry beyond its layout in the standard. With `states_positions`, U7
+    is answered, and fills are followed, by account and positions.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Dialect:
     orders_per_s: int = 0
     mass_status: Literal["open", "day"] = "open"
     states_positions: bool = False
+    also: Mapping[str, frozenset[int]] = field(default_factory=dict)
     heard: Callable[[str, Body], Pairs] = field(default=unchanged)
     said: Callable[[str, Body], Pairs] = field(default=unchanged)
     fault: Callable[[str, Body], str] = field(default=faultless)

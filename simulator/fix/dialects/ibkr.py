@@ -31,6 +31,9 @@ def _fault(msg_type: str, body: Body) -> str:
     return ""
 
 
+_INSTRUMENT = frozenset({_CURRENCY, _DESTINATION, _SECURITY_TYPE, 207})
+"""What names an instrument there; it comes with every message about an order."""
+
 DIALECT = Dialect(
     name="ibkr",
     begin_strings=("FIX.4.2",),
@@ -38,4 +41,5 @@ DIALECT = Dialect(
     heard=_heard,
     said=_said,
     fault=_fault,
+    also=dict.fromkeys("FGH8", _INSTRUMENT),
 )

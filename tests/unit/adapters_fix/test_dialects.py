@@ -142,7 +142,7 @@ def test_the_third_venue_names_contracts_its_own_way() -> None:
 def test_a_chain_names_the_previous_id() -> None:
     first = codec.replace_request(SHARE, f"{ID}R1", ID, "O1", NOW, IBKR)
     second = codec.replace_request(SHARE, f"{ID}R2", f"{ID}R1", "O1", NOW, IBKR)
-    cancel = codec.cancel_request(CancelOrder(SHARE, f"{ID}C1"), NOW, IBKR, previous_id=f"{ID}R2")
+    cancel = codec.cancel_request(CancelOrder(SHARE, f"{ID}C1", previous_id=f"{ID}R2"), NOW, IBKR)
     chain = [(codec.split(one)["41"], codec.split(one)["11"]) for one in (first, second, cancel)]
     assert chain == [(ID, f"{ID}R1"), (f"{ID}R1", f"{ID}R2"), (f"{ID}R2", f"{ID}C1")]
     for previous, new in chain:

@@ -1,0 +1,1 @@
+"""What is spoken with each FIX venue: dictionaries, rules of engagement, certification checklists."""
