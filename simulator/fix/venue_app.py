@@ -307,7 +307,7 @@ class VenueApp:
         symbol = fields.get(_SYMBOL) if wanted == _ORDERS_OF_A_SECURITY else None
         all_day = self._dialect.mass_status == "day"
         found = self.venue.open_status(str(session), now, symbol=symbol, all_day=all_day)
-        about = [(tag, fields[tag]) for tag in (_MASS_STATUS_REQ_ID, _MASS_STATUS_REQ_TYPE)]
+        about = [(_MASS_STATUS_REQ_ID, fields[_MASS_STATUS_REQ_ID])]
         if not found:
             return Reply((Outgoing(session, answers.no_orders(about, now)),))
         outgoing = []
