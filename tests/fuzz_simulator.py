@@ -3,7 +3,7 @@
 Run it long with ``python -m tests.fuzz_simulator --messages 100000``; the last line is JSON. Bytes go through
 the frame codec, the dictionary, the session and the venue in one process, without a socket. One life is one
 venue with its sessions and `LIFE` messages; ``--seed`` and the life's number begin it again. What was found
-belongs into `corpus/simulator`; a line is `TYPE FIELDS` with the next number and a sound frame, or `raw BYTES`.
+belongs into `corpus/simulator`; a line is `TYPE FIELDS` with the next number, framed, or `raw BYTES`.
 """
 
 from __future__ import annotations

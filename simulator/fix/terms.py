@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from simulator.fix.dialects import PLAIN, Dialect
+from simulator.fix.hours import Hours
 
 if TYPE_CHECKING:
     from simulator.fix.message import SessionId
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class SessionConfig:
     """Set up one session; times are seconds, `heartbeat_s` None takes the peer's HeartBtInt(108).
 
-    `dialect` says what the venue demands of a Logon(A).
+    `dialect` says what the venue demands of a Logon(A), `hours` when it takes one.
     """
 
     session_id: SessionId
@@ -31,6 +32,7 @@ class SessionConfig:
     hang_up_timeout_s: float = 0.5
     max_queued: int = 1000
     dialect: Dialect = PLAIN
+    hours: Hours = field(default_factory=Hours)
 
 
 class State(StrEnum):

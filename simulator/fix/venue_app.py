@@ -13,7 +13,7 @@ Rules of this room:
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -191,6 +191,17 @@ class VenueApp:
         """Forget every planned fault."""
         self.plan.clear()
 
+    def maintain(self, seconds: float) -> None:
+        """Send every session home and take no logon for that long."""
+        acceptor = self._running()
+        now = acceptor.clock()
+        acceptor.hours.close(now + timedelta(seconds=seconds))
+        acceptor.send_home(acceptor.hours.refusal(now))
+
+    def begin_week(self) -> None:
+        """Send every session home; both sequence numbers are 1 at the next logon."""
+        self._running().begin_week("a new week begins; both sequence numbers are 1 again")
+
     def end(self, down_s: float | None) -> None:
         """End the process, or let it begin again from the store after `down_s` seconds."""
         if self.direct is None:
@@ -293,7 +304,7 @@ class VenueApp:
     def _status(self, session: SessionId, message: Message, now: datetime) -> Reply:
         """OrderStatusRequest(H)."""
         fields = asked.first_values(self._dialect.heard("H", message.body))
-        symbol, side = fields.get(_SYMBOL, ""), fields.get(_SIDE, Side.BUY)
+        symbol, side = fields.get(_SYMBOL, answers.NO_SYMBOL), fields.get(_SIDE, Side.BUY)
         found = self.venue.status(str(session), fields[_CL_ORD_ID], now, symbol=symbol, side=side)
         extra = [(tag, fields[tag]) for tag in (_ORD_STATUS_REQ_ID,) if tag in fields]
         return Reply((Outgoing(session, self._worded(answers.write(found, session.begin_string, extra))),))
