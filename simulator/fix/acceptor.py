@@ -146,6 +146,7 @@ class Acceptor:
                 credentials_in_logon=config.username is not None
                 or config.password is not None
                 or config.dialect.needs_login,
+                also_values=config.dialect.also_values,
             )
             memory = self._store.memory(str(config.session_id))
             self._seats[config.session_id] = Seat(

@@ -123,6 +123,6 @@ def _cancel_reject(answer: CancelReject, begin_string: str) -> Message:
         (11, answer.cl_ord_id), (37, answer.order_id), (39, answer.ord_status),
         (41, answer.orig_cl_ord_id), (58, answer.text), (60, write_time(answer.transact_time)),
         (102, (answer.cxl_rej_reason if is_known else CxlRejReason.BROKER_OPTION)),
-        (434, answer.response_to),
+        (434, answer.response_to), *answer.echo,
     )  # fmt: skip
     return Message("9", tuple(pairs))

@@ -10,7 +10,7 @@ Rules of this room:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from simulator.fix.dictionary import Dictionary, Field, Layout, load
@@ -38,16 +38,26 @@ class _Plan:
 
 
 class Validator:
-    """Judge messages of one FIX version; `check_user_tags` refuses tags above 4999 as undefined."""
+    """Judge messages of one FIX version; `check_user_tags` refuses tags above 4999 as undefined.
+
+    `also_values` are (tag, value) pairs taken beside what the dictionary enumerates.
+    """
 
     def __init__(
-        self, begin_string: str, *, check_user_tags: bool = False, credentials_in_logon: bool = False
+        self,
+        begin_string: str,
+        *,
+        check_user_tags: bool = False,
+        credentials_in_logon: bool = False,
+        also_values: frozenset[Pair] = frozenset(),
     ) -> None:
         self.dictionary: Dictionary = load(begin_string)
         self.check_user_tags = check_user_tags
         self.header_tags = frozenset(self.dictionary.header.order)
         self.trailer_tags = frozenset(self.dictionary.trailer.order)
-        fields = self.dictionary.fields
+        fields = self._fields = dict(self.dictionary.fields)
+        for tag, value in also_values:
+            fields[tag] = replace(fields[tag], enums=fields[tag].enums | {value})
         self._checks = {tag: accepts(item.type_name, item.enums) for tag, item in fields.items()}
         self._header_checks = {
             tag: self._checks[tag] for tag in self.header_tags if tag not in self.dictionary.header.groups
@@ -104,7 +114,7 @@ class Validator:
 
     def defines(self, tag: int) -> Field | None:
         """Return the dictionary's field of this tag, if it has one."""
-        return self.dictionary.fields.get(tag)
+        return self._fields.get(tag)
 
     def is_free(self, tag: int, msg_type: str) -> bool:
         """Tell whether a tag outside the dictionary or the message is acceptable all the same."""

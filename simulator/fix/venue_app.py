@@ -26,7 +26,7 @@ from simulator.fix.pace import Pace
 from simulator.fix.store import StoreError
 from simulator.fix.venue_options import Terms, add_options, read_options
 from simulator.operations import operate
-from simulator.orders import Report, Side
+from simulator.orders import CancelReject, Report, Side
 from simulator.record import record as record_of
 from simulator.script import Script
 from simulator.venue import VenueError
@@ -275,8 +275,16 @@ class VenueApp:
             )  # fmt: skip
             return self.venue.submit(new, now, refusal)
         if kind == "F":
-            return self.venue.cancel(asked.cancel(owner, body, poss_resend=poss_resend), now, refusal)
-        return self.venue.replace(asked.replace(owner, body, poss_resend=poss_resend), now, refusal)
+            done = self.venue.cancel(asked.cancel(owner, body, poss_resend=poss_resend), now, refusal)
+        else:
+            done = self.venue.replace(asked.replace(owner, body, poss_resend=poss_resend), now, refusal)
+        if not self._dialect.echoes_in_rejects:
+            return done
+        name, echo = asked.first_values(body)[_CL_ORD_ID], self._dialect.echo(said)
+        return [
+            replace(one, echo=echo) if isinstance(one, CancelReject) and one.cl_ord_id == name else one
+            for one in done
+        ]
 
     def _write(self, said: Sequence[Answer]) -> list[Outgoing]:
         """Address every answer to the session of its owner."""

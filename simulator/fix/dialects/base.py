@@ -44,7 +44,9 @@ class Dialect:
     at each logon, or at the first of a week and at most `MOST_RESETS` times. `unsupported` are MsgType(35)
     values the venue does not know. `mass_status` says whether OrderMassStatusRequest(AF) is answered with
     open orders or with all of the day. `echo` are fields of an order that each of its reports carries back.
-    With `states_positions`, U7 is answered, and fills are followed, by account and positions.
+    With `states_positions`, U7 is answered, and fills are followed, by account and positions; with
+    `echoes_in_rejects`, a request's `echo` fields are in the OrderCancelReject(9) that answers it at once.
+    `also_values` are (tag, value) pairs the venue takes and the standard's dictionary does not know.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Dialect:
     orders_per_s: int = 0
     mass_status: Literal["open", "day"] = "open"
     states_positions: bool = False
+    echoes_in_rejects: bool = False
+    also_values: frozenset[tuple[int, str]] = frozenset()
     heard: Callable[[str, Body], Pairs] = field(default=unchanged)
     said: Callable[[str, Body], Pairs] = field(default=unchanged)
     fault: Callable[[str, Body], str] = field(default=faultless)

@@ -35,6 +35,7 @@ DIALECT = Dialect(
     name="ibkr",
     begin_strings=("FIX.4.2",),
     unsupported=frozenset({"AF", "q"}),
+    also_values=frozenset({(_SECURITY_TYPE, _CASH)}),
     heard=_heard,
     said=_said,
     fault=_fault,
