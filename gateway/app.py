@@ -93,6 +93,11 @@ def make_broker(
     return FixBroker(session, clock.now, venue=venue, tls=tls, make_engine=make_engine)
 
 
+def make_brokers(config: GatewayConfig, clock: Clock) -> dict[str, Broker]:
+    """Build the adapter of every configured link."""
+    return {name: make_broker(name, link, config, clock) for name, link in config.links.items()}
+
+
 def _tls(link: LinkSection, folder: Path) -> TlsSettings | None:
     """Return the link's TLS settings with their files found, None when it speaks plainly."""
     if (section := link.tls) is None:
@@ -300,9 +305,7 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
         models = ReadModels(views, keys, lease.epoch, every_s=SHOWN_EVERY_S)
         inbox = Inbox()
         timers = Timers(clock, inbox)
-        brokers: dict[str, Broker] = {
-            name: make_broker(name, link, config, clock) for name, link in config.links.items()
-        }
+        brokers = make_brokers(config, clock)
         presenter = Presenter(engine.state, models, keys, lambda: status(gateway))
         check_known(engine.state, config)
         await catch_up(journal, engine, presenter, seq)

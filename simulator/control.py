@@ -25,6 +25,7 @@ HOST = "127.0.0.1"
 TIMEOUT_S = 30.0
 MAX_LINE_BYTES = 1 << 16
 MAX_CONNECTIONS = 64
+MAX_MAINTENANCE_S = 604_800
 _CROWDED = f"{MAX_CONNECTIONS} connections are open already; close some"
 Answer = dict[str, Any]
 _FAULT_FIELDS = frozenset(item.name for item in fields(Fault))
@@ -65,6 +66,14 @@ class Controlled(Protocol):
 
     def calm(self) -> None:
         """Forget every planned fault."""
+        ...
+
+    def maintain(self, seconds: float) -> None:
+        """Send every session home and take no logon for that long."""
+        ...
+
+    def begin_week(self) -> None:
+        """Send every session home; both sequence numbers are 1 at the next logon."""
         ...
 
     def end(self, down_s: float | None) -> None:
@@ -141,6 +150,20 @@ class Control:
         _takes_nothing(arguments)
         return {"faults": {str(kind): meaning for kind, meaning in MEANINGS.items()}}
 
+    def _maintenance(self, arguments: Answer) -> Answer:
+        seconds = arguments.pop("seconds", None)
+        _takes_nothing(arguments)
+        is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+        if not is_number or not 0 < seconds <= MAX_MAINTENANCE_S:
+            raise VenueError(f"seconds is {seconds!r}; give a number above 0, up to {MAX_MAINTENANCE_S}")
+        self._controlled.maintain(seconds)
+        return {"closed_s": seconds}
+
+    def _new_week(self, arguments: Answer) -> Answer:
+        _takes_nothing(arguments)
+        self._controlled.begin_week()
+        return {"next_numbers": 1}
+
     def _stop(self, arguments: Answer) -> Answer:
         _takes_nothing(arguments)
         self._controlled.end(None)
@@ -148,7 +171,7 @@ class Control:
 
     _COMMANDS: ClassVar[dict[str, Callable[[Control, Answer], Answer]]] = {
         "record": _record, "status": _status, "quiet": _status, "fault": _fault, "faults": _faults,
-        "clear": _clear, "stop": _stop,
+        "clear": _clear, "maintenance": _maintenance, "new_week": _new_week, "stop": _stop,
     }  # fmt: skip
 
     # The connections.

@@ -305,6 +305,7 @@ class CancelReject:
     text: str
     account: str
     transact_time: datetime
+    echo: tuple[tuple[int, str], ...] = ()
 
 
 Answer = Report | CancelReject

@@ -63,7 +63,8 @@ def permissive(begin_string: str) -> str:
     """Return the dictionary quickfix ships for a version, with nothing left in it but where groups are.
 
     Every tag below 5000 is a field of text, every message type of one or two characters exists, and nothing
-    is required. OSError when quickfix was installed without its dictionaries.
+    is required. OrderCancelReject(9) may name Parties(453), though the standard knows none there.
+    OSError when quickfix was installed without its dictionaries.
     """
     name = begin_string.replace(".", "").removeprefix("FIX")
     path = Path(sys.prefix) / "share" / "quickfix" / f"FIX{name}.xml"
@@ -82,6 +83,9 @@ def permissive(begin_string: str) -> str:
     for tag in range(1, _USER_TAGS):
         if str(tag) not in known:
             ET.SubElement(fields, "field", number=str(tag), name=f"Tag{tag}", type="STRING")
+    refusal = messages.find("message[@msgtype='9']")
+    if refusal is not None and root.find("components/component[@name='Parties']") is not None:
+        ET.SubElement(refusal, "component", name="Parties", required="N")
     known = {message.get("msgtype") for message in messages}
     for first, second in itertools.product(_LETTERS, ("", *_LETTERS)):
         if (kind := first + second) not in known:

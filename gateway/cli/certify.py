@@ -16,7 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from importlib.metadata import version
 from importlib.resources import as_file, files
@@ -117,7 +117,7 @@ def certify(
             endpoint = stack.enter_context(
                 _simulated(context.config_path.parent, dialect, checklist.simulator_options)
             )
-        begun = datetime.now(UTC)
+        begun = SystemClock().now()
         click.secho(f"{endpoint.venue.dialect.title}: {endpoint.shown()}", bold=True)
         results = asyncio.run(_play(endpoint, rows, timeout_s))
     paths = write_report(report, endpoint, results, begun)

@@ -15,12 +15,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from simulator.fix.application import Application, Reply, Restartable
 from simulator.fix.connection import Connection
+from simulator.fix.hours import Hours
 from simulator.fix.message import Message, SessionId
 from simulator.fix.pace import MINUTE, Window
 from simulator.fix.session import Session
@@ -121,6 +122,7 @@ class Acceptor:
         clock: Callable[[], datetime] = utc_now,
         check_user_tags: bool = False,
         tls: ssl.SSLContext | None = None,
+        hours: Hours | None = None,
     ) -> None:
         self._application = application
         self._tls = tls
@@ -134,15 +136,20 @@ class Acceptor:
         self._dirty: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._tick_at: datetime | None = None
+        self.hours = hours or Hours()
+        self._closing: asyncio.TimerHandle | None = None
         self._seats = {}
         for config in configs:
             validator = Validator(
                 config.session_id.begin_string,
                 check_user_tags=check_user_tags,
-                also=config.also(),
+                also_tags=config.also_tags(),
+                also_values=config.dialect.also_values,
             )
             memory = self._store.memory(str(config.session_id))
-            self._seats[config.session_id] = Seat(Session(config, validator, memory))
+            self._seats[config.session_id] = Seat(
+                Session(replace(config, hours=self.hours), validator, memory)
+            )
 
     @property
     def address(self) -> tuple[str, int]:
@@ -161,6 +168,7 @@ class Acceptor:
             lambda: Connection(self), self._host, self._port, ssl=self._tls
         )
         self._schedule_tick(self.clock())
+        self._schedule_closing(self.clock())
 
     async def stop(self) -> None:
         """Log every session out, wait for the peers' answers for a moment, and close."""
@@ -186,8 +194,9 @@ class Acceptor:
             self._server.close()
         for connection in list(self._connections):
             connection.abort()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._closing):
+            if timer is not None:
+                timer.cancel()
         self._store.close()
 
     def dispatch(self, reply: Reply, now: datetime | None = None) -> None:
@@ -195,6 +204,24 @@ class Acceptor:
         now = now or self.clock()
         self._carry_out(reply, [], now)
         self.flush(now)
+
+    def send_home(self, text: str) -> None:
+        """Tell every session in Logout(5) why it ends now, and hang up."""
+        now = self.clock()
+        for seat in self._seats.values():
+            if seat.session.state is State.LOGGED_ON:
+                seat.session.leave(now, text)
+                self.settle(seat, None, now)
+        self.flush(now)
+
+    def begin_week(self, text: str) -> None:
+        """Send every session home; the numbers of both sides are 1 at its next logon."""
+        self.send_home(text)
+        now = self.clock()
+        for seat in self._seats.values():
+            seat.session.resets = 0
+            seat.session.restart()
+            self.settle(seat, None, now)
 
     # What connections call.
 
@@ -324,6 +351,20 @@ class Acceptor:
         self._tick_at = due
         delay_s = max((due - now).total_seconds(), _MIN_TICK_S)
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
+
+    def _schedule_closing(self, now: datetime) -> None:
+        due = self.hours.next_closing(now)
+        if due is not None:
+            delay_s = (due - now).total_seconds()
+            self._closing = asyncio.get_running_loop().call_later(delay_s, self._close_for_a_while)
+
+    def _close_for_a_while(self) -> None:
+        """Begin the daily maintenance; a timer that rang a little early is set again."""
+        now = self.clock()
+        text = self.hours.refusal(now)
+        if text:
+            self.send_home(text)
+        self._schedule_closing(now)
 
     def _tick(self) -> None:
         self._tick_at = self._timer = None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from simulator.fix.message import Pair
     from simulator.orders import Answer
 
+NO_SYMBOL = "[N/A]"
 _OLD = "FIX.4.2"
 _ABSOLUTE = "3"
 _UNDISCLOSED = "7"
@@ -56,7 +57,7 @@ def no_orders(asked: Sequence[Pair], now: datetime) -> Message:
     """Answer a mass status request that finds nothing: one report of no order."""
     pairs = (
         (6, "0"), (14, "0"), (17, NO_EXEC_ID), (37, NO_ORDER_ID), (39, OrdStatus.REJECTED),
-        (54, _UNDISCLOSED), (55, "[N/A]"), (58, "no open orders"), (60, write_time(now)),
+        (54, _UNDISCLOSED), (55, NO_SYMBOL), (58, "no open orders"), (60, write_time(now)),
         (150, ExecType.ORDER_STATUS), (151, "0"), *asked, (911, "0"), (912, "Y"),
     )  # fmt: skip
     return Message("8", pairs)
@@ -122,6 +123,6 @@ def _cancel_reject(answer: CancelReject, begin_string: str) -> Message:
         (11, answer.cl_ord_id), (37, answer.order_id), (39, answer.ord_status),
         (41, answer.orig_cl_ord_id), (58, answer.text), (60, write_time(answer.transact_time)),
         (102, (answer.cxl_rej_reason if is_known else CxlRejReason.BROKER_OPTION)),
-        (434, answer.response_to),
+        (434, answer.response_to), *answer.echo,
     )  # fmt: skip
     return Message("9", tuple(pairs))

@@ -25,6 +25,7 @@ from simulator.fix.application import Application, Hosted
 from simulator.fix.dialects import DIALECTS
 from simulator.fix.dictionary import FILES, DictionaryMissingError
 from simulator.fix.echo import Echo
+from simulator.fix.hours import Hours, WindowError, read_window
 from simulator.fix.logon import MAX_HEARTBEAT_S
 from simulator.fix.message import SessionId
 from simulator.fix.store import FileStore, MemoryStore, Store, StoreError
@@ -81,6 +82,11 @@ def parser(profile: str) -> argparse.ArgumentParser:
         help="refuse tags from 5000 up as undefined (echo always does)",
     )
     add("--tls", type=Path, metavar="DIR", help="speak TLS; clients must trust DIR/ca.pem, made when missing")
+    add(
+        "--maintenance",
+        metavar="HH:MM-HH:MM",
+        help="daily, UTC: sessions end at its start, none begins in it",
+    )
     add("--verbose", action="store_true", help="tell on stderr who logs on and why connections end")
     if profile == "venue":
         importlib.import_module(_VENUE).add_options(options)
@@ -230,6 +236,7 @@ def _build(options: argparse.Namespace) -> tuple[Acceptor, Application]:
         interference=getattr(application, "interference", None),
         check_user_tags=options.check_user_tags or options.profile == "echo",
         tls=_tls(options.tls),
+        hours=_hours(options.maintenance),
     )
     return acceptor, application
 
@@ -261,6 +268,13 @@ def _password(path: Path | None) -> str | None:
         return path.read_text().splitlines()[0]
     except (OSError, IndexError, UnicodeDecodeError):
         raise UsageError(f"--password-file {path}: no password on its first line; put it there") from None
+
+
+def _hours(text: str | None) -> Hours:
+    try:
+        return Hours(None if text is None else read_window(text))
+    except WindowError as error:
+        raise UsageError(f"--maintenance {error}") from None
 
 
 def _tls(folder: Path | None) -> ssl.SSLContext | None:

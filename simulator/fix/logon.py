@@ -4,7 +4,8 @@ Rules of this room:
 1. A stranger, a wrong secret, a stale SendingTime(52) and anything that is not a Logon are hung up on
    without a word: an answer would consume a number of a session that was never agreed (FIX 4.4, Logon).
 2. A known peer whose Logon is malformed is told so in Logout(5), then hung up on.
-3. The reply repeats EncryptMethod(98)=0 and HeartBtInt(108); ResetSeqNumFlag(141)=Y only if the peer set it.
+3. During maintenance a known peer is told so in Logout(5), whatever else its Logon says.
+4. The reply repeats EncryptMethod(98)=0 and HeartBtInt(108); ResetSeqNumFlag(141)=Y only if the peer set it.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def receive(session: Session, frame: Frame, now: datetime) -> None:
     if refusal is not None:
         session.close(refusal)
         return
-    complaint = _complaint(session, frame)
+    complaint = session.config.hours.refusal(now) or _complaint(session, frame)
     seq_num = frame.fields.get(34, "")
     if complaint is not None:
         if seq_num == str(session.memory.next_in):

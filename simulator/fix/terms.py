@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from simulator.fix.dialects import PLAIN, Dialect
+from simulator.fix.hours import Hours
 
 if TYPE_CHECKING:
     from simulator.fix.message import SessionId
@@ -19,7 +20,7 @@ CREDENTIALS = frozenset({553, 554})
 class SessionConfig:
     """Set up one session; times are seconds, `heartbeat_s` None takes the peer's HeartBtInt(108).
 
-    `dialect` says what the venue demands of a Logon(A).
+    `dialect` says what the venue demands of a Logon(A), `hours` when it takes one.
     """
 
     session_id: SessionId
@@ -34,11 +35,12 @@ class SessionConfig:
     hang_up_timeout_s: float = 0.5
     max_queued: int = 1000
     dialect: Dialect = PLAIN
+    hours: Hours = field(default_factory=Hours)
 
-    def also(self) -> dict[str, frozenset[int]]:
+    def also_tags(self) -> dict[str, frozenset[int]]:
         """Return the tags a message type may carry beyond its layout: the dialect's and the login's."""
         has_login = self.username is not None or self.password is not None or self.dialect.needs_login
-        return {**self.dialect.also, **({"A": CREDENTIALS} if has_login else {})}
+        return {**self.dialect.also_tags, **({"A": CREDENTIALS} if has_login else {})}
 
 
 class State(StrEnum):

@@ -10,7 +10,7 @@ Rules of this room:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from simulator.fix.dictionary import Dictionary, Field, Layout, load
@@ -37,10 +37,9 @@ class _Plan:
 
 
 class Validator:
-    """Judge messages of one FIX version.
+    """Judge messages of one FIX version; `check_user_tags` refuses tags above 4999 as undefined.
 
-    `check_user_tags` refuses tags above 4999 as undefined; `also` names tags that a message type may carry
-    beyond its standard layout.
+    Beyond the standard's dictionary, `also_tags` may stand in a message type and `also_values` are taken.
     """
 
     def __init__(
@@ -48,19 +47,22 @@ class Validator:
         begin_string: str,
         *,
         check_user_tags: bool = False,
-        also: Mapping[str, frozenset[int]] | None = None,
+        also_tags: Mapping[str, frozenset[int]] | None = None,
+        also_values: frozenset[Pair] = frozenset(),
     ) -> None:
         self.dictionary: Dictionary = load(begin_string)
         self.check_user_tags = check_user_tags
         self.header_tags = frozenset(self.dictionary.header.order)
         self.trailer_tags = frozenset(self.dictionary.trailer.order)
-        fields = self.dictionary.fields
+        fields = self._fields = dict(self.dictionary.fields)
+        for tag, value in also_values:
+            fields[tag] = replace(fields[tag], enums=fields[tag].enums | {value})
         self._checks = {tag: accepts(item.type_name, item.enums) for tag, item in fields.items()}
         self._header_checks = {
             tag: self._checks[tag] for tag in self.header_tags if tag not in self.dictionary.header.groups
         }
         self._plans = {msg_type: self._plan(layout) for msg_type, layout in self.dictionary.messages.items()}
-        self._also = also or {}
+        self._also_tags = also_tags or {}
 
     def _plan(self, layout: Layout) -> _Plan:
         plain = {tag: self._checks[tag] for tag in layout.order if tag not in layout.groups}
@@ -111,11 +113,11 @@ class Validator:
 
     def defines(self, tag: int) -> Field | None:
         """Return the dictionary's field of this tag, if it has one."""
-        return self.dictionary.fields.get(tag)
+        return self._fields.get(tag)
 
     def is_free(self, tag: int, msg_type: str) -> bool:
         """Tell whether a tag outside the dictionary or the message is acceptable all the same."""
-        if tag in self._also.get(msg_type, ()):
+        if tag in self._also_tags.get(msg_type, ()):
             return True
         return tag >= FIRST_USER_TAG and not self.check_user_tags
 

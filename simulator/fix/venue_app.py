@@ -13,7 +13,7 @@ Rules of this room:
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from simulator.fix.pace import Pace
 from simulator.fix.store import StoreError
 from simulator.fix.venue_options import Terms, add_options, read_options
 from simulator.operations import operate
-from simulator.orders import Report, Side
+from simulator.orders import CancelReject, Report, Side
 from simulator.record import record as record_of
 from simulator.script import Script
 from simulator.venue import VenueError
@@ -191,6 +191,17 @@ class VenueApp:
         """Forget every planned fault."""
         self.plan.clear()
 
+    def maintain(self, seconds: float) -> None:
+        """Send every session home and take no logon for that long."""
+        acceptor = self._running()
+        now = acceptor.clock()
+        acceptor.hours.close(now + timedelta(seconds=seconds))
+        acceptor.send_home(acceptor.hours.refusal(now))
+
+    def begin_week(self) -> None:
+        """Send every session home; both sequence numbers are 1 at the next logon."""
+        self._running().begin_week("a new week begins; both sequence numbers are 1 again")
+
     def end(self, down_s: float | None) -> None:
         """End the process, or let it begin again from the store after `down_s` seconds."""
         if self.direct is None:
@@ -264,8 +275,16 @@ class VenueApp:
             )  # fmt: skip
             return self.venue.submit(new, now, refusal)
         if kind == "F":
-            return self.venue.cancel(asked.cancel(owner, body, poss_resend=poss_resend), now, refusal)
-        return self.venue.replace(asked.replace(owner, body, poss_resend=poss_resend), now, refusal)
+            done = self.venue.cancel(asked.cancel(owner, body, poss_resend=poss_resend), now, refusal)
+        else:
+            done = self.venue.replace(asked.replace(owner, body, poss_resend=poss_resend), now, refusal)
+        if not self._dialect.echoes_in_rejects:
+            return done
+        name, echo = asked.first_values(body)[_CL_ORD_ID], self._dialect.echo(said)
+        return [
+            replace(one, echo=echo) if isinstance(one, CancelReject) and one.cl_ord_id == name else one
+            for one in done
+        ]
 
     def _write(self, said: Sequence[Answer]) -> list[Outgoing]:
         """Address every answer to the session of its owner."""
@@ -293,7 +312,7 @@ class VenueApp:
     def _status(self, session: SessionId, message: Message, now: datetime) -> Reply:
         """OrderStatusRequest(H)."""
         fields = asked.first_values(self._dialect.heard("H", message.body))
-        symbol, side = fields.get(_SYMBOL, ""), fields.get(_SIDE, Side.BUY)
+        symbol, side = fields.get(_SYMBOL, answers.NO_SYMBOL), fields.get(_SIDE, Side.BUY)
         found = self.venue.status(str(session), fields[_CL_ORD_ID], now, symbol=symbol, side=side)
         extra = [(tag, fields[tag]) for tag in (_ORD_STATUS_REQ_ID,) if tag in fields]
         return Reply((Outgoing(session, self._worded(answers.write(found, session.begin_string, extra))),))
@@ -307,7 +326,7 @@ class VenueApp:
         symbol = fields.get(_SYMBOL) if wanted == _ORDERS_OF_A_SECURITY else None
         all_day = self._dialect.mass_status == "day"
         found = self.venue.open_status(str(session), now, symbol=symbol, all_day=all_day)
-        about = [(tag, fields[tag]) for tag in (_MASS_STATUS_REQ_ID, _MASS_STATUS_REQ_TYPE)]
+        about = [(_MASS_STATUS_REQ_ID, fields[_MASS_STATUS_REQ_ID])]
         if not found:
             return Reply((Outgoing(session, answers.no_orders(about, now)),))
         outgoing = []

@@ -175,7 +175,8 @@ def start_simulator(
     *options: str,
 ) -> subprocess.Popen[bytes]:
     """Start `python -m simulator fix`; the caller ends it."""
-    sessions = ["--accept", "FIX.4.4:TW44", "--accept", "FIX.4.2:TW42"]
+    both = ["--accept", "FIX.4.4:TW44", "--accept", "FIX.4.2:TW42"]
+    sessions = [] if "--accept" in options else both
     command = [sys.executable, "-m", "simulator", "fix", "--comp-id", "ISLD", *sessions, *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 

@@ -349,6 +349,7 @@ async def test_reports_with_repeating_groups_strange_tags_and_values_arrive(tmp_
     odd = {
         "parties": ("8", parties), "contra": ("8", contra), "tag": ("8", [(4321, "x"), (9999, "y")]),
         "value": ("8", [(40, "MIDPX"), (59, "Q"), (60, "yesterday")]), "type": ("U6", [(7010, "1")]),
+        "refused": ("9", parties),
         "both": ("8", [*parties, *contra]), "status": ("h", [(336, "1"), (340, "2")]),
     }  # fmt: skip
     async with open_venue() as venue:

@@ -44,8 +44,10 @@ class Dialect:
     at each logon, or at the first of a week and at most `MOST_RESETS` times. `unsupported` are MsgType(35)
     values the venue does not know. `mass_status` says whether OrderMassStatusRequest(AF) is answered with
     open orders or with all of the day. `echo` are fields of an order that each of its reports carries back.
-    `also` names tags a message type may carry beyond its layout in the standard. With `states_positions`, U7
-    is answered, and fills are followed, by account and positions.
+    With `states_positions`, U7 is answered, and fills are followed, by account and positions; with
+    `echoes_in_rejects`, a request's `echo` fields are in the OrderCancelReject(9) that answers it at once.
+    Beyond the standard's dictionary the venue takes `also_tags` in a message type and `also_values`,
+    (tag, value) pairs.
     """
 
     name: str
@@ -58,7 +60,9 @@ class Dialect:
     orders_per_s: int = 0
     mass_status: Literal["open", "day"] = "open"
     states_positions: bool = False
-    also: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    echoes_in_rejects: bool = False
+    also_tags: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    also_values: frozenset[tuple[int, str]] = frozenset()
     heard: Callable[[str, Body], Pairs] = field(default=unchanged)
     said: Callable[[str, Body], Pairs] = field(default=unchanged)
     fault: Callable[[str, Body], str] = field(default=faultless)

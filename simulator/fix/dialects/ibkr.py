@@ -38,8 +38,9 @@ DIALECT = Dialect(
     name="ibkr",
     begin_strings=("FIX.4.2",),
     unsupported=frozenset({"AF", "q"}),
+    also_values=frozenset({(_SECURITY_TYPE, _CASH)}),
     heard=_heard,
     said=_said,
     fault=_fault,
-    also=dict.fromkeys("FGH8", _INSTRUMENT),
+    also_tags=dict.fromkeys("FGH8", _INSTRUMENT),
 )

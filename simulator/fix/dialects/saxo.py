@@ -1,7 +1,7 @@
 """Saxo Bank's FIX 4.4 as a venue: Parties on every request, weekly numbers, no order status.
 
-Source: the vendor's developer portal. Not spoken here: allocations, quotes, market data, Parties on
-OrderCancelReject(9).
+Source: the vendor's developer portal. Not spoken here: allocations, quotes, market data, Parties on an
+OrderCancelReject(9) that comes later than at once.
 """
 
 from __future__ import annotations
@@ -81,4 +81,5 @@ DIALECT = Dialect(
     said=_said,
     fault=_fault,
     echo=_echo,
+    echoes_in_rejects=True,
 )

@@ -37,7 +37,7 @@ class Desk:
         self.now = START
         self.config = SessionConfig(SessionId(begin_string, "ISLD", "TW"), **config)  # type: ignore[arg-type]
         self.memory = Memory("test")
-        validator = Validator(begin_string, also=self.config.also())
+        validator = Validator(begin_string, also_tags=self.config.also_tags())
         self.session = Session(self.config, validator, self.memory)
         self.delivered: list[Message] = []
         self.session.connected(self.now)

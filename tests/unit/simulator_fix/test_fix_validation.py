@@ -125,7 +125,7 @@ def test_user_tags_may_be_refused() -> None:
 def test_credentials_belong_to_a_4_2_logon_when_they_are_asked_for() -> None:
     logon = frame("FIX.4.2", f"35=A|{HEAD}98=0|108=30|553=me|554=x|")
     assert VALIDATORS["FIX.4.2"].check(logon) == Rejection(Reason.INVALID_TAG_NUMBER, 553)
-    assert Validator("FIX.4.2", also={"A": frozenset({553, 554})}).check(logon) is None
+    assert Validator("FIX.4.2", also_tags={"A": frozenset({553, 554})}).check(logon) is None
 
 
 @given(st.lists(st.sampled_from([*ORDER.split("|")[:-1], "58=", "54=Z", "5001=x", "45=1", "97=Y", "2999=x"])))

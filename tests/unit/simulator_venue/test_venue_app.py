@@ -176,12 +176,12 @@ async def test_status_requests(tmp_path: Path) -> None:
     assert "|39=8|40=1|54=2|55=IBM|58=Unknown order|59=0|103=5|150=I|151=0" in unknown
     every = runner.send("AF", "584=m|585=7|")
     assert [one.partition("|584")[2] for one in every] == [
-        "=m|585=7|911=2|912=N",
-        "=m|585=7|911=2|912=Y",
+        "=m|911=2|912=N",
+        "=m|911=2|912=Y",
     ]
     assert len(runner.send("AF", "55=IBM|584=m|585=1|")) == 1
     (none,) = runner.send("AF", "55=X|584=m|585=1|")
-    assert none.endswith("|150=I|151=0|584=m|585=1|911=0|912=Y")
+    assert none.endswith("|150=I|151=0|584=m|911=0|912=Y")
     (refused,) = runner.send("AF", "584=m|585=5|")
     assert refused == "35=j|45=7|58=MassStatusReqType(585) 5: use 1 or 7|372=AF|380=0"
     assert len(runner.records) == before
