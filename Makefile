@@ -6,13 +6,14 @@ QUICKFIX := $(shell sed -n 's/^ *"quickfix==\([0-9.]*\)".*/\1/p' pyproject.toml)
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 N ?= 25
 
-.PHONY: help demo test check lint types directions house torture benchmarks faults install install-dev clean
+.PHONY: help demo test check lint types directions house torture scenarios benchmarks install install-dev clean
 
 help:
 	@echo "make demo        watch a real FIX session carry a portfolio from weights to fills (VENUE=name: over its dialect)"
 	@echo "make test        the whole test suite, 25 kills among it, and the coverage gates"
 	@echo "make check       the whole gate: lint, types, directions, tests"
 	@echo "make torture N=  kill -9 every process at random moments, N times; nothing lost, nothing doubled"
+	@echo "make scenarios   the order-state matrices of FIX, played against the simulator and the order manager"
 	@echo "make benchmarks  every speed figure of the README"
 
 install: $(VENV)/.installed
@@ -65,6 +66,9 @@ check: lint types directions test
 
 torture: install-dev
 	@$(BIN)/python -m tests.torture --kills $(N) --venue $(or $(VENUE),plain)
+
+scenarios: install-dev
+	@$(BIN)/python tests/scenarios/play.py
 
 benchmarks: install-dev
 	@$(BIN)/python benchmarks/planning.py

@@ -79,7 +79,7 @@ class Accounts:
         return [self._accounts[name] for name in sorted(self._accounts)]
 
     def book(self, order: Order, last_qty: Decimal, last_px: Decimal, commission: Decimal) -> None:
-        """Book one execution of `order`."""
+        """Book one execution of `order`; of one that is taken back, the negative quantity and commission."""
         account = self._accounts[order.account]
         positions = account.positions
         held = positions.get(order.symbol, ZERO)

@@ -11,15 +11,13 @@ Rules of this room:
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 
+from simulator.entry import is_bad_quantity
 from simulator.floor import Floor
 from simulator.orders import (
     BAD_PRICE,
-    MAX_NUMBER,
     NO_EXEC_ID,
     NO_ORDER_ID,
-    ZERO,
     CancelOrder,
     CancelReject,
     CxlRejReason,
@@ -100,10 +98,6 @@ class Amendments:
             text=text, echo=order.echo,
         )  # fmt: skip
 
-    def is_bad_quantity(self, qty: Decimal) -> bool:
-        """Say whether `qty` is not a positive number of whole lots."""
-        return not (qty.is_finite() and ZERO < qty <= MAX_NUMBER) or qty % self._floor.settings.lot != ZERO
-
     # The inside.
 
     def _find(
@@ -154,11 +148,23 @@ class Amendments:
             return
         pending = ExecType.PENDING_CANCEL if request.response_to is CANCEL else ExecType.PENDING_REPLACE
         floor.report(order, pending, now, cl_ord_id=request.cl_ord_id, orig_cl_ord_id=order.cl_ord_id)
+        if request.response_to is REPLACE:
+            self._foresee(order, request)
         if pending_ms:
             due = now + timedelta(milliseconds=pending_ms)
             floor.later(due, lambda then: self.decide(order, request, then))
         else:
             self.decide(order, request, now)
+
+    def _foresee(self, order: Order, request: Request) -> None:
+        """Let the pending report of a chained request stand on what is pending before it (D.2.b)."""
+        before = [
+            one.order_qty for one in order.requests if one is not request and one.response_to is REPLACE
+        ]
+        said = self._floor.said[-1]
+        if before and isinstance(said, Report):
+            said.order_qty = max(before[-1], order.cum_qty)
+            said.leaves_qty = said.order_qty - order.cum_qty
 
     def _is_too_late(self, order: Order, request: Request) -> bool:
         """Say whether a replace finds nothing to change: ended, or filled and not raised."""
@@ -171,7 +177,7 @@ class Amendments:
         for wanted, own, name in fixed:
             if wanted is not None and wanted != own:
                 return CxlRejReason.OTHER, f"{name} cannot be replaced"
-        if self.is_bad_quantity(asked.order_qty):
+        if is_bad_quantity(asked.order_qty, self._floor.settings.lot):
             return CxlRejReason.OTHER, f"OrderQty(38) {asked.order_qty} is not a number of whole lots"
         if asked.price is not None and is_bad_price(asked.price):
             return CxlRejReason.OTHER, f"Price(44) {BAD_PRICE}"

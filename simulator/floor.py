@@ -36,6 +36,8 @@ from simulator.orders import (
 
 _AT_ONCE = frozenset({TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL})
 _ONE = Decimal(1)
+_GT_RENEWAL = "1"
+"""ExecRestatementReason(378): renewed for another day, nothing changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +122,12 @@ class Floor:
         ord_rej_reason: OrdRejReason | None = None,
         exec_restatement_reason: str | None = None,
         text: str | None = None,
+        exec_ref_id: str | None = None,
     ) -> None:
         """Say what happened to `order` as it stands now; a status report has no ExecID(17) of its own."""
         exec_id = fill.exec_id if fill is not None else NO_EXEC_ID
         if fill is None and exec_type is not ExecType.ORDER_STATUS:
-            exec_id = self._next_exec_id()
+            exec_id = self.next_exec_id()
         self.said.append(
             Report(
                 order.owner,
@@ -152,13 +155,15 @@ class Floor:
                 exec_restatement_reason,
                 text,
                 order.echo,
+                exec_ref_id,
+                order.day,
             )
         )
 
     def execute(self, order: Order, last_qty: Decimal, last_px: Decimal, now: datetime) -> None:
         """Fill `last_qty` at `last_px`, book it and report it."""
-        if not ZERO < last_qty <= order.leaves_qty:
-            raise AssertionError(f"{order.order_id}: {last_qty} cannot fill, {order.leaves_qty} is left")
+        if not ZERO < last_qty <= order.order_qty - order.cum_qty:
+            raise AssertionError(f"{order.order_id}: {last_qty} cannot fill of {order.order_qty}")
         order.cum_qty += last_qty
         order.value += last_qty * last_px
         commission = ZERO
@@ -166,11 +171,16 @@ class Floor:
             commission = self.settings.tariff.owed(order.cum_qty, order.value) - order.commission
             order.commission += commission
         self.accounts.book(order, last_qty, last_px, commission)
-        fill = Fill(self._next_exec_id(), last_qty, last_px, commission, now)
+        fill = Fill(self.next_exec_id(), last_qty, last_px, commission, now)
         order.fills.append(fill)
         if not order.leaves_qty:
             self.retire(order)
         self.report(order, ExecType.TRADE, now, fill=fill)
+
+    def next_exec_id(self) -> str:
+        """Give the next ExecID(17)."""
+        self._executions += 1
+        return f"{self.settings.id_prefix}E{self._executions}"
 
     def end(self, order: Order, status: OrdStatus) -> None:
         """Let nothing more of `order` fill; the caller reports it."""
@@ -235,26 +245,31 @@ class Floor:
         self.look_again(symbol, now)
 
     def close(self, now: datetime) -> None:
-        """End the trading day: day orders end as `day_end` says, the others wait for `reopen`."""
+        """End the trading day: day orders end as `day_end` says, the others wait for `reopen` (H.1.a)."""
         self.is_closed = True
         status = self.settings.day_end
-        exec_type = ExecType.EXPIRED if status is OrdStatus.EXPIRED else ExecType.DONE_FOR_DAY
         for order in list(self.open_orders.values()):
+            exec_type = ExecType.DONE_FOR_DAY
             if order.time_in_force == TimeInForce.DAY:
+                exec_type = ExecType.EXPIRED if status is OrdStatus.EXPIRED else exec_type
                 self.end(order, status)
-                self.report(order, exec_type, now, text="the trading day has ended")
+            else:
+                order.is_resting_till_tomorrow = True
+            self.report(order, exec_type, now, text="the trading day has ended")
 
     def reopen(self, now: datetime) -> None:
-        """Begin another trading day."""
+        """Begin another trading day: what outlived the last one is restated."""
         self.is_closed = False
+        for order in self.open_orders.values():
+            if order.is_resting_till_tomorrow:
+                order.is_resting_till_tomorrow, order.is_renewed = False, True
+                for fill in order.fills:
+                    fill.is_earlier = True
+                self.report(order, ExecType.RESTATED, now, exec_restatement_reason=_GT_RENEWAL)
         for symbol in list(self._resting):
             self.look_again(symbol, now)
 
     # The inside.
-
-    def _next_exec_id(self) -> str:
-        self._executions += 1
-        return f"{self.settings.id_prefix}E{self._executions}"
 
     def retire(self, order: Order) -> None:
         """Take an order of which nothing is left off the floor."""

@@ -1,4 +1,4 @@
-"""The operator's hand on a venue, by name: what a control command or a kept record carries out.
+"""What the operator may do to a venue, by name: what a control command or a kept record carries out.
 
 Rules of this room:
 1. An operation is a name and JSON-able arguments, so that it can be kept and carried out again at a restart.
@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from simulator.orders import MAX_NUMBER, Answer
+from simulator.orders import MAX_NUMBER, Answer, NewOrder, Order, OrdType, Side
 from simulator.venue import Venue, VenueError
 
 Arguments = Mapping[str, Any]
@@ -71,6 +71,55 @@ def _reopen(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]: 
     return venue.reopen(now)
 
 
+def _bust(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
+    exec_id = _text(arguments, "exec_id")
+    return venue.by_hand(lambda hand: hand.bust(exec_id, now), now)
+
+
+def _correct(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
+    exec_id, qty, px = _text(arguments, "exec_id"), _number(arguments, "qty"), _number(arguments, "price")
+    return venue.by_hand(lambda hand: hand.correct(exec_id, qty, px, now), now)
+
+
+def _fill_late(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
+    order, qty, px = _order(venue, arguments), _number(arguments, "qty"), _number(arguments, "price")
+    return venue.by_hand(lambda hand: hand.fill_late(order, qty, px, now), now)
+
+
+def _acknowledge(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
+    order = _order(venue, arguments)
+    return venue.by_hand(lambda hand: hand.acknowledge(order, now), now)
+
+
+def _stop(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
+    order, px = _order(venue, arguments), _number(arguments, "price")
+    return venue.by_hand(lambda hand: hand.stop(order, px, now), now)
+
+
+def _telephone(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
+    sides = {"buy": Side.BUY, "sell": Side.SELL}
+    side = sides.get(_text(arguments, "side").lower())
+    if side is None:
+        raise VenueError(f"side is {arguments['side']!r}; give buy or sell")
+    price = _number(arguments, "price") if "price" in arguments else None
+    new = NewOrder(
+        "", _text(arguments, "symbol"), side, _number(arguments, "qty"),
+        OrdType.MARKET if price is None else OrdType.LIMIT, price,
+        account=_text(arguments, "account"), owner=_text(arguments, "owner"),
+    )  # fmt: skip
+    return venue.by_hand(lambda hand: hand.telephone(new, now), now)
+
+
+def _verbal(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
+    owner, cl_ord_id = _text(arguments, "owner"), _text(arguments, "cl_ord_id")
+    return venue.by_hand(lambda hand: hand.pass_verbally(owner, cl_ord_id), now)
+
+
+def _split(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
+    symbol, ratio = _text(arguments, "symbol"), _number(arguments, "ratio")
+    return venue.by_hand(lambda hand: hand.split(symbol, ratio, now), now)
+
+
 Operation = Callable[[Venue, Arguments, datetime], list[Answer]]
 OPERATIONS: dict[str, tuple[Operation, frozenset[str]]] = {
     "price": (_set_price, frozenset({"symbol", "price"})),
@@ -79,6 +128,14 @@ OPERATIONS: dict[str, tuple[Operation, frozenset[str]]] = {
     "restate": (_restate, frozenset({"cl_ord_id", "qty", "owner"})),
     "decide": (_decide, frozenset({"cl_ord_id", "refusal", "owner"})),
     "done": (_done, frozenset({"cl_ord_id", "owner"})),
+    "bust": (_bust, frozenset({"exec_id"})),
+    "correct": (_correct, frozenset({"exec_id", "qty", "price"})),
+    "fill_late": (_fill_late, frozenset({"cl_ord_id", "qty", "price", "owner"})),
+    "acknowledge": (_acknowledge, frozenset({"cl_ord_id", "owner"})),
+    "guarantee": (_stop, frozenset({"cl_ord_id", "price", "owner"})),
+    "telephone": (_telephone, frozenset({"symbol", "side", "qty", "price", "account", "owner"})),
+    "verbal": (_verbal, frozenset({"cl_ord_id", "owner"})),
+    "split": (_split, frozenset({"symbol", "ratio"})),
     "halt": (_halt, frozenset({"symbol"})),
     "resume": (_resume, frozenset({"symbol"})),
     "close": (_close, frozenset()),
@@ -91,6 +148,10 @@ def _text(arguments: Arguments, name: str) -> str:
     if not isinstance(value, str) or not value:
         raise VenueError(f"{name} is {value!r}; give text")
     return value
+
+
+def _order(venue: Venue, arguments: Arguments) -> Order:
+    return venue.named(_text(arguments, "cl_ord_id"), _owner(arguments))
 
 
 def _owner(arguments: Arguments) -> str | None:

@@ -3,7 +3,8 @@
 Rules of this room:
 1. Names and values are FIX's; money and quantities are Decimal; times are aware UTC.
 2. LeavesQty(151), AvgPx(6) and OrdStatus(39) are derived, never stored. OrdStatus follows the precedence of
-   FIX 4.4 volume 4 appendix D: pending cancel, pending replace, ended or filled, suspended, the rest.
+   FIX 4.4 volume 4 appendix D: pending cancel, pending replace, done for the day, ended or filled, stopped,
+   suspended, the rest.
 3. Requests never change an order's quantities; only `venue.py` and `amendments.py` write to an `Order`.
 4. Nobody writes to what was asked or answered once it is made; the busiest of these classes are not frozen
    only because that would double the time it takes to make one.
@@ -62,6 +63,7 @@ class OrdStatus(StrEnum):
     DONE_FOR_DAY = "3"
     CANCELED = "4"
     PENDING_CANCEL = "6"
+    STOPPED = "7"
     REJECTED = "8"
     SUSPENDED = "9"
     PENDING_NEW = "A"
@@ -77,12 +79,15 @@ class ExecType(StrEnum):
     CANCELED = "4"
     REPLACED = "5"
     PENDING_CANCEL = "6"
+    STOPPED = "7"
     REJECTED = "8"
     SUSPENDED = "9"
     EXPIRED = "C"
     RESTATED = "D"
     PENDING_REPLACE = "E"
     TRADE = "F"
+    TRADE_CORRECT = "G"
+    TRADE_CANCEL = "H"
     ORDER_STATUS = "I"
 
 
@@ -96,6 +101,7 @@ class OrdRejReason(StrEnum):
     TOO_LATE_TO_ENTER = "4"
     UNKNOWN_ORDER = "5"
     DUPLICATE_ORDER = "6"
+    DUPLICATE_OF_VERBAL = "7"
     UNSUPPORTED_CHARACTERISTIC = "11"
     INCORRECT_QUANTITY = "13"
     UNKNOWN_ACCOUNT = "15"
@@ -126,6 +132,7 @@ class NewOrder:
 
     `side`, `ord_type` and `time_in_force` are wire values: what is unknown is refused.
     `echo` is the client's own fields, carried to every report untouched. `expire_time` is ExpireTime(126).
+    `cash_order_qty` is CashOrderQty(152): money to spend instead of a quantity, which is then 0.
     """
 
     cl_ord_id: str
@@ -140,6 +147,7 @@ class NewOrder:
     owner: str = ""
     poss_resend: bool = False
     echo: tuple[tuple[int, str], ...] = ()
+    cash_order_qty: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +182,17 @@ class ReplaceOrder:
 
 @dataclass(slots=True)
 class Fill:
-    """Remember one execution: ExecID(17), LastQty(32), LastPx(31), Commission(12), TransactTime(60)."""
+    """Remember one execution: ExecID(17), LastQty(32), LastPx(31), Commission(12), TransactTime(60).
+
+    `is_earlier` says that it is of a trading day that has ended.
+    """
 
     exec_id: str
     last_qty: Decimal
     last_px: Decimal
     commission: Decimal
     transact_time: datetime
+    is_earlier: bool = False
 
 
 @dataclass(slots=True)
@@ -201,7 +213,8 @@ class Order:
     `value` the sum of quantity times price,
     `commission` the sum charged; `ended` is why nothing more will fill, if not because everything did.
     `priority` orders resting orders in time, 0 when the order does not rest; `slices` are the partial fills
-    still to come, and `plan` tells a planned fill of an earlier plan from one of this.
+    still to come, and `plan` tells a planned fill of an earlier plan from one of this. `is_renewed` says that
+    the order has outlived a trading day, `is_resting_till_tomorrow` that it waits for the next one.
     """
 
     owner: str
@@ -222,6 +235,9 @@ class Order:
     commission: Decimal = ZERO
     is_acknowledged: bool = False
     is_suspended: bool = False
+    is_stopped: bool = False
+    is_resting_till_tomorrow: bool = False
+    is_renewed: bool = False
     ended: OrdStatus | None = None
     requests: list[Request] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
@@ -246,15 +262,36 @@ class Order:
         return (self.value / self.cum_qty).quantize(_AVG_PX_PLACES)
 
     @property
+    def day(self) -> tuple[Decimal, Decimal, Decimal] | None:
+        """DayOrderQty(424), DayCumQty(425) and DayAvgPx(426) of an order that has outlived a day."""
+        if not self.is_renewed:
+            return None
+        earlier = sum((fill.last_qty for fill in self.fills if fill.is_earlier), ZERO)
+        today = [fill for fill in self.fills if not fill.is_earlier]
+        day_cum_qty = sum((fill.last_qty for fill in today), ZERO)
+        value = sum((fill.last_qty * fill.last_px for fill in today), ZERO)
+        day_avg_px = (value / day_cum_qty).quantize(_AVG_PX_PLACES) if day_cum_qty else ZERO
+        return self.order_qty - earlier, day_cum_qty, day_avg_px
+
+    @property
     def ord_status(self) -> OrdStatus:
         """OrdStatus(39) by precedence."""
         if self.requests:
             has_cancel = any(item.response_to is CxlRejResponseTo.CANCEL for item in self.requests)
             return OrdStatus.PENDING_CANCEL if has_cancel else OrdStatus.PENDING_REPLACE
+        is_over = self.ended is not None or self.cum_qty >= self.order_qty
+        return self._ended_status if is_over or self.is_resting_till_tomorrow else self._working_status
+
+    @property
+    def _ended_status(self) -> OrdStatus:
         if self.ended is not None:
             return self.ended
-        if self.cum_qty >= self.order_qty:
-            return OrdStatus.FILLED
+        return OrdStatus.DONE_FOR_DAY if self.is_resting_till_tomorrow else OrdStatus.FILLED
+
+    @property
+    def _working_status(self) -> OrdStatus:
+        if self.is_stopped:
+            return OrdStatus.STOPPED
         if not self.is_acknowledged or self.is_suspended:
             return OrdStatus.SUSPENDED if self.is_acknowledged else OrdStatus.PENDING_NEW
         return OrdStatus.PARTIALLY_FILLED if self.cum_qty else OrdStatus.NEW
@@ -262,7 +299,10 @@ class Order:
 
 @dataclass(slots=True)
 class Report:
-    """ExecutionReport(8). `leaves_qty`, `avg_px` and `ord_status` are what they were when it was made."""
+    """ExecutionReport(8). `leaves_qty`, `avg_px` and `ord_status` are what they were when it was made.
+
+    `exec_ref_id` is ExecRefID(19) of a bust or a correction; `day` is `Order.day`.
+    """
 
     owner: str
     order_id: str
@@ -289,6 +329,8 @@ class Report:
     exec_restatement_reason: str | None = None
     text: str | None = None
     echo: tuple[tuple[int, str], ...] = ()
+    exec_ref_id: str | None = None
+    day: tuple[Decimal, Decimal, Decimal] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,16 @@ Rules of this room:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from simulator import entry
 from simulator.accounts import Accounts
 from simulator.amendments import Amendments
+from simulator.entry import Fault
 from simulator.floor import Floor, VenueSettings
+from simulator.hand import Hand, VenueError
 from simulator.market import Market
 from simulator.orders import (
     BAD_PRICE,
@@ -38,16 +42,10 @@ from simulator.orders import (
     is_bad_price,
 )
 
+__all__ = ["Venue", "VenueError", "VenueSettings"]
+
 MAX_ORDERS = 1_000_000
-_SIDES = frozenset(Side)
-_ORD_TYPES = frozenset(OrdType)
-_TIMES_IN_FORCE = frozenset(TimeInForce)
 _VERBAL_CHANGE, _PARTIAL_DECLINE = "2", "5"
-Fault = tuple[OrdRejReason, str]
-
-
-class VenueError(Exception):
-    """Say why the operator's command cannot be carried out, and what to give instead."""
 
 
 class Venue:
@@ -70,6 +68,7 @@ class Venue:
         self._owners: dict[str, None] = {}
         self._floor = Floor(market, self.accounts, self.settings)
         self._amendments = Amendments(self._floor, self._ids)
+        self._hand = Hand(self._floor, self.orders, self._take)
         if self.settings.closes_at is not None:
             self._floor.later(self.settings.closes_at, self._floor.close)
 
@@ -83,6 +82,8 @@ class Venue:
             self._answer_again(known, new, now)
             return self._end()
         order = self._book(new)
+        if new.cash_order_qty is not None and new.symbol in self.market:
+            new.order_qty = order.order_qty = self._units(new, now)
         fault = (OrdRejReason.BROKER_OPTION, refusal) if refusal is not None else self._fault(new, now)
         if fault is not None:
             order.ended = OrdStatus.REJECTED
@@ -164,6 +165,15 @@ class Venue:
 
     # The operator's hand.
 
+    def by_hand(self, act: Callable[[Hand], None], now: datetime) -> list[Answer]:
+        """Let the broker's hand act, after what was due."""
+        self._begin(now)
+        try:
+            act(self._hand)
+        finally:
+            said = self._end()
+        return said
+
     def fill(
         self,
         cl_ord_id: str,
@@ -175,7 +185,7 @@ class Venue:
     ) -> list[Answer]:
         """Fill `qty` of an order, at its limit or the market's price unless `price` is given."""
         self._begin(now)
-        order = self._named(cl_ord_id, owner)
+        order = self.named(cl_ord_id, owner)
         if not ZERO < qty <= order.leaves_qty:
             raise VenueError(f"qty {qty} cannot fill; {order.leaves_qty} of {cl_ord_id} is left")
         if price is None:
@@ -186,7 +196,7 @@ class Venue:
     def cancel_unsolicited(self, cl_ord_id: str, now: datetime, *, owner: str | None = None) -> list[Answer]:
         """Cancel an order that nobody asked to cancel (appendix D, E.1.b)."""
         self._begin(now)
-        order = self._named(cl_ord_id, owner)
+        order = self.named(cl_ord_id, owner)
         if not order.leaves_qty:
             raise VenueError(
                 f"cl_ord_id {cl_ord_id} has nothing left to cancel; it is {order.ord_status.name}"
@@ -204,12 +214,21 @@ class Venue:
     def done_for_day(self, cl_ord_id: str, now: datetime, *, owner: str | None = None) -> list[Answer]:
         """Let nothing more of an order fill today (appendix D, A.1.b)."""
         self._begin(now)
-        order = self._named(cl_ord_id, owner)
+        order = self.named(cl_ord_id, owner)
         if not order.leaves_qty:
             raise VenueError(f"cl_ord_id {cl_ord_id} has nothing left; it is {order.ord_status.name}")
         self._floor.end(order, OrdStatus.DONE_FOR_DAY)
         self._floor.report(order, ExecType.DONE_FOR_DAY, now, text="done for the day")
         return self._end()
+
+    def named(self, cl_ord_id: str, owner: str | None = None) -> Order:
+        """Return the one order of this ClOrdID(11); raises `VenueError` when there is none, or several."""
+        owners = self._owners if owner is None else (owner,)
+        found = [order for name in owners if (order := self._ids.get((name, cl_ord_id))) is not None]
+        if len(found) != 1:
+            which = "is no order here" if not found else "is an order of several clients; add owner"
+            raise VenueError(f"cl_ord_id {cl_ord_id} {which}")
+        return found[0]
 
     def find(self, owner: str, cl_ord_id: str) -> Order | None:
         """Return the order that has or had this ClOrdID(11), None when there is none."""
@@ -220,7 +239,7 @@ class Venue:
     ) -> list[Answer]:
         """Change an order's OrderQty(38) unasked (appendix D, E.1.c and E.1.d)."""
         self._begin(now)
-        order = self._named(cl_ord_id, owner)
+        order = self.named(cl_ord_id, owner)
         if not order.leaves_qty or qty <= order.cum_qty:
             raise VenueError(
                 f"qty {qty} cannot be; {order.cum_qty} of {cl_ord_id} has filled or nothing is left"
@@ -240,7 +259,7 @@ class Venue:
     ) -> list[Answer]:
         """Decide a pending cancel or replace by its own ClOrdID(11): accept it, or refuse it with a text."""
         self._begin(now)
-        order = self._named(cl_ord_id, owner)
+        order = self.named(cl_ord_id, owner)
         request = next((item for item in order.requests if item.cl_ord_id == cl_ord_id), None)
         if request is None:
             raise VenueError(
@@ -309,6 +328,19 @@ class Venue:
             self._owners[new.owner] = None
         return order
 
+    def _take(self, new: NewOrder, now: datetime) -> Order:
+        """Let an order trade that no message brought."""
+        order = self._book(new)
+        self._floor.open_orders[order.order_id] = order
+        self._acknowledge(order, now)
+        return order
+
+    def _units(self, new: NewOrder, now: datetime) -> Decimal:
+        """Turn CashOrderQty(152) into whole lots, at the limit or the market's price (L.1.b)."""
+        px = new.price or self.market.levels(new.symbol, now, is_buy=new.side == Side.BUY)[0].price
+        lot = self.settings.lot
+        return (new.cash_order_qty or ZERO) / px // lot * lot
+
     def _answer_again(self, known: Order, new: NewOrder, now: datetime) -> None:
         """Answer a ClOrdID(11) that is in use: with its status if it may be a resend, else reject."""
         if new.poss_resend:
@@ -325,37 +357,12 @@ class Venue:
         """Say why a new order cannot be, or None."""
         if self._booked > MAX_ORDERS:
             return OrdRejReason.EXCEEDS_LIMIT, f"this venue keeps {MAX_ORDERS} orders at most"
-        if self._floor.is_closed:
-            return OrdRejReason.EXCHANGE_CLOSED, "the trading day has ended"
-        if new.symbol not in self.market:
-            return OrdRejReason.UNKNOWN_SYMBOL, f"Symbol(55) {new.symbol} is not listed here"
-        if self.accounts.find(new.account) is None:
-            return OrdRejReason.UNKNOWN_ACCOUNT, f"Account(1) {new.account!r} is not known here"
-        if self._amendments.is_bad_quantity(new.order_qty):
-            return (
-                OrdRejReason.INCORRECT_QUANTITY,
-                f"OrderQty(38) {new.order_qty} is not a number of whole lots",
-            )
-        return self._unsupported(new, now)
-
-    def _unsupported(self, new: NewOrder, now: datetime) -> Fault | None:
-        unsupported = OrdRejReason.UNSUPPORTED_CHARACTERISTIC
-        if new.side not in _SIDES:
-            return unsupported, f"Side(54) {new.side} is not supported; use {', '.join(_SIDES)}"
-        if new.ord_type not in _ORD_TYPES:
-            return unsupported, f"OrdType(40) {new.ord_type} is not supported; use 1 or 2"
-        if new.ord_type == OrdType.LIMIT and is_bad_price(new.price):
-            return OrdRejReason.OTHER, f"Price(44) {BAD_PRICE}"
-        if new.time_in_force not in _TIMES_IN_FORCE:
-            return unsupported, f"TimeInForce(59) {new.time_in_force} is not supported; use 0, 1, 3, 4 or 6"
-        if new.time_in_force == TimeInForce.GOOD_TILL_DATE and (
-            new.expire_time is None or new.expire_time <= now
-        ):
-            return OrdRejReason.TOO_LATE_TO_ENTER, "ExpireTime(126) must lie ahead"
-        return None
+        if (new.owner, new.cl_ord_id) in self._hand.verbal:
+            return OrdRejReason.DUPLICATE_OF_VERBAL, "this order was given by telephone already"
+        return entry.fault(new, self._floor, now)
 
     def _acknowledge(self, order: Order, now: datetime) -> None:
-        if order.leaves_qty:
+        if order.leaves_qty and not order.is_acknowledged:
             order.is_acknowledged = True
             self._floor.report(order, ExecType.NEW, now)
             self._floor.enter(order, now)
@@ -364,14 +371,6 @@ class Venue:
         if order.time_in_force == TimeInForce.GOOD_TILL_DATE and order.leaves_qty:
             self._floor.end(order, OrdStatus.EXPIRED)
             self._floor.report(order, ExecType.EXPIRED, now, text="ExpireTime(126) has come")
-
-    def _named(self, cl_ord_id: str, owner: str | None) -> Order:
-        owners = self._owners if owner is None else (owner,)
-        found = [order for name in owners if (order := self._ids.get((name, cl_ord_id))) is not None]
-        if len(found) != 1:
-            which = "is no order here" if not found else "is an order of several clients; add owner"
-            raise VenueError(f"cl_ord_id {cl_ord_id} {which}")
-        return found[0]
 
     def _listed(self, symbol: str) -> None:
         if symbol not in self.market:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gateway.domain.order import FINAL, ONE, ZERO, ExecType, Order, OrdStatus, Report, Step
+from gateway.domain.order import FINAL, ONE, ZERO, ExecType, Order, OrdStatus, Report, Step, TimeInForce
 
 S = OrdStatus
 UNSEEN = frozenset({S.PENDING_NEW, S.IN_DOUBT})
@@ -41,9 +41,7 @@ LIFE: dict[OrdStatus, frozenset[OrdStatus]] = {
     S.PENDING_REPLACE: _WORKING,
     S.REPLACED: _WORKING,
     S.CALCULATED: _WORKING - {S.REJECTED},
-    S.DONE_FOR_DAY: frozenset(
-        {S.DONE_FOR_DAY, S.NEW, S.PARTIALLY_FILLED, S.FILLED, S.CANCELED, S.EXPIRED, S.PENDING_CANCEL}
-    ),
+    S.DONE_FOR_DAY: _WORKING - {S.REJECTED},  # a GTC order goes on tomorrow (H.1.a)
     S.FILLED: frozenset({S.FILLED, S.PENDING_REPLACE}),  # it may be asked to grow (C.1.c)
     S.CANCELED: frozenset({S.CANCELED}),
     S.EXPIRED: frozenset({S.EXPIRED}),
@@ -139,6 +137,7 @@ def _taken_back(order: Order, report: Report) -> Step:
 def _status_taken_back(order: Order, report: Report, cum_qty: Decimal) -> OrdStatus:
     """Choose the status after a bust or a correction: a filled order works again, an ended one stays."""
     current, reported = order.ord_status, _plain(report.ord_status, cum_qty, order.order_qty)
+    reported = _while_pending(order, reported)
     is_reopened = current is S.FILLED and reported in _WORKING
     return reported if is_reopened or reported in LIFE[current] else current
 
@@ -171,8 +170,8 @@ def _status_after(  # noqa: PLR0911
             return S.FILLED
         return S.PARTIALLY_FILLED if current in UNSEEN else current
     reported = _plain(report.ord_status, cum_qty, order_qty)
-    if reported in PENDING:  # what has ended meanwhile has ended, whatever is still to be answered
-        reported = _ENDS.get(report.exec_type, reported)
+    if reported in PENDING and not _goes_on(order, report):
+        reported = _ENDS.get(report.exec_type, _while_pending(order, reported))
     if is_short and reported in FINAL:
         return S.NEW if current in UNSEEN else current
     if reported in LIFE[current] or (current is S.FILLED and not is_whole and reported in _WORKING):
@@ -182,6 +181,18 @@ def _status_after(  # noqa: PLR0911
     if reported is S.PENDING_NEW or (current in FINAL and reported not in FINAL):
         return current
     return None
+
+
+def _while_pending(order: Order, reported: OrdStatus) -> OrdStatus:
+    """Read a status: an order that is done for its last day has ended, whatever is still to be answered."""
+    is_over = order.ord_status is S.DONE_FOR_DAY and order.is_final
+    return S.DONE_FOR_DAY if is_over and reported in PENDING else reported
+
+
+def _goes_on(order: Order, report: Report) -> bool:
+    """Say whether a day's end leaves the order alive: a GTC order waits for tomorrow (H.1.a)."""
+    is_gtc = order.spec.time_in_force is TimeInForce.GOOD_TILL_CANCEL
+    return is_gtc and report.exec_type is ExecType.DONE_FOR_DAY
 
 
 def after_refusal(order: Order, said: OrdStatus | None) -> OrdStatus:

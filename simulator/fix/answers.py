@@ -28,8 +28,14 @@ NO_SYMBOL = "[N/A]"
 _OLD = "FIX.4.2"
 _ABSOLUTE = "3"
 _UNDISCLOSED = "7"
-_STATUS = "3"
+_EXEC_TRANS_TYPES = {
+    ExecType.TRADE_CANCEL: "1", ExecType.TRADE_CORRECT: "2", ExecType.ORDER_STATUS: "3",
+}  # fmt: skip
+"""ExecTransType(20), which FIX 4.2 has instead of ExecTypes(150) of their own."""
+_EXECUTIONS = frozenset({ExecType.TRADE, ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT})
 _BROKER_OPTION = "0"
+_DAY = (424, 425, 426)
+"""DayOrderQty, DayCumQty, DayAvgPx."""
 _MAX_OLD_ORD_REJ_REASON = 8
 _OLD_CXL_REJ_REASONS = frozenset(
     {
@@ -71,16 +77,13 @@ def number(value: Decimal) -> str:
 
 def _execution_report(answer: Report, begin_string: str, extra: Sequence[Pair]) -> Message:
     is_old = begin_string == _OLD
-    last_qty, last_px, price = answer.last_qty, answer.last_px, answer.price
+    price = answer.price
     pairs: list[Pair] = [(1, answer.account)] if answer.account else []
     pairs += ((6, number(answer.avg_px)), (11, answer.cl_ord_id))
     if answer.commission:
         pairs += ((12, number(answer.commission)), (13, _ABSOLUTE))
     pairs += ((14, number(answer.cum_qty)), (17, answer.exec_id))
-    if is_old:
-        pairs.append((20, _STATUS if answer.exec_type is ExecType.ORDER_STATUS else "0"))
-    if last_qty is not None and last_px is not None:
-        pairs += ((31, number(last_px)), (32, number(last_qty)))
+    pairs += _execution(answer, is_old=is_old)
     pairs += (
         (37, answer.order_id),
         (38, number(answer.order_qty)),
@@ -102,15 +105,29 @@ def _execution_report(answer: Report, begin_string: str, extra: Sequence[Pair]) 
     pairs += ((150, exec_type), (151, number(answer.leaves_qty)))
     if answer.exec_restatement_reason is not None:
         pairs.append((378, answer.exec_restatement_reason))
+    if answer.day is not None:
+        pairs += [(tag, number(value)) for tag, value in zip(_DAY, answer.day, strict=True)]
     if answer.echo or extra:
         pairs += (*answer.echo, *extra)
     return Message("8", tuple(pairs))
 
 
+def _execution(answer: Report, *, is_old: bool) -> list[Pair]:
+    """Say which execution a report is about: ExecRefID, ExecTransType, LastPx, LastQty."""
+    pairs: list[Pair] = []
+    if answer.exec_ref_id is not None:
+        pairs.append((19, answer.exec_ref_id))
+    if is_old:
+        pairs.append((20, _EXEC_TRANS_TYPES.get(answer.exec_type, "0")))
+    if answer.last_qty is not None and answer.last_px is not None:
+        pairs += ((31, number(answer.last_px)), (32, number(answer.last_qty)))
+    return pairs
+
+
 def _old_exec_type(answer: Report) -> str:
     """Say in FIX 4.2's words what happened."""
-    if answer.exec_type is ExecType.TRADE:
-        return "1" if answer.leaves_qty else "2"
+    if answer.exec_type in _EXECUTIONS:
+        return "1" if answer.cum_qty < answer.order_qty else "2"
     if answer.exec_type is ExecType.ORDER_STATUS:
         return answer.ord_status
     return answer.exec_type

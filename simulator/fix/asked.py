@@ -31,7 +31,7 @@ def new_order(
     """Read NewOrderSingle(D); `echo_also` is what the venue carries back besides `ECHOED`."""
     fields = first_values(body)
     get = fields.get
-    price, expires = get(44), get(126)
+    price, expires, cash = get(44), get(126), get(152)
     echo: tuple[Pair, ...] = ()
     if not _ECHOED.isdisjoint(fields):
         echo = tuple([(tag, fields[tag]) for tag in ECHOED if tag in fields])
@@ -48,6 +48,7 @@ def new_order(
         owner,
         poss_resend,
         (*echo, *echo_also),
+        Decimal(cash) if cash is not None and get(38) is None else None,
     )
 
 

@@ -7,7 +7,7 @@ A life that fails is kept by hypothesis and tried first ever after.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -20,9 +20,10 @@ from adapters.fix.dialects import speak
 from gateway.domain.life import after_refusal, step
 from gateway.domain.order import ExecType, Order, OrderSpec, OrdStatus, OrdType, Side, TimeInForce
 from gateway.events import CancelRejected, ReportReceived
-from simulator.accounts import Accounts
+from simulator.accounts import Accounts, Tariff
 from simulator.fix import answers
 from simulator.floor import VenueSettings
+from simulator.hand import Hand
 from simulator.market import Listing, Market
 from simulator.orders import Answer, CancelOrder, CancelReject, NewOrder, ReplaceOrder
 from simulator.venue import Venue, VenueError
@@ -32,7 +33,10 @@ ID = "ABCDEFGHIJKLMNOP"
 SYMBOL = "AAA"
 LIVES = 10_000
 PENDING = (OrdStatus.PENDING_CANCEL, OrdStatus.PENDING_REPLACE)
-ENDS = {ExecType.CANCELED: OrdStatus.CANCELED, ExecType.EXPIRED: OrdStatus.EXPIRED}
+ENDS = {
+    ExecType.CANCELED: OrdStatus.CANCELED, ExecType.EXPIRED: OrdStatus.EXPIRED,
+    ExecType.DONE_FOR_DAY: OrdStatus.DONE_FOR_DAY,
+}  # fmt: skip
 
 
 class Life:
@@ -45,7 +49,9 @@ class Life:
         self.dialect: Dialect = (
             speak("plain", {}) if begin_string == "FIX.4.4" else speak("ibkr", {}, begin_string)
         )
-        shape = VenueSettings(pending_ms=pending_ms, fills_by_hand=True)
+        shape = VenueSettings(
+            pending_ms=pending_ms, fills_by_hand=True, tariff=Tariff(minimum=Decimal(1), bps=Decimal(2))
+        )
         self.venue = Venue(Market([Listing(SYMBOL, Decimal(100))]), Accounts(), shape)
         self.now = T0
         self.seq = 0
@@ -93,13 +99,18 @@ class Life:
         assert step(order, report).is_repeat or not report.exec_id, "said twice, counted once"
         if report.exec_type is ExecType.ORDER_STATUS:
             assert not change.fill_qty
-        has_ended = report.exec_type in ENDS and report.ord_status in PENDING
+        is_gtc = order.spec.time_in_force is TimeInForce.GOOD_TILL_CANCEL
+        ends_day = report.exec_type is ExecType.DONE_FOR_DAY and is_gtc
+        has_ended = report.exec_type in ENDS and report.ord_status in PENDING and not ends_day
         expected = ENDS[report.exec_type] if has_ended else report.ord_status
-        if was in ENDS.values() and expected in PENDING:
+        had_ended = was in ENDS.values() and not (was is OrdStatus.DONE_FOR_DAY and is_gtc)
+        if had_ended and expected in PENDING:
             expected = was  # a request still to be answered does not bring it back
         assert order.ord_status is expected
-        assert (order.cum_qty, order.order_qty) == (answer.cum_qty, answer.order_qty)
-        assert order.leaves_qty == answer.leaves_qty
+        assert order.cum_qty == answer.cum_qty
+        if report.exec_type is not ExecType.PENDING_REPLACE:  # it may foretell what is asked for (D.2.b)
+            assert order.order_qty == answer.order_qty
+            assert order.leaves_qty == answer.leaves_qty
         assert order.cum_qty == sum((one.qty for one in order.executions.values()), Decimal(0))
         assert abs(order.avg_px - answer.avg_px) <= Decimal("1E-8")
         if order.ord_status in PENDING:
@@ -135,6 +146,40 @@ class Life:
     def cancel_unasked(self, qty: int, px: int) -> None:
         del qty, px
         self.desk(lambda: self.venue.cancel_unsolicited(ID, self.now))
+
+    def bust(self, qty: int, px: int) -> None:
+        del px
+        self.about_a_fill(qty, lambda hand, exec_id: hand.bust(exec_id, self.now))
+
+    def correct(self, qty: int, px: int) -> None:
+        self.about_a_fill(
+            qty, lambda hand, exec_id: hand.correct(exec_id, Decimal(qty), Decimal(px), self.now)
+        )
+
+    def fill_late(self, qty: int, px: int) -> None:
+        (theirs,) = self.venue.orders
+        self.desk(
+            lambda: self.venue.by_hand(
+                lambda hand: hand.fill_late(theirs, Decimal(qty), Decimal(px), self.now), self.now
+            )
+        )
+
+    def next_day(self, qty: int, px: int) -> None:
+        del qty, px
+        self.tell(self.venue.close(self.now))
+        self.tell(self.venue.reopen(self.now))
+
+    def guarantee(self, qty: int, px: int) -> None:
+        del qty
+        (theirs,) = self.venue.orders
+        self.desk(lambda: self.venue.by_hand(lambda hand: hand.stop(theirs, Decimal(px), self.now), self.now))
+
+    def about_a_fill(self, which: int, act: Callable[[Hand, str], None]) -> None:
+        """Let the venue's desk do something about one of the executions that stand."""
+        (theirs,) = self.venue.orders
+        if theirs.fills:
+            exec_id = theirs.fills[which % len(theirs.fills)].exec_id
+            self.desk(lambda: self.venue.by_hand(lambda hand: act(hand, exec_id), self.now))
 
     def ask(self, qty: int, px: int) -> None:
         del qty, px
@@ -185,7 +230,7 @@ class Life:
 
 ACTIONS = (
     "fill", "fill", "cancel", "replace", "decide", "restate", "cancel_unasked", "ask", "halt", "repeat",
-    "wait",
+    "wait", "bust", "correct", "fill_late", "next_day", "guarantee",
 )  # fmt: skip
 DEEDS = st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(1, 120), st.integers(1, 300)), max_size=14)
 

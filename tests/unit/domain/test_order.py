@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.life import LIFE, step
+from gateway.domain.life import LIFE, PENDING, step
 from gateway.domain.order import (
     FINAL,
     ZERO,
@@ -95,7 +95,9 @@ def test_every_pair(current: OrdStatus, reported: OrdStatus) -> None:
     change = step(order(current, done), report(reported, done, exec_type=ExecType.ORDER_STATUS))
     if reported is S.REPLACED and current is not S.DENIED:  # what works now, in other words
         reported = S.FILLED if done else S.NEW
-    if reported in LIFE[current]:
+    if current is S.DONE_FOR_DAY and reported in PENDING:  # this is a day order: it stays done
+        assert (change.ord_status, change.illegal) == (current, "")
+    elif reported in LIFE[current]:
         assert (change.ord_status, change.illegal) == (reported, "")
     elif current is not S.DENIED and (
         reported is S.PENDING_NEW or (current in FINAL and reported not in FINAL)

@@ -133,7 +133,7 @@ def test_pending_requests_are_reported_and_decided_later() -> None:
 def test_replaces_can_be_chained_while_pending() -> None:
     venue = working(pending_ms=100)
     assert told(venue.replace(change("2", "1", "200"), T0)) == ["2 E/E 0/100 41=1"]
-    assert told(venue.replace(change("3", "2", "300"), at(50))) == ["3 E/E 0/100 41=1"]
+    assert told(venue.replace(change("3", "2", "300"), at(50))) == ["3 E/E 0/200 41=1"]
     assert told(venue.advance(at(200))) == ["2 5/E 0/200 41=1", "3 5/0 0/300 41=2"]
     single = working(pending_ms=100, chains_requests=False)
     single.replace(change("2", "1", "200"), T0)

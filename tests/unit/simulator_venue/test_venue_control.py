@@ -6,10 +6,11 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from venue_hand import T0, a_venue, buy, change, sell, told
+from venue_hand import CASH, T0, a_venue, at, buy, change, sell, told
 
 from simulator import control as control_module
 from simulator.control import Control, ask
@@ -76,7 +77,7 @@ def test_commands_are_carried_out() -> None:
 @pytest.mark.parametrize(
     ("asked", "wrong"),
     [
-        ({"command": "dance"}, "no command 'dance'; use one of: cancel, clear,"),
+        ({"command": "dance"}, "no command 'dance'; use one of: acknowledge, bust,"),
         ({"command": 7}, "write one JSON object a line"),
         ({}, "write one JSON object a line"),
         ({"command": "record", "all": 1}, "takes no all; leave it out"),
@@ -190,6 +191,62 @@ def test_operations_move_the_venue() -> None:
     venue.submit(buy("3", limit="1"), T0)
     venue.replace(change("4", "3", "5"), T0)
     assert do("decide", cl_ord_id="4", refusal="no") == ["9 4 3 2"]
+
+
+def test_the_broker_takes_back_corrects_and_adds() -> None:
+    venue = a_venue(fills_by_hand=True, ack_delay_ms=1000)
+
+    def do(name: str, **words: Any) -> list[str]:
+        return told(operate(venue, name, words, T0))
+
+    venue.submit(buy("1", limit="99"), T0)
+    assert do("acknowledge", cl_ord_id="1") == ["1 0/0 0/100"]
+    assert venue.advance(at(2000)) == [], "acknowledged once"
+    do("fill", cl_ord_id="1", qty="100", price="98")
+    (fill,) = venue.orders[0].fills
+    assert do("correct", exec_id=fill.exec_id, qty="60", price="97") == ["1 G/1 60/40 60@97"]
+    (fill,) = venue.orders[0].fills
+    assert venue.accounts.every()[0].positions == {"AAPL": 160}
+    assert do("bust", exec_id=fill.exec_id) == ["1 H/0 0/100 0@0"]
+    account = venue.accounts.every()[0]
+    assert (account.cash, account.positions, venue.orders[0].commission) == (CASH, {"AAPL": 100}, 0)
+    assert do("guarantee", cl_ord_id="1", price="98") == ["1 7/7 0/100 100@98"]
+    assert do("fill", cl_ord_id="1", qty="100", price="98") == ["1 F/2 100/0 100@98"]
+    words = {"symbol": "IBM", "qty": "5", "price": "60", "account": "main", "owner": "C"}
+    assert do("telephone", side="sell", **words) == ["T1 0/0 0/5"]
+    assert do("fill", cl_ord_id="T1", qty="5") == ["T1 F/2 5/0 5@60"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "wrong"),
+    [
+        ("bust", {"exec_id": "E9"}, "E9 is no execution that stands; name an ExecID"),
+        ("correct", {"exec_id": "E2", "qty": "500", "price": "1"}, "qty 500 cannot be; 0 of 100"),
+        ("correct", {"exec_id": "E2", "qty": "5", "price": "0"}, "price 0 cannot be"),
+        ("fill_late", {"cl_ord_id": "1", "qty": "1", "price": "1"}, "cannot fill late; the order is PART"),
+        ("acknowledge", {"cl_ord_id": "1"}, "is PARTIALLY_FILLED; name one not yet acknowledged"),
+        ("guarantee", {"cl_ord_id": "1", "price": "0"}, "name a working order and a price"),
+        (
+            "telephone",
+            {"symbol": "XXX", "side": "buy", "qty": "1", "account": "main", "owner": "C"},
+            "name what is known here",
+        ),
+        (
+            "telephone",
+            {"symbol": "IBM", "side": "hold", "qty": "1", "account": "main", "owner": "C"},
+            "side is 'hold'; give buy or sell",
+        ),
+        ("split", {"symbol": "AAPL", "ratio": "0"}, "name a listed one and 2 for 2:1"),
+    ],
+)
+def test_the_broker_cannot_do_what_makes_no_sense(name: str, words: dict[str, Any], wrong: str) -> None:
+    venue = a_venue(fills_by_hand=True)
+    venue.submit(buy("1", limit="99"), T0)
+    venue.fill("1", Decimal(10), T0)
+    before = (venue.orders[0].cum_qty, venue.accounts.every()[0].cash)
+    with pytest.raises(VenueError, match=wrong):
+        operate(venue, name, words, T0)
+    assert (venue.orders[0].cum_qty, venue.accounts.every()[0].cash) == before
 
 
 @pytest.mark.parametrize(

@@ -172,10 +172,10 @@ def test_the_day_ends_and_another_begins() -> None:
     venue = a_venue(closes_at=at(1000))
     venue.submit(buy("1", limit="90"), T0)
     venue.submit(buy("2", limit="90", time_in_force=TimeInForce.GOOD_TILL_CANCEL), T0)
-    assert told(venue.advance(at(1000))) == ["1 3/3 0/0"]
+    assert told(venue.advance(at(1000))) == ["1 3/3 0/0", "2 3/3 0/100"]
     assert report(venue.submit(buy("3"), at(1001))).ord_rej_reason == "2"
     assert venue.set_price("AAPL", Decimal(80), at(1002)) == []
-    assert told(venue.reopen(at(1003))) == ["2 F/2 100/0 100@80.00"]
+    assert told(venue.reopen(at(1003))) == ["2 D/0 0/100", "2 F/2 100/0 100@80.00"]
     late = a_venue(day_end=OrdStatus.EXPIRED)
     late.submit(buy("1", limit="90"), T0)
     assert told(late.close(T0)) == ["1 C/C 0/0"]
