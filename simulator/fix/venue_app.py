@@ -23,6 +23,7 @@ from simulator.fix import answers, asked, business, statements
 from simulator.fix.application import Outgoing, Reply
 from simulator.fix.interference import Meddler
 from simulator.fix.pace import Pace
+from simulator.fix.quotes import Quotes
 from simulator.fix.store import StoreError
 from simulator.fix.venue_options import Terms, add_options, read_options
 from simulator.operations import operate
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["VenueApp", "add_options", "from_options"]
 
 _NOTHING = Reply()
-_REQUESTS = frozenset({"D", "F", "G"})
+_REQUESTS, _QUESTIONS = frozenset({"D", "F", "G"}), frozenset({"H", "AF", "V", "U7"})
 _ALL_ORDERS, _ORDERS_OF_A_SECURITY = "7", "1"
 _OTHER = 0
 _OPERATION = "operation"
@@ -68,6 +69,7 @@ class VenueApp:
         self._terms = terms
         self._dialect = terms.dialect
         self._script = Script() if terms.has_script else None
+        self._quotes = Quotes()
         self._pace = Pace(terms.dialect.orders_per_s)
         self._prefix = terms.prefix
         self._sessions = {str(session): session for session in terms.sessions}
@@ -90,32 +92,44 @@ class VenueApp:
             return self._refuse(session, message, business.UNSUPPORTED_MESSAGE_TYPE)
         if kind in _REQUESTS:
             return self._request(session, message, now)
-        if kind == "U7" and self._dialect.states_positions:
-            return Reply([Outgoing(session, one) for one in statements.everything(self.venue.accounts)])
+        if kind in _QUESTIONS:
+            return self._answer(session, message, now)
+        refusal = business.unsupported(message)
+        return _NOTHING if refusal is None else Reply((Outgoing(session, refusal),))
+
+    def _answer(self, session: SessionId, message: Message, now: datetime) -> Reply:
+        """Answer a question, which changes nothing."""
+        kind = message.msg_type
         if kind == "H":
             return self._status(session, message, now)
         if kind == "AF":
             return self._mass_status(session, message, now)
-        refusal = business.unsupported(message)
-        return _NOTHING if refusal is None else Reply((Outgoing(session, refusal),))
+        if kind == "V" and self._dialect.quotes:
+            return Reply(self._quotes.receive(session, message, self.venue.market, now))
+        if kind == "U7" and self._dialect.states_positions:
+            return Reply([Outgoing(session, one) for one in statements.everything(self.venue.accounts)])
+        return self._refuse(session, message, business.UNSUPPORTED_MESSAGE_TYPE)
 
     def logged_on(self, session: SessionId, now: datetime) -> Reply:
         """Let go of what was on the way over an older connection."""
         self.plan.forget(str(session))
+        self._quotes.forget(session)
         self._rest(now)
         return _NOTHING
 
     def tick(self, now: datetime) -> Reply:
         """Let the venue do what is due."""
         self._rest(now)
-        due = self.venue.next_event()
+        due, market = self.venue.next_event(), self.venue.market
         if due is None or due > now:
-            return _NOTHING
-        return Reply(self._write(self.venue.advance(now)), {"t": now.isoformat(), "m": "tick"})
+            return Reply(self._quotes.due(market, now)) if self._quotes.next_due(market) else _NOTHING
+        said = [*self._write(self.venue.advance(now)), *self._quotes.due(market, now)]
+        return Reply(said, {"t": now.isoformat(), "m": "tick"})
 
     def next_tick(self) -> datetime | None:
         """Say when the venue next does something by itself."""
-        return self.venue.next_event()
+        wanted = (self.venue.next_event(), self._quotes.next_due(self.venue.market))
+        return min((one for one in wanted if one is not None), default=None)
 
     def replay(self, record: dict[str, Any]) -> None:
         """Carry out one record again."""
@@ -174,7 +188,8 @@ class VenueApp:
         acceptor.dispatch(self.tick(now), now)
         said = operate(self.venue, name, arguments, now)
         entry = {"t": now.isoformat(), "m": _OPERATION, "op": name, "a": dict(arguments)}
-        acceptor.dispatch(Reply(self._write(said), entry), now)
+        outgoing = [*self._write(said), *self._quotes.due(self.venue.market, now)]
+        acceptor.dispatch(Reply(outgoing, entry), now)
         return len(said)
 
     def disturb(self, fault: Fault) -> Mapping[str, int]:
@@ -249,7 +264,8 @@ class VenueApp:
             refusal = self.plan.refusal(kind) or ""
         if refusal:
             entry["x"] = refusal
-        return Reply(self._write(self._ask(entry, now)), entry)
+        said = self._write(self._ask(entry, now))
+        return Reply([*said, *self._quotes.due(self.venue.market, now)], entry)
 
     def _ask(self, entry: Mapping[str, Any], now: datetime) -> list[Answer]:
         """Carry out one order, cancel or replace, new or kept."""

@@ -44,8 +44,9 @@ class Dialect:
     at each logon, or at the first of a week and at most `MOST_RESETS` times. `unsupported` are MsgType(35)
     values the venue does not know. `mass_status` says whether OrderMassStatusRequest(AF) is answered with
     open orders or with all of the day. `echo` are fields of an order that each of its reports carries back.
-    With `states_positions`, U7 is answered, and fills are followed, by account and positions; with
-    `echoes_in_rejects`, a request's `echo` fields are in the OrderCancelReject(9) that answers it at once.
+    With `quotes`, MarketDataRequest(V) is answered. With `states_positions`, U7 is answered, and fills are
+    followed, by account and positions; with `echoes_in_rejects`, a request's `echo` fields are in the
+    OrderCancelReject(9) that answers it at once.
     Beyond the standard's dictionary the venue takes `also_tags` in a message type and `also_values`,
     (tag, value) pairs.
     """
@@ -60,6 +61,7 @@ class Dialect:
     orders_per_s: int = 0
     mass_status: Literal["open", "day"] = "open"
     states_positions: bool = False
+    quotes: bool = False
     echoes_in_rejects: bool = False
     also_tags: Mapping[str, frozenset[int]] = field(default_factory=dict)
     also_values: frozenset[tuple[int, str]] = frozenset()

@@ -1,7 +1,7 @@
 """Dukascopy's FIX 4.4 trading session as a venue: currency pairs, no memory over a logon, totals only.
 
 Source: the vendor's programming guide and data dictionary. The answer to AF is not documented; here it
-names every order of the day. Not spoken here: the data session, OrdType(40)=Z, notifications, the limit of
+names every order of the day. Not spoken here: OrdType(40)=Z, notifications, the limit of
 positions.
 """
 
@@ -33,6 +33,7 @@ DIALECT = Dialect(
     name="dukascopy",
     begin_strings=("FIX.4.4",),
     needs_login=True,
+    quotes=True,
     resets="logon",
     unsupported=frozenset({"H", "q"}),
     connects_per_minute=5,

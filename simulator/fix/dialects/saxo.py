@@ -1,6 +1,6 @@
 """Saxo Bank's FIX 4.4 as a venue: Parties on every request, weekly numbers, no order status.
 
-Source: the vendor's developer portal. Not spoken here: allocations, quotes, market data, Parties on an
+Source: the vendor's developer portal. Not spoken here: allocations, quote requests, Parties on an
 OrderCancelReject(9) that comes later than at once.
 """
 
@@ -75,6 +75,7 @@ DIALECT = Dialect(
     begin_strings=("FIX.4.4",),
     heartbeat_s=30,
     needs_login=True,
+    quotes=True,
     resets="week",
     unsupported=frozenset({"H", "AF", "q"}),
     heard=_heard,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -139,8 +140,68 @@ async def test_rejects_say_why(tmp_path: Path) -> None:
     assert "|103=13|" in runner.send("D", "11=b|" + ORDER.replace("38=100|", ""))[0]
     (missing,) = runner.send("D", "11=c|" + ORDER.replace("40=1", "40=2"))
     assert missing == "35=j|45=7|58=Conditionally Required Field Missing|372=D|380=5"
-    assert runner.send("V", "262=1|") == ["35=j|45=7|58=Unsupported Message Type|372=V|380=3"]
+    assert runner.send("R", "131=1|") == ["35=j|45=7|58=Unsupported Message Type|372=R|380=3"]
+    assert runner.send("U7", "") == ["35=j|45=7|58=Unsupported Message Type|372=U7|380=3"]
     assert runner.send("j", "45=1|") == []
+
+
+V = "262={}|263={}|264={}|265=0|267=2|269=0|269=1|146=1|55={}|"
+
+
+async def test_quotes_are_said_when_asked_for_and_when_they_change(tmp_path: Path) -> None:
+    runner = await running(tmp_path, "--half-spread-bps", "10")
+    (first,) = runner.send("V", V.format(1, 1, 1, "AAPL"))
+    assert re.sub("273=[0-9:.]+", "273=T", first) == (
+        "35=W|55=AAPL|262=1|268=2|269=0|270=100.00|273=T|269=1|270=100.00|273=T"
+    ), "the prices file gives this symbol no spread"
+    runner.send("V", V.format("once", 0, 1, "IBM"))
+    before = len(runner.sent)
+    runner.app.operate("price", {"symbol": "AAPL", "price": "101"})
+    runner.app.operate("price", {"symbol": "IBM", "price": "51"})
+    runner.app.operate("price", {"symbol": "AAPL", "price": "101"})
+    (changed,) = runner.sent[before:]
+    assert "|270=101.00|" in changed
+    assert runner.send("V", V.format(1, 2, 1, "AAPL")) == []
+    runner.app.operate("price", {"symbol": "AAPL", "price": "102"})
+    assert runner.sent[before + 1 :] == []
+    runner.send("V", V.format(2, 1, 1, "AAPL"))
+    runner.app.logged_on(S44, T0)
+    before = len(runner.sent)
+    runner.app.operate("price", {"symbol": "AAPL", "price": "103"})
+    assert runner.sent[before:] == [], "a new connection has asked for nothing yet"
+
+
+@pytest.mark.parametrize(
+    ("asked", "refusal"),
+    [
+        (V.format(1, 9, 1, "AAPL"), "SubscriptionRequestType(263): use 0, 1 or 2|262=1|281=4"),
+        (V.format(1, 1, 0, "AAPL"), "MarketDepth(264): only the top of the book, 1|262=1|281=5"),
+        (V.format(1, 1, 1, "AAPL").replace("269=1", "269=2"), "both 0 and 1, and no other|262=1|281=8"),
+        (V.format(1, 1, 1, "XXX"), "Symbol(55) XXX is not listed here|262=1|281=0"),
+        (V.format(7, 1, 1, "IBM"), "MDReqID(262) is in use, or too many are|262=7|281=1"),
+    ],
+)
+async def test_a_request_for_quotes_is_refused_with_its_reason(
+    tmp_path: Path, asked: str, refusal: str
+) -> None:
+    runner = await running(tmp_path)
+    runner.send("V", V.format(7, 1, 1, "AAPL"))
+    (said,) = runner.send("V", asked)
+    assert said.startswith("35=Y|")
+    assert said.endswith(refusal)
+
+
+async def test_a_walking_market_is_followed(tmp_path: Path) -> None:
+    runner = await running(tmp_path, "--walk-bps", "50")
+    assert runner.app.next_tick() is None
+    runner.send("V", V.format(1, 1, 1, "AAPL"))
+    assert runner.app.next_tick() == at(100)
+    said = [text for ms in range(100, 5_000, 100) for text in runner.tick(ms)]
+    assert len(said) == 4, "one a step of the walk"
+    assert len({text.partition("|270=")[2][:6] for text in said}) > 1
+    runner.send("V", V.format(1, 2, 1, "AAPL"))
+    runner.tick(6_000)
+    assert runner.app.next_tick() is None
 
 
 async def test_a_restated_report_and_commission_reach_the_wire(tmp_path: Path) -> None:
