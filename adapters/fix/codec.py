@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from adapters.fix.dialects import PLAIN
+from adapters.fix.dialects import PLAIN, market_data
 from adapters.fix.dialects.base import Field, Unsendable, Venue, our_account
 from adapters.fix.dialects.wire import Unreadable, number, plain, timestamp, utc_timestamp
 from gateway.domain.order import ExecType, OrderSpec, OrdStatus, OrdType, Report, Side
@@ -98,6 +98,11 @@ def mass_status_request(request_id: str, venue: Venue) -> str:
 def account_request(venue: Venue) -> str:
     """Build AccountInfoRequest(U7): the venue answers with its U2 and U3 messages."""
     return _message(venue, "U7", [], [])
+
+
+def market_data_request(symbol: str, request_id: str, venue: Venue) -> str:
+    """Build MarketDataRequest(V): follow one symbol's best bid and ask."""
+    return _message(venue, "V", [], market_data.request(symbol, request_id, venue))
 
 
 def _body(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from adapters.fix.dialects import market_data
 from adapters.fix.dialects.base import (
     Dialect,
     Field,
@@ -54,9 +55,11 @@ DIALECT = Dialect(
         "G": ("11", "41", "37", "1", "21", "55", "54", "60", "38", "40", "44", "15", "59", "7011"),
         "AF": ("584", "585"),
         "U7": (),
+        "V": market_data.SENDS,
     },
     reads={
         **READS,
+        **market_data.READS,
         "8": (*READS["8"], "584", "911", "912"),
         "U1": ("7004", "7003", "58"),
         "U2": ("7004", "15", "7006", "7007"),
@@ -65,6 +68,7 @@ DIALECT = Dialect(
     values=_values,
     symbol_of=_symbol,
     fixed={"21": "1"},
+    groups=market_data.GROUPS,
     ord_types={"MARKET": "1", "LIMIT": "2", "STOP": "3", "STOP_LIMIT": "4", "CLOSE_EXPOSURE": "Z"},
     credentials="required",
     reset="logon",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapters.fix.dialects import market_data
 from adapters.fix.dialects.base import Dialect, Field, Fields, Venue
 from gateway.domain.order import OrderSpec
 
@@ -36,8 +37,10 @@ DIALECT = Dialect(
         "F": ("11", "41", "1", "55", "54", "60", "38", "37"),
         "G": ("11", "41", "1", "21", "55", "54", "60", "38", "40", "44", "15", "59", "37"),
         "H": ("11", "1", "55", "54", "37"),
+        "V": market_data.SENDS,
     },
-    reads=READS,
+    reads={**READS, **market_data.READS},
+    groups=market_data.GROUPS,
     values=_values,
     symbol_of=_symbol,
     fixed={"21": "1"},

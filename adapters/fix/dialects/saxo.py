@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from adapters.fix.dialects import market_data
 from adapters.fix.dialects.base import (
     Dialect,
     Entries,
@@ -86,13 +87,14 @@ DIALECT = Dialect(
         "F": ("11", "41", "37", "453", "1", *INSTRUMENT, "54", "60", "38"),
         "G": ("11", "41", "37", "453", "1", "21", *ORDER),
         "H": ("11", "37", "453", "1", "55", "54"),
+        "V": (*market_data.SENDS, "167"),
     },
-    reads=READS,
+    reads={**READS, **market_data.READS},
     values=_values,
     symbol_of=_symbol,
     fixed={"21": "1"},
     ord_types={"MARKET": "1", "LIMIT": "2", "STOP": "3"},
-    groups=(PARTIES,),
+    groups=(PARTIES, *market_data.GROUPS),
     credentials="required",
     reset="week",
     heartbeat_s=30,

@@ -382,7 +382,11 @@ def test_texts_from_the_environment_are_read_as_what_they_are() -> None:
     [
         ("plain", {}, {"heartbeat_s": 10, "reset_on_logon": False, "reset_at": "", "orders_per_s": 50}),
         ("saxo", {"client_id": "C"}, {"heartbeat_s": 30, "reset_at": "Mon 05:00", "reset_on_logon": False}),
-        ("saxo", {"heartbeat_s": 20}, {"heartbeat_s": 20, "groups": ((453, 448, 447, 452),)}),
+        (
+            "saxo",
+            {"heartbeat_s": 20},
+            {"heartbeat_s": 20, "groups": ((453, 448, 447, 452), (267, 269), (146, 55, 167))},
+        ),
         ("dukascopy", {}, {"reset_on_logon": True, "orders_per_s": 16, "connects_per_minute": 5}),
         ("dukascopy", {"reset_each_logon": False}, {"reset_on_logon": False}),
         ("dukascopy", {"orders_per_s": 5}, {"orders_per_s": 5}),

@@ -67,6 +67,8 @@ def built(venue: Venue, spec: OrderSpec) -> dict[str, str]:
         found["AF"] = codec.mass_status_request("M1", venue)
     if "U7" in sends:
         found["U7"] = codec.account_request(venue)
+    if "V" in sends:
+        found["V"] = codec.market_data_request(spec.symbol, "1", venue)
     assert set(found) == set(sends)
     return found
 
