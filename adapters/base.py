@@ -1,4 +1,4 @@
-"""What every broker is to the gateway: a `Broker` that is told things and later reports things.
+"""What the gateway is connected to: a `Source` reports things, a `Broker` is told things besides.
 
 Rules of this room:
 1. A broker's answer is never a return value. `submit`, `cancel` and `look_up` hand a message over;
@@ -27,6 +27,7 @@ from gateway.events import (
     MessageRefused,
     OrderUnknown,
     PositionStated,
+    PricesUpdated,
     ReportReceived,
     ReportUnreadable,
     SendOrder,
@@ -37,6 +38,7 @@ BrokerEvent = (
     ReportReceived | CancelRejected | OrderUnknown | PositionStated | MessageRefused | ReportUnreadable
     | SendWithheld | LinkUp | LinkDown | LinkBehind
 )  # fmt: skip
+SourceEvent = BrokerEvent | PricesUpdated
 
 
 class NotSent(Exception):
@@ -60,19 +62,32 @@ class Capabilities:
     orders_per_s: float
 
 
-class Broker(Protocol):
-    """Carry orders to one venue and reports back."""
+class Source(Protocol):
+    """Tell the gateway what happens elsewhere."""
 
     name: str
-    capabilities: Capabilities
 
     async def start(self, after_seq: int) -> None:
-        """Connect and hand over every report recorded behind `after_seq`; returns at once."""
+        """Connect and hand over every message recorded behind `after_seq`; returns at once."""
         ...
 
     async def stop(self) -> None:
         """Log out and release everything; safe to call twice."""
         ...
+
+    def events(self) -> AsyncIterator[Sequence[SourceEvent]]:
+        """Yield batches of what happened, in order, until `stop`."""
+        ...
+
+    def acknowledge(self, link_seq: int) -> None:
+        """Note that everything up to `link_seq` is in the journal and need not be kept."""
+        ...
+
+
+class Broker(Source, Protocol):
+    """Carry orders to one venue and reports back."""
+
+    capabilities: Capabilities
 
     def submit(self, wish: SendOrder) -> None:
         """Hand one order over; raises `NotSent` when it certainly did not leave."""
@@ -88,12 +103,4 @@ class Broker(Protocol):
 
     def flush(self) -> None:
         """Push messages handed over so far to the wire (a broker may batch until then)."""
-        ...
-
-    def events(self) -> AsyncIterator[Sequence[BrokerEvent]]:
-        """Yield batches of what happened, in order, until `stop`."""
-        ...
-
-    def acknowledge(self, link_seq: int) -> None:
-        """Note that everything up to `link_seq` is in the journal and need not be kept."""
         ...

@@ -1,4 +1,4 @@
-"""The composition root: the only file that names concrete adapters and puts the rooms together.
+"""The composition root: it puts the rooms together; `links.py` makes the adapters.
 
 Rules of this room:
 1. Starting is recovering: lease, journal, snapshot, replay, then brokers, then intake. A crash is not
@@ -13,23 +13,18 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-from adapters.base import Broker
-from adapters.fix.broker import FixBroker
-from adapters.fix.dialects import Venue, session_terms
-from adapters.fix.engine import ChildEngine, FixEngine
-from adapters.fix.settings import FixSession
-from adapters.fix.tls import TlsSettings
-from gateway.config import GatewayConfig, LinkSection
+from adapters.base import Broker, Source
+from gateway.config import GatewayConfig
 from gateway.engine import Engine
 from gateway.errors import ConfigError, StoreUnsafe
 from gateway.events import AccountOpened, Event, GatewayStarted
+from gateway.links import make_brokers, make_quotes
 from gateway.oms.state import State
 from gateway.runtime import embedded
 from gateway.runtime.clock import Clock, SimulatedClock, SystemClock
@@ -59,68 +54,6 @@ def make_clock(config: GatewayConfig) -> Clock:
     if start is None:
         return SystemClock()
     return SimulatedClock(start, config.state_folder / "clock.json")
-
-
-def make_broker(
-    name: str, link: LinkSection, config: GatewayConfig, clock: Clock,
-    make_engine: Callable[[FixSession], FixEngine] = ChildEngine,
-) -> FixBroker:  # fmt: skip
-    """Build the adapter of one link; what is not certified with its venue is said."""
-    venue = link.spoken()
-    if venue.uncertified:
-        level = logging.INFO if link.environment == "simulator" else logging.WARNING
-        names = ", ".join(venue.uncertified)
-        log.log(
-            level, "%s: not certified with %s, see `gateway venues`: %s", name, venue.dialect.title, names
-        )
-    _check_written(name, link, venue)
-    has_login = venue.dialect.credentials != "never"
-    session = FixSession(
-        name=name,
-        sender_comp_id=link.sender_comp_id,
-        target_comp_id=link.target_comp_id,
-        host=link.host,
-        port=link.port,
-        username=link.username if has_login else "",
-        password=link.password.get_secret_value() if has_login else "",
-        store_folder=Path(config.state_folder) / "fix" / name,
-        **session_terms(
-            venue, reset_on_logon=link.reset_on_logon, heartbeat_s=link.heartbeat_s,
-            orders_per_s=link.orders_per_s,
-        ),
-    )  # fmt: skip
-    tls = _tls(link, config.folder)
-    return FixBroker(session, clock.now, venue=venue, tls=tls, make_engine=make_engine)
-
-
-def make_brokers(config: GatewayConfig, clock: Clock) -> dict[str, Broker]:
-    """Build the adapter of every configured link."""
-    return {name: make_broker(name, link, config, clock) for name, link in config.links.items()}
-
-
-def _tls(link: LinkSection, folder: Path) -> TlsSettings | None:
-    """Return the link's TLS settings with their files found, None when it speaks plainly."""
-    if (section := link.tls) is None:
-        return None
-    files = {key: getattr(section, key) for key in ("ca_file", "client_cert", "client_key")}
-    return TlsSettings(
-        server_name=section.server_name or None,
-        pinned_sha256=section.pinned_sha256,
-        minimum_version=section.minimum_version,
-        **{key: folder / name if name else None for key, name in files.items()},
-    )
-
-
-def _check_written(name: str, link: LinkSection, venue: Venue) -> None:
-    """Refuse a link that could not log on, or not send a single order."""
-    if venue.unwritten:
-        raise ConfigError(
-            f"links.{name}.venue.{venue.unwritten[0]}: {venue.dialect.title} needs it; write it"
-        )
-    if venue.dialect.credentials == "required" and not (link.username and link.password.get_secret_value()):
-        variable = f"GATEWAY_LINKS__{name.upper()}__PASSWORD"
-        text = f"{venue.dialect.title} needs both; write username, set {variable}"
-        raise ConfigError(f"links.{name}: username and password: {text}")
 
 
 async def redis_url(config: GatewayConfig) -> tuple[str, embedded.EmbeddedServer | None]:
@@ -184,6 +117,7 @@ class Gateway:
     lease: Lease
     intake: Intake
     brokers: dict[str, Broker]
+    quotes: Mapping[str, Source]
     presenter: Presenter
     models: ReadModels
     clock: Clock
@@ -225,15 +159,16 @@ async def serve(
             gateway.engine.settings, gateway.engine.state, gateway.clock, config.signing.keys,
             must_be_signed=config.signing.required,
         )  # fmt: skip
-        for name, broker in gateway.brokers.items():
+        sources: dict[str, Source] = {**gateway.brokers, **gateway.quotes}
+        for name, source in sources.items():
             link = gateway.engine.state.links.get(name)
-            await broker.start(link.seq if link is not None else 0)
+            await source.start(link.seq if link is not None else 0)
         parts: dict[str, Awaitable[None]] = {
             "lease": gateway.lease.keep(),
             "read models": gateway.models.run(),
             "loop": _looping(gateway),
             "intake": doors.intake(gateway.intake, gateway.loop.inbox),
-            **{name: doors.broker(broker, gateway.loop.inbox) for name, broker in gateway.brokers.items()},
+            **{name: doors.source(source, gateway.loop.inbox) for name, source in sources.items()},
         }
         if gateway.server is not None:
             parts["embedded Redis"] = gateway.server.keep_alive()
@@ -269,8 +204,8 @@ async def _supervise(gateway: Gateway, parts: dict[str, Awaitable[None]], stop: 
     await asyncio.gather(tasks["intake"], return_exceptions=True)
     if gateway.loop.router is not None:
         gateway.loop.router.close()
-    for name, broker in gateway.brokers.items():
-        await broker.stop()
+    for name, source in {**gateway.quotes, **gateway.brokers}.items():
+        await source.stop()
         await asyncio.gather(tasks[name], return_exceptions=True)
     await _drained(gateway, tasks["loop"])
     for task in tasks.values():
@@ -314,19 +249,9 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
         loop.router = Router(brokers, clock, lease.may_act, lambda events: inbox.push(map(Item, events)))
         intake = Intake(reader, views, keys, clock, on_rejected=partial(_rejected, presenter))
         gateway = Gateway(
-            config,
-            engine,
-            loop,
-            journal,
-            lease,
-            intake,
-            brokers,
-            presenter,
-            models,
-            clock,
-            server,
-            config.digest(),
-        )
+            config, engine, loop, journal, lease, intake, brokers, make_quotes(config, clock), presenter,
+            models, clock, server, config.digest(),
+        )  # fmt: skip
         await gateway.first_events()
         yield gateway
         timers.close()

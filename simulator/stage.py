@@ -42,6 +42,8 @@ class Stage:
     """Run the three processes; `folder` holds their logs, stores and the configuration they share.
 
     The venue speaks `dialect` in `begin_string`, over TLS with an authority of its own when `has_tls`.
+    `sessions` are further sessions of the gateway: their place in its environment, as in QUOTES__RATES, and
+    their SenderCompID(49).
     """
 
     folder: Path
@@ -54,6 +56,7 @@ class Stage:
     begin_string: str = "FIX.4.4"
     dialect: str = "plain"
     has_tls: bool = False
+    sessions: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     control_port: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -72,6 +75,8 @@ class Stage:
             "--store", str(self.folder / "venue"),
             "--prices", str(self.prices), "--accounts", str(self.accounts), *self.venue_options,
         ]  # fmt: skip
+        for sender_comp_id in self.sessions.values():
+            command += ["--accept", f"{self.begin_string}:{sender_comp_id}"]
         if self.dialect != "plain":
             command += ["--dialect", self.dialect]
         if self.has_tls:
@@ -91,10 +96,11 @@ class Stage:
 
     def child_environment(self) -> dict[str, str]:
         """Return the environment that points a gateway command at this stage."""
-        link = "GATEWAY_LINKS__SIM__"
-        found = {**os.environ, **self.environment, f"{link}PORT": str(self.port)}
-        if self.has_tls:
-            found[f"{link}TLS__CA_FILE"] = str(self.folder / "tls" / AUTHORITY)
+        found = {**os.environ, **self.environment}
+        for place in ("LINKS__SIM", *self.sessions):
+            found[f"GATEWAY_{place}__PORT"] = str(self.port)
+            if self.has_tls:
+                found[f"GATEWAY_{place}__TLS__CA_FILE"] = str(self.folder / "tls" / AUTHORITY)
         return found
 
     def record(self) -> dict[str, Any]:

@@ -68,8 +68,9 @@ class QuoteSession:
         self._asking: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
 
-    async def start(self) -> None:
+    async def start(self, after_seq: int) -> None:
         """Start the session's process, behind a TLS relay where TLS is asked for."""
+        del after_seq  # old prices are worth nothing
         if self._relay is not None:
             port = await self._relay.start()
             self._engine = self._make_engine(replace(self._session, host="127.0.0.1", port=port))
@@ -87,16 +88,19 @@ class QuoteSession:
         if self._relay is not None:
             await self._relay.stop()
 
-    async def prices(self) -> AsyncIterator[PricesUpdated]:
+    async def events(self) -> AsyncIterator[Sequence[PricesUpdated]]:
         """Yield prices that moved, or that were not said for a while, until `stop`."""
         while not self._stopping.is_set():
             if (found := self._due()) is not None:
-                yield found
+                yield [found]
             if self._listener is not None and self._listener.done():
                 self._listener.result()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval_s):
                     await self._stopping.wait()
+
+    def acknowledge(self, link_seq: int) -> None:
+        """Have nothing to forget: what is read is forgotten already."""
 
     # The inside.
 

@@ -40,11 +40,11 @@ from adapters.fix.dialects import DIALECTS, Venue
 from adapters.fix.engine import ChildEngine
 from adapters.fix.settings import FixSession
 from adapters.fix.spool import last_seq
-from gateway.app import make_broker
 from gateway.cli.demo import prepare
 from gateway.cli.root import DIFFERS, INTERRUPTED, OK, Context
 from gateway.config import GatewayConfig, load
 from gateway.errors import ConfigError
+from gateway.links import make_broker
 from gateway.runtime.clock import SystemClock
 from simulator.stage import Stage, StageError
 

@@ -89,6 +89,12 @@ def prepare(config_path: Path, folder: Path) -> tuple[Stage, GatewayConfig]:
     accounts.write_text(json.dumps(opening, indent=1), encoding="utf-8")
     link, costs = config.links["sim"], config.accounts[ACCOUNT].costs
     tick = min(one.tick_size for one in config.settings().instruments.values())
+    sessions = {
+        key.replace(".", "__").upper(): one.sender_comp_id
+        for key, one in config.sessions().items()
+        if key != "links.sim"
+    }
+    passwords = {f"GATEWAY_{place}__PASSWORD": "only a demo" for place in ("LINKS__SIM", *sessions)}
     stage = Stage(
         folder=folder,
         config=config_path,
@@ -100,9 +106,8 @@ def prepare(config_path: Path, folder: Path) -> tuple[Stage, GatewayConfig]:
             "--commission-minimum", str(costs.commission_minimum),
             "--commission-bps", str(costs.commission_bps),
         ],
-        environment={
-            "GATEWAY_STATE_FOLDER": str(folder / "state"), "GATEWAY_LINKS__SIM__PASSWORD": "only a demo"
-        },
+        environment={"GATEWAY_STATE_FOLDER": str(folder / "state"), **passwords},
+        sessions=sessions,
         sender_comp_id=link.sender_comp_id,
         begin_string=link.spoken().begin_string,
         dialect=link.dialect,
@@ -126,7 +131,10 @@ def _play(stage: Stage, config: GatewayConfig, *, pull_the_plug: bool) -> int:
         start()
         click.echo(f"  {name:8s} process {stage.processes[name].pid}  log {stage.folder / name}.log")
     examples = _examples(config)
-    _gateway(stage, "prices", str(examples / "prices.csv"), "--source", "closing prices of 2022-12-28")
+    if config.quotes:
+        click.echo("\nPrices come from the venue's quote session, a second FIX session of the gateway")
+    else:
+        _gateway(stage, "prices", str(examples / "prices.csv"), "--source", "closing prices of 2022-12-28")
     click.secho(f"\nSubmitting {examples / 'targets.csv'} through the Redis stream", bold=True)
     _gateway(stage, "submit", str(examples / "targets.csv"), "--account", ACCOUNT, "--request-id", REQUEST_ID)
     asyncio.run(_watch(stage, config, pull_the_plug=pull_the_plug))

@@ -33,7 +33,7 @@ def run(context: Context, log_format: str, log_level: str) -> int:
     from gateway.app import Gateway, serve  # noqa: PLC0415 - `--help` need not load every room
 
     config = load(context.config_path)
-    secrets = [link.password.get_secret_value() for link in config.links.values()]
+    secrets = [one.password.get_secret_value() for one in config.sessions().values()]
     secrets += [key.get_secret_value() for key in config.signing.keys.values()]
     setup_logging(log_level, as_json=log_format == "json", secrets=[one for one in secrets if one])
 

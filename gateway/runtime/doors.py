@@ -13,7 +13,7 @@ from functools import partial
 
 from pydantic import SecretStr
 
-from adapters.base import Broker, BrokerEvent
+from adapters.base import Source, SourceEvent
 from gateway.domain.settings import Settings
 from gateway.errors import InvalidTargets
 from gateway.events import Event, TargetsSubmitted
@@ -88,16 +88,16 @@ class Doors:
             if items:
                 await inbox.put(items)
 
-    async def broker(self, broker: Broker, inbox: Inbox) -> None:
-        """Carry a broker's events into the inbox, until it stops."""
-        async for events in broker.events():
-            await inbox.put(_items(broker, events))
+    async def source(self, source: Source, inbox: Inbox) -> None:
+        """Carry a source's events into the inbox, until it stops."""
+        async for events in source.events():
+            await inbox.put(_items(source, events))
 
 
-def _items(broker: Broker, events: Sequence[BrokerEvent]) -> list[Item]:
+def _items(source: Source, events: Sequence[SourceEvent]) -> list[Item]:
     """Acknowledge a batch's last place once its last event is durable: the inbox keeps the order."""
     items = [Item(event) for event in events]
     last_seq = max((int(getattr(event, "link_seq", 0)) for event in events), default=0)
     if last_seq:
-        items[-1] = Item(items[-1].event, partial(broker.acknowledge, last_seq))
+        items[-1] = Item(items[-1].event, partial(source.acknowledge, last_seq))
     return items

@@ -9,10 +9,10 @@ import pytest
 from fix_desk_venue import open_venue
 from test_relay import Certificates, certificates, tls_before
 
-from gateway.app import make_broker
 from gateway.config import load
 from gateway.errors import ConfigError
 from gateway.events import LinkUp
+from gateway.links import make_broker
 from gateway.runtime.clock import SystemClock
 
 __all__ = ["certificates"]  # a fixture: pytest finds it by its name here

@@ -70,14 +70,14 @@ async def following(
         **{**terms, "reset_on_logon": True, "reset_at": ""},
     )  # fmt: skip
     source = QuoteSession(session, symbols, utc_now, venue, interval_s=0.05)
-    await source.start()
+    await source.start(0)
     known: dict[str, Decimal] = {}
     said: list[PricesUpdated] = []
 
     async def follow() -> None:
-        async for update in source.prices():
-            said.append(update)
-            known.update(update.prices)
+        async for updates in source.events():
+            said.extend(updates)
+            known.update(updates[-1].prices)
 
     task = asyncio.create_task(follow())
     try:

@@ -142,3 +142,35 @@ def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
     (tmp_path / "lots.csv").write_bytes(b"symbol,acquired,qty,cost\n\xff\xfe\n")
     with pytest.raises(ConfigError, match="UTF-8"):
         load(path)
+
+
+QUOTES = """
+[quotes.rates]
+dialect = "{dialect}"
+sender_comp_id = "DATA"
+target_comp_id = "SIM"
+port = 5001
+{more}
+"""
+
+
+@pytest.mark.parametrize(
+    ("dialect", "more", "wrong"),
+    [
+        ("plain", 'symbols = ["ZZZ"]', "quotes.rates.symbols: ZZZ is not in instruments; add it there"),
+        ("plain", 'host = "10.0.0.1"', "quotes.rates.host: 10.0.0.1 is another machine in plain text"),
+        ("ibkr", "", "Interactive Brokers quotes no prices over FIX; leave this section out"),
+        ("plain", "interval_s = 0", "quotes.rates.interval_s"),
+    ],
+)
+def test_a_quote_session_that_cannot_be_names_the_key(
+    tmp_path: Path, dialect: str, more: str, wrong: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(wrong)):
+        load(write(tmp_path, links=QUOTES.format(dialect=dialect, more=more)))
+
+
+def test_two_sessions_cannot_share_a_name(tmp_path: Path) -> None:
+    text = QUOTES.format(dialect="plain", more="").replace("rates", "sim")
+    with pytest.raises(ConfigError, match=re.escape("quotes.sim: links.sim has the same name; rename one")):
+        load(write(tmp_path, links=text))

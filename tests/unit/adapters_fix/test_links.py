@@ -14,11 +14,12 @@ from pydantic import ValidationError
 from venues import ROOT
 
 from adapters.fix.dialects import DIALECTS
-from gateway.app import make_broker
 from gateway.cli.root import root
-from gateway.config import GatewayConfig, LinkSection
+from gateway.config import GatewayConfig
 from gateway.errors import ConfigError
+from gateway.links import make_broker
 from gateway.runtime.clock import SystemClock
+from gateway.sections import LinkSection
 
 EXAMPLES = sorted((ROOT / "config" / "fix").glob("*.toml"))
 

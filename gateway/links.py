@@ -1,0 +1,110 @@
+"""What stands behind the configured connections: sections in, adapters out.
+
+Rules of this room:
+1. Concrete adapters are named here and nowhere else in `gateway/`.
+2. What could not log on, or not send a single order, is refused before anything is started.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from adapters.base import Broker
+from adapters.fix.broker import FixBroker
+from adapters.fix.dialects import Venue, session_terms
+from adapters.fix.engine import ChildEngine, FixEngine
+from adapters.fix.quotes import QuoteSession
+from adapters.fix.settings import FixSession
+from adapters.fix.tls import TlsSettings
+from gateway.config import GatewayConfig
+from gateway.errors import ConfigError
+from gateway.runtime.clock import Clock
+from gateway.sections import FixSection, LinkSection
+
+log = logging.getLogger(__name__)
+
+
+def make_broker(
+    name: str, link: LinkSection, config: GatewayConfig, clock: Clock,
+    make_engine: Callable[[FixSession], FixEngine] = ChildEngine,
+) -> FixBroker:  # fmt: skip
+    """Build the adapter of one link; what is not certified with its venue is said."""
+    venue = link.spoken()
+    if venue.uncertified:
+        level = logging.INFO if link.environment == "simulator" else logging.WARNING
+        names = ", ".join(venue.uncertified)
+        log.log(
+            level, "%s: not certified with %s, see `gateway venues`: %s", name, venue.dialect.title, names
+        )
+    if venue.unwritten:
+        raise ConfigError(
+            f"links.{name}.venue.{venue.unwritten[0]}: {venue.dialect.title} needs it; write it"
+        )
+    session = _session(f"links.{name}", link, venue, config)
+    tls = _tls(link, config.folder)
+    return FixBroker(session, clock.now, venue=venue, tls=tls, make_engine=make_engine)
+
+
+def make_quotes(config: GatewayConfig, clock: Clock) -> dict[str, QuoteSession]:
+    """Build every configured source of prices; both sides of a quote session begin at 1 at each logon."""
+    made = {}
+    for name, section in config.quotes.items():
+        venue = section.spoken()
+        session = replace(
+            _session(f"quotes.{name}", section, venue, config),
+            reset_on_logon=True,
+            reset_at="",
+            notes_sent=False,
+        )
+        made[name] = QuoteSession(
+            session, section.symbols or tuple(config.instruments), clock.now, venue,
+            interval_s=section.interval_s, tls=_tls(section, config.folder),
+        )  # fmt: skip
+    return made
+
+
+def _session(key: str, section: FixSection, venue: Venue, config: GatewayConfig) -> FixSession:
+    """Return what one session must know; `key` is its place in the configuration."""
+    group, _, name = key.partition(".")
+    has_login = venue.dialect.credentials != "never"
+    if venue.dialect.credentials == "required" and not (
+        section.username and section.password.get_secret_value()
+    ):
+        variable = f"GATEWAY_{group.upper()}__{name.upper()}__PASSWORD"
+        text = f"{venue.dialect.title} needs both; write username, set {variable}"
+        raise ConfigError(f"{key}: username and password: {text}")
+    return FixSession(
+        name=name,
+        sender_comp_id=section.sender_comp_id,
+        target_comp_id=section.target_comp_id,
+        host=section.host,
+        port=section.port,
+        username=section.username if has_login else "",
+        password=section.password.get_secret_value() if has_login else "",
+        store_folder=Path(config.state_folder) / "fix" / name,
+        **session_terms(
+            venue, reset_on_logon=section.reset_on_logon, heartbeat_s=section.heartbeat_s,
+            orders_per_s=section.orders_per_s,
+        ),
+    )  # fmt: skip
+
+
+def make_brokers(config: GatewayConfig, clock: Clock) -> dict[str, Broker]:
+    """Build the adapter of every configured link."""
+    return {name: make_broker(name, link, config, clock) for name, link in config.links.items()}
+
+
+def _tls(link: FixSection, folder: Path) -> TlsSettings | None:
+    """Return the session's TLS settings with their files found, None when it speaks plainly."""
+    if (section := link.tls) is None:
+        return None
+    files = {key: getattr(section, key) for key in ("ca_file", "client_cert", "client_key")}
+    return TlsSettings(
+        server_name=section.server_name or None,
+        pinned_sha256=section.pinned_sha256,
+        minimum_version=section.minimum_version,
+        **{key: folder / name if name else None for key, name in files.items()},
+    )

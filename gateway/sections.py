@@ -1,0 +1,194 @@
+"""The sections of the configuration as users write them: one model each, every default protects.
+
+Rules of this room:
+1. An unknown key is an error; no error message shows an input value; secrets are `SecretStr`.
+2. A section knows itself only; what several must agree on is checked in `config.py`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from adapters.fix.dialects import Venue, speak
+from gateway.domain.lots import LotMethod
+from gateway.domain.settings import Costs, Decision, Execution, Limits
+
+Name = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+
+
+class Section(BaseModel):
+    """Stand under every section: unknown keys are errors, inputs never appear in messages."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class RedisSection(Section):
+    """Where the journal lives; an empty `url` means the embedded server in the state folder."""
+
+    url: SecretStr = SecretStr("")
+    allow_unsafe: bool = False
+
+
+class SigningSection(Section):
+    """Keys by id for signed target messages; with `required`, unsigned ones are rejected."""
+
+    required: bool = False
+    keys: dict[str, SecretStr] = {}
+
+
+class ClockSection(Section):
+    """A simulated start for replayed market days; refused unless every link is a simulator's."""
+
+    simulated_start: AwareDatetime | None = None
+
+
+class TlsSection(Section):
+    """How a venue proves who it is; see `adapters.fix.tls.TlsSettings`. Verification cannot be switched off.
+
+    Files are named relative to the configuration; an empty `ca_file` means the system's trusted issuers.
+    """
+
+    ca_file: str = ""
+    server_name: str = ""
+    client_cert: str = ""
+    client_key: str = ""
+    pinned_sha256: tuple[str, ...] = ()
+    minimum_version: Literal["1.2", "1.3"] = "1.2"
+
+
+class FixSection(Section):
+    """One FIX session with one venue.
+
+    `dialect` names the table of the venue's differences, `venue` holds that dialect's own keys; an
+    empty `begin_string` leaves BeginString(8) to the dialect. Without `tls` a session reaches this machine
+    only; `plaintext` allows another one, for a private line.
+    """
+
+    dialect: str = "plain"
+    venue: dict[str, Any] = {}
+    begin_string: str = ""
+    sender_comp_id: str = Name
+    target_comp_id: str = Name
+    host: str = "127.0.0.1"
+    port: int = Field(ge=1, le=65535)
+    heartbeat_s: int = Field(default=30, ge=1, le=3600)
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    reset_on_logon: bool = False
+    orders_per_s: float = Field(default=50.0, ge=0)
+    tls: TlsSection | None = None
+    plaintext: bool = False
+
+    def spoken(self) -> Venue:
+        """Return the dialect with its keys settled."""
+        return speak(self.dialect, self.venue, self.begin_string)
+
+    @model_validator(mode="after")
+    def _speaks(self) -> FixSection:
+        self.spoken()
+        return self
+
+
+class LinkSection(FixSection):
+    """One broker connection. `environment` is what stands at the other end."""
+
+    kind: Literal["fix"] = "fix"
+    environment: Literal["simulator", "paper", "live"] = "paper"
+
+
+class QuotesSection(FixSection):
+    """A venue's quote session as a source of reference prices; see `adapters.fix.quotes`.
+
+    `symbols` are our names of what is asked for, all instruments when empty; prices come every
+    `interval_s` seconds at most.
+    """
+
+    symbols: tuple[str, ...] = ()
+    interval_s: float = Field(default=1.0, gt=0, le=60)
+
+    @model_validator(mode="after")
+    def _quotes(self) -> QuotesSection:
+        venue = self.spoken()
+        if "V" not in venue.dialect.sends:
+            raise ValueError(f"{venue.dialect.title} quotes no prices over FIX; leave this section out")
+        return self
+
+
+class LimitsSection(Section):
+    """Pre-trade limits; see `gateway.domain.settings.Limits` for units."""
+
+    max_order_notional: Decimal = Field(default=Limits().max_order_notional, gt=0)
+    max_order_nav_share: Decimal = Field(default=Limits().max_order_nav_share, gt=0, le=1)
+    max_orders_per_request: int = Field(default=Limits().max_orders_per_request, ge=1, le=10_000)
+    max_turnover: Decimal = Field(default=Limits().max_turnover, gt=0)
+    price_collar_bps: Decimal = Field(default=Limits().price_collar_bps, gt=0)
+    price_max_age_s: Decimal = Field(default=Limits().price_max_age_s, gt=0)
+    restricted: frozenset[str] = frozenset()
+    allow_short: bool = False
+
+
+class CostsSection(Section):
+    """Commission schedule and tax rates; see `gateway.domain.settings.Costs`."""
+
+    commission_per_share: Decimal = Field(default=Costs().commission_per_share, ge=0)
+    commission_minimum: Decimal = Field(default=Costs().commission_minimum, ge=0)
+    commission_bps: Decimal = Field(default=Costs().commission_bps, ge=0)
+    short_term_rate: Decimal = Field(default=Costs().short_term_rate, ge=0, le=1)
+    long_term_rate: Decimal = Field(default=Costs().long_term_rate, ge=0, le=1)
+
+
+class DecisionSection(Section):
+    """When to trade; see `gateway.domain.settings.Decision`."""
+
+    single_asset_drift: Decimal = Field(default=Decision().single_asset_drift, gt=0)
+    concentration_ratio: Decimal = Field(default=Decision().concentration_ratio, gt=1)
+    crisis_drift: Decimal = Field(default=Decision().crisis_drift, gt=0)
+    any_drift: Decimal = Field(default=Decision().any_drift, ge=0)
+    partial_fraction: Decimal = Field(default=Decision().partial_fraction, gt=0, le=1)
+    risk_aversion: Decimal = Field(default=Decision().risk_aversion, gt=0)
+    horizon_years: Decimal = Field(default=Decision().horizon_years, gt=0)
+    wash_sale_window_days: int = Field(default=Decision().wash_sale_window_days, ge=0, le=365)
+
+
+class ExecutionSection(Section):
+    """How orders are sent; see `gateway.domain.settings.Execution`."""
+
+    ord_type: Literal["limit", "market"] = "limit"
+    limit_offset_bps: Decimal = Field(default=Execution().limit_offset_bps, ge=0)
+    time_in_force: Literal["day", "gtc", "ioc", "fok"] = "day"
+    cash_buffer: Decimal = Field(default=Execution().cash_buffer, ge=0, lt=1)
+    wave_timeout_s: Decimal = Field(default=Execution().wave_timeout_s, gt=0)
+    price_wait_s: Decimal = Field(default=Execution().price_wait_s, ge=0)
+    lookup_wait_s: Decimal = Field(default=Execution().lookup_wait_s, gt=0)
+    lookups_before_unknown: int = Field(default=Execution().lookups_before_unknown, ge=1, le=20)
+    resend_max_age_s: Decimal = Field(default=Execution().resend_max_age_s, gt=0)
+
+
+class AccountSection(Section):
+    """One account: its broker link, its opening book and its own limits."""
+
+    link: str = Name
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+    taxable: bool = True
+    lot_method: LotMethod = LotMethod.FIFO
+    opening_cash: Decimal = Decimal(0)
+    opening_lots: str = ""
+    limits: LimitsSection = LimitsSection()
+    costs: CostsSection = CostsSection()
+    decision: DecisionSection = DecisionSection()
+    execution: ExecutionSection = ExecutionSection()
+
+
+class InstrumentSection(Section):
+    """One tradeable name; see `gateway.domain.instrument.Instrument`."""
+
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+    lot_size: Decimal = Field(default=Decimal(1), gt=0)
+    tick_size: Decimal = Field(default=Decimal("0.01"), gt=0)
+    min_notional: Decimal = Field(default=Decimal(0), ge=0)
+    half_spread_bps: Decimal = Field(default=Decimal(2), ge=0)
+    volatility: Decimal = Field(default=Decimal("0.30"), gt=0)
+    identical_group: str = ""
