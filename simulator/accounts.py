@@ -74,6 +74,11 @@ class Accounts:
             account = self._accounts[name] = Account(name)
         return account
 
+    def open_positions(self, name: str) -> set[str]:
+        """Return the symbols an account holds or is short of; looking opens no account."""
+        account = self._accounts.get(name)
+        return {symbol for symbol, qty in account.positions.items() if qty} if account is not None else set()
+
     def every(self) -> list[Account]:
         """Return every account, by name."""
         return [self._accounts[name] for name in sorted(self._accounts)]

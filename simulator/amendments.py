@@ -51,14 +51,14 @@ class Amendments:
         fault: Refusal | None = (CxlRejReason.BROKER_OPTION, refusal) if refusal is not None else None
         if not order.leaves_qty:
             fault = (CxlRejReason.TOO_LATE, "Too late to cancel")
-        self._take(order, Request(CANCEL, asked.cl_ord_id), fault, now)
+        self._take(order, Request(CANCEL, asked.cl_ord_id, echo=asked.echo), fault, now)
 
     def replace(self, asked: ReplaceOrder, now: datetime, refusal: str | None) -> None:
         """OrderCancelReplaceRequest(G)."""
         order = self._find(asked, REPLACE, now)
         if order is None:
             return
-        request = Request(REPLACE, asked.cl_ord_id, asked.order_qty, asked.price)
+        request = Request(REPLACE, asked.cl_ord_id, asked.order_qty, asked.price, asked.echo)
         fault: Refusal | None = (CxlRejReason.BROKER_OPTION, refusal) if refusal is not None else None
         if self._is_too_late(order, request):
             fault = (CxlRejReason.TOO_LATE, "Too late to replace")
@@ -110,7 +110,7 @@ class Amendments:
                 self._floor.said.append(self.status(used, asked.cl_ord_id, now))
             else:
                 refusal = CxlRejReason.DUPLICATE_CL_ORD_ID, f"ClOrdID(11) {asked.cl_ord_id} is in use"
-                self._reject(used, Request(response_to, asked.cl_ord_id), refusal, now)
+                self._reject(used, Request(response_to, asked.cl_ord_id, echo=asked.echo), refusal, now)
             return None
         order = self._ids.get((asked.owner, asked.orig_cl_ord_id))
         current = order is not None and (
@@ -123,7 +123,7 @@ class Amendments:
         self._floor.said.append(
             CancelReject(
                 asked.owner, NO_ORDER_ID, asked.cl_ord_id, asked.orig_cl_ord_id, OrdStatus.REJECTED,
-                response_to, CxlRejReason.UNKNOWN_ORDER, text, asked.account, now,
+                response_to, CxlRejReason.UNKNOWN_ORDER, text, asked.account, now, asked.echo,
             )
         )  # fmt: skip
         return None
@@ -206,6 +206,6 @@ class Amendments:
         self._floor.said.append(
             CancelReject(
                 order.owner, order.order_id, request.cl_ord_id, order.cl_ord_id, order.ord_status,
-                request.response_to, refusal[0], refusal[1], order.account, now,
+                request.response_to, refusal[0], refusal[1], order.account, now, request.echo,
             )
         )  # fmt: skip

@@ -152,13 +152,17 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class CancelOrder:
-    """OrderCancelRequest(F): `orig_cl_ord_id` is the last ClOrdID(11) of the order that was not rejected."""
+    """OrderCancelRequest(F): `orig_cl_ord_id` is the last ClOrdID(11) of the order that was not rejected.
+
+    `echo` is what an OrderCancelReject(9) of it carries back.
+    """
 
     cl_ord_id: str
     orig_cl_ord_id: str
     owner: str = ""
     account: str = ""
     poss_resend: bool = False
+    echo: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +182,7 @@ class ReplaceOrder:
     owner: str = ""
     account: str = ""
     poss_resend: bool = False
+    echo: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -203,6 +208,7 @@ class Request:
     cl_ord_id: str
     order_qty: Decimal = ZERO
     price: Decimal | None = None
+    echo: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(slots=True, eq=False)

@@ -52,20 +52,22 @@ def new_order(
     )
 
 
-def cancel(owner: str, body: Sequence[Pair], *, poss_resend: bool) -> CancelOrder:
-    """Read OrderCancelRequest(F)."""
+def cancel(owner: str, body: Sequence[Pair], *, poss_resend: bool, echo: Sequence[Pair] = ()) -> CancelOrder:
+    """Read OrderCancelRequest(F); `echo` is what its reject carries back."""
     fields = first_values(body)
-    return CancelOrder(fields[11], fields[41], owner, fields.get(1, ""), poss_resend)
+    return CancelOrder(fields[11], fields[41], owner, fields.get(1, ""), poss_resend, tuple(echo))
 
 
-def replace(owner: str, body: Sequence[Pair], *, poss_resend: bool) -> ReplaceOrder:
-    """Read OrderCancelReplaceRequest(G)."""
+def replace(
+    owner: str, body: Sequence[Pair], *, poss_resend: bool, echo: Sequence[Pair] = ()
+) -> ReplaceOrder:
+    """Read OrderCancelReplaceRequest(G); `echo` is what its reject carries back."""
     fields = first_values(body)
     get = fields.get
     price = get(44)
     return ReplaceOrder(
         fields[11], fields[41], _quantity(get(38)), Decimal(price) if price is not None else None,
-        get(55), get(54), get(40), owner, get(1, ""), poss_resend,
+        get(55), get(54), get(40), owner, get(1, ""), poss_resend, tuple(echo),
     )  # fmt: skip
 
 

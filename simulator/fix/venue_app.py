@@ -27,7 +27,7 @@ from simulator.fix.quotes import Quotes
 from simulator.fix.store import StoreError
 from simulator.fix.venue_options import Terms, add_options, read_options
 from simulator.operations import operate
-from simulator.orders import CancelReject, Report, Side
+from simulator.orders import Report, Side
 from simulator.record import record as record_of
 from simulator.script import Script
 from simulator.venue import VenueError
@@ -47,6 +47,7 @@ _NOTHING = Reply()
 _REQUESTS, _QUESTIONS = frozenset({"D", "F", "G"}), frozenset({"H", "AF", "V", "U7"})
 _ALL_ORDERS, _ORDERS_OF_A_SECURITY = "7", "1"
 _OTHER = 0
+_ACCOUNT = 1
 _OPERATION = "operation"
 _ORDER_QTY, _ORIG_CL_ORD_ID = 38, 41
 _SYMBOL, _CL_ORD_ID, _SIDE, _ORD_STATUS_REQ_ID, _EXEC_TYPE = 55, 11, 54, 790, 150
@@ -259,13 +260,23 @@ class VenueApp:
         entry: dict[str, Any] = {"t": now.isoformat(), "m": kind, "s": owner, "b": message.body}
         if message.poss_resend:
             entry["r"] = True
-        refusal = self._dialect.fault(kind, message.body) or self._pace.refusal(kind, now)
+        refusal = self._dialect.fault(kind, message.body) or self._crowded(kind, message)
+        refusal = refusal or self._pace.refusal(kind, now)
         if not refusal and self.interference is not None:
             refusal = self.plan.refusal(kind) or ""
         if refusal:
             entry["x"] = refusal
         said = self._write(self._ask(entry, now))
         return Reply([*said, *self._quotes.due(self.venue.market, now)], entry)
+
+    def _crowded(self, kind: str, message: Message) -> str:
+        """Say why an order would open one position too many, empty when it does not."""
+        limit = self._dialect.positions_limit
+        if not limit or kind != "D":
+            return ""
+        held = self.venue.accounts.open_positions(message.get(_ACCOUNT) or "")
+        is_new = message.get(_SYMBOL) not in held
+        return f"more than {limit} open positions" if is_new and len(held) >= limit else ""
 
     def _ask(self, entry: Mapping[str, Any], now: datetime) -> list[Answer]:
         """Carry out one order, cancel or replace, new or kept."""
@@ -290,17 +301,13 @@ class VenueApp:
                 owner, body, poss_resend=poss_resend, echo_also=self._dialect.echo(said)
             )  # fmt: skip
             return self.venue.submit(new, now, refusal)
+        echo = self._dialect.echo(said) if self._dialect.echoes_in_rejects else ()
         if kind == "F":
-            done = self.venue.cancel(asked.cancel(owner, body, poss_resend=poss_resend), now, refusal)
-        else:
-            done = self.venue.replace(asked.replace(owner, body, poss_resend=poss_resend), now, refusal)
-        if not self._dialect.echoes_in_rejects:
-            return done
-        name, echo = asked.first_values(body)[_CL_ORD_ID], self._dialect.echo(said)
-        return [
-            replace(one, echo=echo) if isinstance(one, CancelReject) and one.cl_ord_id == name else one
-            for one in done
-        ]
+            request = asked.cancel(owner, body, poss_resend=poss_resend, echo=echo)
+            return self.venue.cancel(request, now, refusal)
+        return self.venue.replace(
+            asked.replace(owner, body, poss_resend=poss_resend, echo=echo), now, refusal
+        )
 
     def _write(self, said: Sequence[Answer]) -> list[Outgoing]:
         """Address every answer to the session of its owner."""

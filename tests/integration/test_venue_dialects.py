@@ -148,6 +148,19 @@ async def test_saxo_repeats_the_parties_in_a_refused_cancel(opened: Callable[...
     assert raw.endswith(TRADER)
 
 
+async def test_saxo_repeats_the_parties_in_a_refusal_that_comes_later(
+    opened: Callable[..., Venue],
+) -> None:
+    venue = opened("saxo", "--pending-ms", "60000", "--fills-by-hand")
+    peer = await venue.welcome(LOGIN)
+    await asked(peer, "D", new("a", PARTIES))
+    await asked(peer, "F", f"11=c|41=a|54=1|55=AAPL|{AT}{PARTIES}")
+    venue.door.ask("decide", cl_ord_id="c", refusal="not now")
+    (raw,) = await peer.read(1)
+    assert raw.startswith("35=9|")
+    assert raw.endswith(PARTIES)
+
+
 async def test_saxo_wants_a_trader_for_futures_only(opened: Callable[..., Venue]) -> None:
     peer = await opened("saxo").welcome(LOGIN)
     assert "452)=11 " in await text_of(peer, "D", new("a", "167=FUT|" + PARTIES))

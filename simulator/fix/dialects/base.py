@@ -45,8 +45,8 @@ class Dialect:
     values the venue does not know. `mass_status` says whether OrderMassStatusRequest(AF) is answered with
     open orders or with all of the day. `echo` are fields of an order that each of its reports carries back.
     With `quotes`, MarketDataRequest(V) is answered. With `states_positions`, U7 is answered, and fills are
-    followed, by account and positions; with `echoes_in_rejects`, a request's `echo` fields are in the
-    OrderCancelReject(9) that answers it at once.
+    followed, by account and positions; with `echoes_in_rejects`, a request's `echo` fields are in its
+    OrderCancelReject(9). `positions_limit` is how many open positions an account may have, 0 for any number.
     Beyond the standard's dictionary the venue takes `also_tags` in a message type and `also_values`,
     (tag, value) pairs.
     """
@@ -59,6 +59,7 @@ class Dialect:
     unsupported: frozenset[str] = frozenset()
     connects_per_minute: int = 0
     orders_per_s: int = 0
+    positions_limit: int = 0
     mass_status: Literal["open", "day"] = "open"
     states_positions: bool = False
     quotes: bool = False

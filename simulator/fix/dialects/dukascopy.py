@@ -1,8 +1,7 @@
 """Dukascopy's FIX 4.4 trading session as a venue: currency pairs, no memory over a logon, totals only.
 
 Source: the vendor's programming guide and data dictionary. The answer to AF is not documented; here it
-names every order of the day. Not spoken here: OrdType(40)=Z, notifications, the limit of
-positions.
+names every order of the day. Not spoken here: OrdType(40)=Z, notifications.
 """
 
 from __future__ import annotations
@@ -38,6 +37,7 @@ DIALECT = Dialect(
     unsupported=frozenset({"H", "q"}),
     connects_per_minute=5,
     orders_per_s=16,
+    positions_limit=100,
     mass_status="day",
     states_positions=True,
     said=_said,

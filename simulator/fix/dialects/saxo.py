@@ -1,7 +1,6 @@
 """Saxo Bank's FIX 4.4 as a venue: Parties on every request, weekly numbers, no order status.
 
-Source: the vendor's developer portal. Not spoken here: allocations, quote requests, Parties on an
-OrderCancelReject(9) that comes later than at once.
+Source: the vendor's developer portal. Not spoken here: allocations, quote requests.
 """
 
 from __future__ import annotations

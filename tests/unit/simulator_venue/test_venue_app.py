@@ -400,3 +400,17 @@ def test_every_account_exists_without_an_accounts_file(tmp_path: Path) -> None:
 
 def test_each_store_has_a_prefix_of_its_own() -> None:
     assert new_prefix(T0) != new_prefix(at(1))
+
+
+async def test_no_more_positions_than_the_venue_allows(tmp_path: Path) -> None:
+    words = options(tmp_path, "--dialect", "dukascopy")
+    (tmp_path / "prices.csv").write_text("symbol,price\nEUR/USD,1.10\nXAA/USD,1.00\n")
+    held = {f"XA{chr(65 + n % 26)}/{chr(65 + n // 26)}SD": "5" for n in range(99)} | {"XAA/USD": "5"}
+    (tmp_path / "accounts.json").write_text(json.dumps({"main": {"cash": "1000", "positions": held}}))
+    words.accept = ["FIX.4.4:GATEWAY"]
+    runner = Runner(from_options(words))
+    await runner.app.start(runner)
+    assert len(held) == 100
+    new = ORDER.replace("AAPL", "EUR/USD")
+    assert "|58=more than 100 open positions|" in runner.send("D", "11=a|" + new)[0]
+    assert "|39=0|" in runner.send("D", "11=b|" + ORDER.replace("AAPL", "XAA/USD"))[0]
