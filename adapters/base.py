@@ -20,6 +20,8 @@ from typing import Protocol
 from gateway.events import (
     CancelOrder,
     CancelRejected,
+    CopyLinked,
+    ExecutionCopied,
     LinkBehind,
     LinkDown,
     LinkUp,
@@ -38,7 +40,7 @@ BrokerEvent = (
     ReportReceived | CancelRejected | OrderUnknown | PositionStated | MessageRefused | ReportUnreadable
     | SendWithheld | LinkUp | LinkDown | LinkBehind
 )  # fmt: skip
-SourceEvent = BrokerEvent | PricesUpdated
+SourceEvent = BrokerEvent | PricesUpdated | CopyLinked | ExecutionCopied
 
 
 class NotSent(Exception):

@@ -24,7 +24,8 @@ from gateway.config import GatewayConfig
 from gateway.engine import Engine
 from gateway.errors import ConfigError, StoreUnsafe
 from gateway.events import AccountOpened, Event, GatewayStarted
-from gateway.links import make_brokers, make_quotes
+from gateway.links import make_brokers, make_drop_copies, make_quotes
+from gateway.oms.copies import waiting
 from gateway.oms.state import State
 from gateway.runtime import embedded
 from gateway.runtime.clock import Clock, SimulatedClock, SystemClock
@@ -117,7 +118,7 @@ class Gateway:
     lease: Lease
     intake: Intake
     brokers: dict[str, Broker]
-    quotes: Mapping[str, Source]
+    watched: Mapping[str, Source]
     presenter: Presenter
     models: ReadModels
     clock: Clock
@@ -159,7 +160,7 @@ async def serve(
             gateway.engine.settings, gateway.engine.state, gateway.clock, config.signing.keys,
             must_be_signed=config.signing.required,
         )  # fmt: skip
-        sources: dict[str, Source] = {**gateway.brokers, **gateway.quotes}
+        sources: dict[str, Source] = {**gateway.brokers, **gateway.watched}
         for name, source in sources.items():
             link = gateway.engine.state.links.get(name)
             await source.start(link.seq if link is not None else 0)
@@ -204,7 +205,7 @@ async def _supervise(gateway: Gateway, parts: dict[str, Awaitable[None]], stop: 
     await asyncio.gather(tasks["intake"], return_exceptions=True)
     if gateway.loop.router is not None:
         gateway.loop.router.close()
-    for name, source in {**gateway.quotes, **gateway.brokers}.items():
+    for name, source in {**gateway.watched, **gateway.brokers}.items():
         await source.stop()
         await asyncio.gather(tasks[name], return_exceptions=True)
     await _drained(gateway, tasks["loop"])
@@ -249,8 +250,9 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
         loop.router = Router(brokers, clock, lease.may_act, lambda events: inbox.push(map(Item, events)))
         intake = Intake(reader, views, keys, clock, on_rejected=partial(_rejected, presenter))
         gateway = Gateway(
-            config, engine, loop, journal, lease, intake, brokers, make_quotes(config, clock), presenter,
-            models, clock, server, config.digest(),
+            config, engine, loop, journal, lease, intake, brokers,
+            {**make_quotes(config, clock), **make_drop_copies(config, clock)},
+            presenter, models, clock, server, config.digest(),
         )  # fmt: skip
         await gateway.first_events()
         yield gateway
@@ -297,6 +299,15 @@ def status(gateway: Gateway) -> dict[str, Any]:
                 "environment": gateway.config.links[name].environment,
             }
             for name in gateway.brokers
+        },
+        "quotes": sorted(gateway.config.quotes),
+        "drop_copies": {
+            name: {
+                "of": section.of,
+                "is_up": (copies := state.copies.get(name)) is not None and copies.is_up,
+                "waiting": len(waiting(state, name)) if copies is not None else 0,
+            }
+            for name, section in gateway.config.drop_copies.items()
         },
         "halts": state.halts,
         "active": state.active,

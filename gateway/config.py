@@ -25,12 +25,21 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from gateway.domain.instrument import Instrument
 from gateway.domain.order import OrdType, TimeInForce
-from gateway.domain.settings import AccountSettings, Costs, Decision, Execution, Limits, Settings
+from gateway.domain.settings import (
+    AccountSettings,
+    Costs,
+    Decision,
+    DropCopySettings,
+    Execution,
+    Limits,
+    Settings,
+)
 from gateway.errors import ConfigError
 from gateway.events import LotOpened
 from gateway.sections import (
     AccountSection,
     ClockSection,
+    DropCopySection,
     FixSection,
     InstrumentSection,
     LinkSection,
@@ -57,6 +66,7 @@ class GatewayConfig(BaseSettings):
     clock: ClockSection = ClockSection()
     links: dict[str, LinkSection]
     quotes: dict[str, QuotesSection] = {}
+    drop_copies: dict[str, DropCopySection] = {}
     accounts: dict[str, AccountSection]
     instruments: dict[str, InstrumentSection]
     folder: Path = Path()
@@ -84,11 +94,17 @@ class GatewayConfig(BaseSettings):
                 for symbol, section in self.instruments.items()
             },
             time_zone=self.time_zone,
+            drop_copies={
+                name: DropCopySettings(one.of, one.grace_s, one.halts)
+                for name, one in self.drop_copies.items()
+            },
         )
 
     def sessions(self) -> dict[str, FixSection]:
         """Return every FIX session by its key in the file, as in `links.main`."""
-        groups: dict[str, Mapping[str, FixSection]] = {"links": self.links, "quotes": self.quotes}
+        groups: dict[str, Mapping[str, FixSection]] = {
+            "links": self.links, "quotes": self.quotes, "drop_copies": self.drop_copies,
+        }  # fmt: skip
         return {f"{group}.{name}": one for group, found in groups.items() for name, one in found.items()}
 
     def opening_lots(self, account: str) -> tuple[LotOpened, ...]:
@@ -184,6 +200,10 @@ def _check_sessions(path: Path, config: GatewayConfig) -> None:
         if unknown:
             text = f"{', '.join(unknown[:5])} is not in instruments; add it there"
             raise ConfigError(f"{path}: quotes.{name}.symbols: {text}")
+    for name, copy in config.drop_copies.items():
+        if copy.of not in config.links:
+            known = ", ".join(sorted(config.links)) or "none"
+            raise ConfigError(f"{path}: drop_copies.{name}.of: no link {copy.of!r}; known: {known}")
     for key, session in config.sessions().items():
         is_here = session.host in ("127.0.0.1", "::1", "localhost")
         if session.tls is None and not session.plaintext and not is_here:

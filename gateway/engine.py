@@ -12,6 +12,8 @@ Rules of this room:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import assert_never
 
 from gateway.desk import Desk
@@ -23,8 +25,10 @@ from gateway.events import (
     ApprovalGiven,
     CancelRejected,
     CancelRequested,
+    CopyLinked,
     Effect,
     Event,
+    ExecutionCopied,
     GatewayStarted,
     HaltRequested,
     LinkBehind,
@@ -45,11 +49,12 @@ from gateway.events import (
     RequestFinished,
     ResumeRequested,
     SendWithheld,
+    SetTimer,
     TargetsSubmitted,
     TimerFired,
     WithholdOrders,
 )
-from gateway.oms import reconcile
+from gateway.oms import copies, reconcile
 from gateway.oms.booking import NOT_YET_SEEN, is_unclear
 from gateway.oms.manager import apply
 from gateway.oms.reports import MISSING_LOOKUPS
@@ -87,6 +92,18 @@ class Engine:
             self.desk.answered(f"settle:{event.cl_ord_id}")
 
     def _problem(self, event: Event, applied: Applied) -> list[Effect]:
+        return self._difference(applied) + self._trouble(event, applied)
+
+    def _difference(self, applied: Applied) -> list[Effect]:
+        """Tell a person what a drop copy shows otherwise, and stop what waits for an account it halted."""
+        if not applied.difference:
+            return []
+        account = applied.order.spec.account if applied.order else ""
+        halted = [name for name, reason in self.state.halts.items() if reason == applied.difference]
+        told: list[Effect] = [Alert("critical", "DropCopyDiffers", applied.difference, account)]
+        return told + [WithholdOrders(name, applied.difference) for name in halted]
+
+    def _trouble(self, event: Event, applied: Applied) -> list[Effect]:
         if not applied.problem:
             return []
         account = applied.order.spec.account if applied.order else ""
@@ -100,7 +117,7 @@ class Engine:
         desk = self.desk
         match event:
             case ReportReceived():
-                return self._after_report(event, applied)
+                return self._after_report(event, applied) + self._await_copy(event, applied)
             case OrdersPlanned():
                 return [Publish(event), *desk.send_wave(event)]
             case OrderUnknown():
@@ -116,10 +133,13 @@ class Engine:
             case OrderAbandoned():
                 return [Publish(event), *desk.pump_all()] if applied.order else []
             case CancelRejected():
-                asked = [applied.order] if applied.order else []
-                return [Publish(event), *self._look_up(asked), *desk.pump_all()]
+                return [Publish(event), *self._look_up([applied.order]), *desk.pump_all()]
             case SendWithheld():
                 return [Publish(event), *self._try_later(applied.order), *desk.pump_all()]
+            case ExecutionCopied():
+                return self._copy_timers(event.link, [event.report.exec_id])
+            case CopyLinked():
+                return [Publish(event), *self._wait_for_copies(event.link)]
             case TimerFired():
                 return self._after_timer(event, applied)
             case LinkUp():
@@ -133,7 +153,7 @@ class Engine:
             case CancelRequested() | ApprovalGiven():
                 return [Publish(event), *self._after_command(event, applied)]
             case GatewayStarted():
-                return [Publish(event), *desk.take_up(), *desk.pump_all()]
+                return [Publish(event), *desk.take_up(), *self._wait_for_copies(), *desk.pump_all()]
             case MessageRefused() | OrderSettled():
                 return [Publish(event), *desk.pump_all()]
             case PricesUpdated():
@@ -171,8 +191,30 @@ class Engine:
             effects += self.desk.pump(order.spec.account)
         return effects
 
-    def _look_up(self, orders: list[Order]) -> list[Effect]:
+    def _await_copy(self, event: ReportReceived, applied: Applied) -> list[Effect]:
+        """Wait for a drop copy to show what was just booked."""
+        if applied.step is None or not (applied.step.fill_qty or applied.step.undoes):
+            return []
+        exec_id = event.report.exec_id
+        return [one for name in self.state.copies for one in self._copy_timers(name, [exec_id])]
+
+    def _wait_for_copies(self, link: str = "") -> list[Effect]:
+        """Set the timers of all that one side of a drop copy (of each, unnamed) has still to show."""
+        names = [link] if link else list(self.state.copies)
+        return [one for name in names for one in self._copy_timers(name, copies.waiting(self.state, name))]
+
+    def _copy_timers(self, name: str, exec_ids: list[str]) -> list[Effect]:
+        """Set the timers after which a drop copy's silence, or ours, is said."""
+        wanted = self.settings.drop_copies.get(name)
+        if wanted is None:
+            return []
+        waiting = set(copies.waiting(self.state, name))
+        due = self.desk.now + timedelta(seconds=float(wanted.grace_s))
+        return [SetTimer(copies.timer_key(name, one), due) for one in exec_ids if one in waiting]
+
+    def _look_up(self, about: Sequence[Order | None]) -> list[Effect]:
         """Ask about orders, and go on at once with those that certainly never left."""
+        orders = [order for order in about if order is not None]
         unsent = [order for order in orders if order.is_unsent and order.ord_status is OrdStatus.IN_DOUBT]
         asked = [order for order in orders if order not in unsent]
         effects = reconcile.look_up(asked, self.state, self.settings, self.desk.now)

@@ -297,6 +297,27 @@ class LinkBehind:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyLinked:
+    """A drop copy's session came up or went down; `of` is the link whose executions it copies."""
+
+    at: datetime
+    link: str
+    of: str
+    is_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionCopied:
+    """A drop copy shows an execution, bust or correction of the link `of`: compared, never booked."""
+
+    at: datetime
+    link: str
+    link_seq: int
+    of: str
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A timer the engine set is due."""
 
@@ -346,5 +367,6 @@ Event = (
     GatewayStarted | AccountOpened | PricesUpdated | TargetsSubmitted | RequestDecided | OrdersPlanned
     | OrderResent | OrderAbandoned | RequestFinished | ReportReceived | CancelRejected | OrderUnknown
     | PositionStated | OrderSettled | MessageRefused | ReportUnreadable | SendWithheld | LinkUp | LinkDown
-    | LinkBehind | TimerFired | HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested
+    | LinkBehind | CopyLinked | ExecutionCopied | TimerFired | HaltRequested | ResumeRequested
+    | ApprovalGiven | CancelRequested
 )  # fmt: skip

@@ -15,6 +15,7 @@ from pathlib import Path
 from adapters.base import Broker
 from adapters.fix.broker import FixBroker
 from adapters.fix.dialects import Venue, session_terms
+from adapters.fix.drop_copy import DropCopy
 from adapters.fix.engine import ChildEngine, FixEngine
 from adapters.fix.quotes import QuoteSession
 from adapters.fix.settings import FixSession
@@ -63,6 +64,17 @@ def make_quotes(config: GatewayConfig, clock: Clock) -> dict[str, QuoteSession]:
             session, section.symbols or tuple(config.instruments), clock.now, venue,
             interval_s=section.interval_s, tls=_tls(section, config.folder),
         )  # fmt: skip
+    return made
+
+
+def make_drop_copies(config: GatewayConfig, clock: Clock) -> dict[str, DropCopy]:
+    """Build every configured drop copy."""
+    made = {}
+    for name, section in config.drop_copies.items():
+        venue = section.spoken()
+        session = replace(_session(f"drop_copies.{name}", section, venue, config), notes_sent=False)
+        tls = _tls(section, config.folder)
+        made[name] = DropCopy(session, section.of, clock.now, venue, tls=tls)
     return made
 
 

@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, mod
 
 from adapters.fix.dialects import Venue, speak
 from gateway.domain.lots import LotMethod
-from gateway.domain.settings import Costs, Decision, Execution, Limits
+from gateway.domain.settings import Costs, Decision, DropCopySettings, Execution, Limits
 
 Name = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
 
@@ -115,6 +115,17 @@ class QuotesSection(FixSection):
         if "V" not in venue.dialect.sends:
             raise ValueError(f"{venue.dialect.title} quotes no prices over FIX; leave this section out")
         return self
+
+
+class DropCopySection(FixSection):
+    """A venue's read-only copy of the executions of the link `of`; see `gateway.oms.copies`.
+
+    What only one side knows is told after `grace_s` seconds; with `halts` the account is halted, too.
+    """
+
+    of: str = Name
+    grace_s: Decimal = Field(default=DropCopySettings("").grace_s, gt=0, le=3600)
+    halts: bool = False
 
 
 class LimitsSection(Section):

@@ -15,9 +15,11 @@ import json
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from decimal import Decimal
 from typing import Any, ClassVar, Protocol
 
-from simulator.faults import MEANINGS, Fault, FaultError, Kind
+from simulator import operations
+from simulator.faults import MAX_PLANNED, MEANINGS, Fault, FaultError, Kind
 from simulator.operations import OPERATIONS
 from simulator.venue import VenueError
 
@@ -28,6 +30,7 @@ MAX_CONNECTIONS = 64
 MAX_MAINTENANCE_S = 604_800
 _CROWDED = f"{MAX_CONNECTIONS} connections are open already; close some"
 Answer = dict[str, Any]
+_INVENTED = frozenset({"symbol", "side", "qty", "price"})
 _FAULT_FIELDS = frozenset(item.name for item in fields(Fault))
 
 
@@ -66,6 +69,14 @@ class Controlled(Protocol):
 
     def calm(self) -> None:
         """Forget every planned fault."""
+        ...
+
+    def hide_copies(self, count: int) -> None:
+        """Leave the next executions out of the drop copies."""
+        ...
+
+    def invent_copy(self, symbol: str, side: str, qty: Decimal, px: Decimal) -> None:
+        """Copy an execution that never was."""
         ...
 
     def maintain(self, seconds: float) -> None:
@@ -164,6 +175,21 @@ class Control:
         self._controlled.begin_week()
         return {"next_numbers": 1}
 
+    def _hide_copies(self, arguments: Answer) -> Answer:
+        count = arguments.pop("count", 1)
+        _takes_nothing(arguments)
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_PLANNED:
+            raise VenueError(f"count is {count!r}; give a whole number up to {MAX_PLANNED}")
+        self._controlled.hide_copies(count)
+        return {"hidden": count}
+
+    def _invent_copy(self, arguments: Answer) -> Answer:
+        symbol, side = operations.text(arguments, "symbol"), operations.text(arguments, "side")
+        qty, px = operations.number(arguments, "qty"), operations.number(arguments, "price")
+        _takes_nothing({name: one for name, one in arguments.items() if name not in _INVENTED})
+        self._controlled.invent_copy(symbol, side, qty, px)
+        return {"invented": 1}
+
     def _stop(self, arguments: Answer) -> Answer:
         _takes_nothing(arguments)
         self._controlled.end(None)
@@ -172,6 +198,7 @@ class Control:
     _COMMANDS: ClassVar[dict[str, Callable[[Control, Answer], Answer]]] = {
         "record": _record, "status": _status, "quiet": _status, "fault": _fault, "faults": _faults,
         "clear": _clear, "maintenance": _maintenance, "new_week": _new_week, "stop": _stop,
+        "hide_copies": _hide_copies, "invent_copy": _invent_copy,
     }  # fmt: skip
 
     # The connections.

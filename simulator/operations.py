@@ -28,39 +28,39 @@ def operate(venue: Venue, name: str, arguments: Arguments, now: datetime) -> lis
 
 
 def _set_price(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
-    return venue.set_price(_text(arguments, "symbol"), _number(arguments, "price"), now)
+    return venue.set_price(text(arguments, "symbol"), number(arguments, "price"), now)
 
 
 def _fill(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
-    price = _number(arguments, "price") if "price" in arguments else None
-    qty, owner = _number(arguments, "qty"), _owner(arguments)
-    return venue.fill(_text(arguments, "cl_ord_id"), qty, now, price=price, owner=owner)
+    price = number(arguments, "price") if "price" in arguments else None
+    qty, owner = number(arguments, "qty"), _owner(arguments)
+    return venue.fill(text(arguments, "cl_ord_id"), qty, now, price=price, owner=owner)
 
 
 def _cancel(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
-    return venue.cancel_unsolicited(_text(arguments, "cl_ord_id"), now, owner=_owner(arguments))
+    return venue.cancel_unsolicited(text(arguments, "cl_ord_id"), now, owner=_owner(arguments))
 
 
 def _restate(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
-    qty = _number(arguments, "qty")
-    return venue.restate(_text(arguments, "cl_ord_id"), qty, now, owner=_owner(arguments))
+    qty = number(arguments, "qty")
+    return venue.restate(text(arguments, "cl_ord_id"), qty, now, owner=_owner(arguments))
 
 
 def _decide(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
-    refusal = _text(arguments, "refusal") if "refusal" in arguments else None
-    return venue.decide(_text(arguments, "cl_ord_id"), now, refusal=refusal, owner=_owner(arguments))
+    refusal = text(arguments, "refusal") if "refusal" in arguments else None
+    return venue.decide(text(arguments, "cl_ord_id"), now, refusal=refusal, owner=_owner(arguments))
 
 
 def _done(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
-    return venue.done_for_day(_text(arguments, "cl_ord_id"), now, owner=_owner(arguments))
+    return venue.done_for_day(text(arguments, "cl_ord_id"), now, owner=_owner(arguments))
 
 
 def _halt(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
-    return venue.halt(_text(arguments, "symbol"), now)
+    return venue.halt(text(arguments, "symbol"), now)
 
 
 def _resume(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
-    return venue.resume(_text(arguments, "symbol"), now)
+    return venue.resume(text(arguments, "symbol"), now)
 
 
 def _close(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:  # noqa: ARG001 - one signature for all
@@ -72,17 +72,17 @@ def _reopen(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]: 
 
 
 def _bust(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
-    exec_id = _text(arguments, "exec_id")
+    exec_id = text(arguments, "exec_id")
     return venue.by_hand(lambda hand: hand.bust(exec_id, now), now)
 
 
 def _correct(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
-    exec_id, qty, px = _text(arguments, "exec_id"), _number(arguments, "qty"), _number(arguments, "price")
+    exec_id, qty, px = text(arguments, "exec_id"), number(arguments, "qty"), number(arguments, "price")
     return venue.by_hand(lambda hand: hand.correct(exec_id, qty, px, now), now)
 
 
 def _fill_late(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
-    order, qty, px = _order(venue, arguments), _number(arguments, "qty"), _number(arguments, "price")
+    order, qty, px = _order(venue, arguments), number(arguments, "qty"), number(arguments, "price")
     return venue.by_hand(lambda hand: hand.fill_late(order, qty, px, now), now)
 
 
@@ -92,31 +92,31 @@ def _acknowledge(venue: Venue, arguments: Arguments, now: datetime) -> list[Answ
 
 
 def _stop(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
-    order, px = _order(venue, arguments), _number(arguments, "price")
+    order, px = _order(venue, arguments), number(arguments, "price")
     return venue.by_hand(lambda hand: hand.stop(order, px, now), now)
 
 
 def _telephone(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
     sides = {"buy": Side.BUY, "sell": Side.SELL}
-    side = sides.get(_text(arguments, "side").lower())
+    side = sides.get(text(arguments, "side").lower())
     if side is None:
         raise VenueError(f"side is {arguments['side']!r}; give buy or sell")
-    price = _number(arguments, "price") if "price" in arguments else None
+    price = number(arguments, "price") if "price" in arguments else None
     new = NewOrder(
-        "", _text(arguments, "symbol"), side, _number(arguments, "qty"),
+        "", text(arguments, "symbol"), side, number(arguments, "qty"),
         OrdType.MARKET if price is None else OrdType.LIMIT, price,
-        account=_text(arguments, "account"), owner=_text(arguments, "owner"),
+        account=text(arguments, "account"), owner=text(arguments, "owner"),
     )  # fmt: skip
     return venue.by_hand(lambda hand: hand.telephone(new, now), now)
 
 
 def _verbal(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
-    owner, cl_ord_id = _text(arguments, "owner"), _text(arguments, "cl_ord_id")
+    owner, cl_ord_id = text(arguments, "owner"), text(arguments, "cl_ord_id")
     return venue.by_hand(lambda hand: hand.pass_verbally(owner, cl_ord_id), now)
 
 
 def _split(venue: Venue, arguments: Arguments, now: datetime) -> list[Answer]:
-    symbol, ratio = _text(arguments, "symbol"), _number(arguments, "ratio")
+    symbol, ratio = text(arguments, "symbol"), number(arguments, "ratio")
     return venue.by_hand(lambda hand: hand.split(symbol, ratio, now), now)
 
 
@@ -143,7 +143,8 @@ OPERATIONS: dict[str, tuple[Operation, frozenset[str]]] = {
 }
 
 
-def _text(arguments: Arguments, name: str) -> str:
+def text(arguments: Arguments, name: str) -> str:
+    """Return an argument that is text; raises `VenueError`."""
     value = arguments.get(name)
     if not isinstance(value, str) or not value:
         raise VenueError(f"{name} is {value!r}; give text")
@@ -151,14 +152,15 @@ def _text(arguments: Arguments, name: str) -> str:
 
 
 def _order(venue: Venue, arguments: Arguments) -> Order:
-    return venue.named(_text(arguments, "cl_ord_id"), _owner(arguments))
+    return venue.named(text(arguments, "cl_ord_id"), _owner(arguments))
 
 
 def _owner(arguments: Arguments) -> str | None:
-    return _text(arguments, "owner") if "owner" in arguments else None
+    return text(arguments, "owner") if "owner" in arguments else None
 
 
-def _number(arguments: Arguments, name: str) -> Decimal:
+def number(arguments: Arguments, name: str) -> Decimal:
+    """Return an argument that is a decimal; raises `VenueError`."""
     value = arguments.get(name)
     try:
         number = Decimal(str(value))

@@ -75,8 +75,10 @@ class Stage:
             "--store", str(self.folder / "venue"),
             "--prices", str(self.prices), "--accounts", str(self.accounts), *self.venue_options,
         ]  # fmt: skip
-        for sender_comp_id in self.sessions.values():
+        for place, sender_comp_id in self.sessions.items():
             command += ["--accept", f"{self.begin_string}:{sender_comp_id}"]
+            if place.startswith("DROP_COPIES"):
+                command += ["--drop-copy", sender_comp_id]
         if self.dialect != "plain":
             command += ["--dialect", self.dialect]
         if self.has_tls:

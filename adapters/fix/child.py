@@ -43,6 +43,7 @@ from adapters.fix.dialects.sessions import (
     pause_before_connect_s,
     pause_between_connects_s,
 )
+from adapters.fix.gate import Gate
 from adapters.fix.groups import build, permissive
 from adapters.fix.sent import SentLog
 from adapters.fix.settings import FixSession, Moment
@@ -119,6 +120,7 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
         self._sent: OrderedDict[str, str] = OrderedDict()
         self._log = SentLog(config.store_folder / "sent") if config.notes_sent else None
         self._logon_seq = 0
+        self._gate = Gate()
 
     # The callbacks; their names are quickfix's.
 
@@ -204,6 +206,8 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
                     message.setField(554, self._config.password)
             elif msg_type == "3":
                 self._keep(message.toString(), OURS)
+            elif msg_type == "4":
+                self._gate.open()
         except BaseException as problem:
             _complain("toAdmin", problem)
 
@@ -228,6 +232,7 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
                 self.is_up = True
                 self._tell("up reset" if self._is_reset_sent else "up")
             elif msg_type == "2":
+                self._gate.shut()
                 self._note_lost(int(_value(raw, "7")), int(_value(raw, "16")))
             elif msg_type == "3":
                 self._keep(raw, self._refused(raw))
@@ -255,9 +260,10 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
             if kind == "order":
                 self._tell(f"withheld {cl_ord_id} the session is not up")
             return
-        self._sending, self._is_order = cl_ord_id, kind == "order"
         try:
-            fix.Session.sendToTarget(build(raw, self._config.groups), self.id)
+            with self._gate:
+                self._sending, self._is_order = cl_ord_id, kind == "order"
+                fix.Session.sendToTarget(build(raw, self._config.groups), self.id)
         except (fix.SessionNotFound, fix.InvalidMessage, fix.FieldNotFound) as problem:
             self._tell(f"withheld {cl_ord_id} {type(problem).__name__}")
 

@@ -38,6 +38,9 @@ def status(context: Context, is_json: bool) -> int:
         click.echo(f"{name:16s} {found[name]}")
     for name, link in found["links"].items():
         click.echo(f"link {name:11s} {'up' if link['is_up'] else 'DOWN'} ({link['environment']})")
+    for name, copy in found["drop_copies"].items():
+        state = "up" if copy["is_up"] else "DOWN"
+        click.echo(f"drop copy {name:6s} {state} (of {copy['of']}, {copy['waiting']} executions to compare)")
     for account, reason in found["halts"].items():
         click.secho(f"HALTED {account or 'all accounts'}: {reason}", bold=True)
     for account, request_id in found["active"].items():

@@ -101,6 +101,15 @@ class AccountSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DropCopySettings:
+    """Say whose executions a drop copy shows, how long one side waits for the other, and whether it halts."""
+
+    of: str
+    grace_s: Decimal = Decimal(30)
+    halts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Gather one household: its accounts and every instrument they may trade."""
 
@@ -108,3 +117,4 @@ class Settings:
     accounts: dict[str, AccountSettings]
     instruments: dict[str, Instrument]
     time_zone: str = "America/New_York"
+    drop_copies: dict[str, DropCopySettings] = field(default_factory=dict)

@@ -24,7 +24,9 @@ from gateway.events import (
     ApprovalGiven,
     CancelRejected,
     CancelRequested,
+    CopyLinked,
     Event,
+    ExecutionCopied,
     GatewayStarted,
     HaltRequested,
     LinkBehind,
@@ -49,7 +51,7 @@ from gateway.events import (
     TargetsSubmitted,
     TimerFired,
 )
-from gateway.oms import reports, statements
+from gateway.oms import copies, reports, statements
 from gateway.oms.booking import NOT_YET_SEEN, halt, halt_link, is_unclear, request_of, track
 from gateway.oms.state import NOTHING, Applied, Price, Request, State
 
@@ -96,6 +98,8 @@ def apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C
             return _approval(state, event)
         case CancelRequested():
             return _cancel_requested(state, event)
+        case ExecutionCopied() | CopyLinked():
+            return copies.take(state, event, settings)
         case TimerFired():
             return _timer(state, event, settings)
         case PricesUpdated():
@@ -242,6 +246,8 @@ def _cancel_requested(state: State, event: CancelRequested) -> Applied:
 
 def _timer(state: State, event: TimerFired, settings: Settings) -> Applied:
     kind, _, rest = event.key.partition(":")
+    if kind == copies.TIMER:
+        return copies.take_timer(state, rest, settings)
     if kind == "lookup":
         return _no_word_of(state, state.orders.get(rest), settings)
     request = state.requests.get(rest)
@@ -350,6 +356,8 @@ def _started(state: State, event: GatewayStarted) -> Applied:
     state.epoch = event.epoch
     for link in state.links.values():
         link.is_up = False
+    for one in state.copies.values():
+        one.is_up = False
     _doubt(event.at, list(state.open_orders()))
     horizon = event.at - FORGET_AFTER
     old = [

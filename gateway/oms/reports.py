@@ -14,6 +14,7 @@ from gateway.domain.life import after_refusal, step
 from gateway.domain.order import ExecType, Order, OrdStatus, Report, Step
 from gateway.domain.settings import Settings
 from gateway.events import CancelRejected, MessageRefused, OrderUnknown, ReportReceived, ReportUnreadable
+from gateway.oms import copies
 from gateway.oms.booking import (
     NOT_YET_SEEN,
     advance_link,
@@ -58,14 +59,16 @@ def take_report(state: State, event: ReportReceived, settings: Settings) -> Appl
         return halt(state, order, change, problem)
     order.take(report, change, event.at)
     gains = book_step(state, order, report, change, event.at, settings)
+    difference = copies.note_own(state, event.link, order, report, change, settings)
     request = request_of(state, order)
     track(request, order)
     if change.missing_qty:
         order.lookups = before + 1
     if problem := _wrong(order, change, was_given_up=was_given_up):
-        return halt(state, order, change, problem, gains)
+        return replace(halt(state, order, change, problem, gains), difference=difference)
     problem = _surprise(order, report, change)
-    return Applied(order, change, request, gains, problem, is_first_sign and not change.is_repeat)
+    is_first_sign = is_first_sign and not change.is_repeat
+    return Applied(order, change, request, gains, problem, difference, is_first_sign)
 
 
 def _wrong(order: Order, change: Step, *, was_given_up: bool) -> str:

@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from gateway.domain.book import Book
 from gateway.domain.lots import RealisedGain
-from gateway.domain.order import Order, Step
+from gateway.domain.order import Order, Side, Step
 from gateway.domain.proposal import Approved
 from gateway.events import Action, Denial, Mode, RequestState, TargetsSubmitted
 
@@ -64,6 +64,40 @@ class Request:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One execution as one side shows it: quantity and price None where it gives totals only."""
+
+    cl_ord_id: str
+    symbol: str
+    side: Side | None
+    qty: Decimal | None
+    px: Decimal | None
+    cum_qty: Decimal
+    takes_back: bool = False
+
+    def words(self, exec_id: str) -> str:
+        """Say it in one phrase."""
+        what = "bust or correction to" if self.takes_back else "execution of"
+        side = self.side.name if self.side is not None else ""
+        return (
+            f"{what} {side} {self.qty} {self.symbol} at {self.px} (ExecID {exec_id}, order {self.cl_ord_id})"
+        )
+
+
+@dataclass(slots=True)
+class Copies:
+    """What a drop copy of the link `of` and our own reports have still to show each other, by ExecID(17).
+
+    `unknown` are executions it showed and we have not seen, `awaited` ours that it has not shown.
+    """
+
+    of: str
+    is_up: bool = False
+    unknown: dict[str, Copy] = field(default_factory=dict)
+    awaited: dict[str, Copy] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class State:
     """Gather the book, the orders, the requests and the state of every connection.
@@ -79,6 +113,7 @@ class State:
     active: dict[str, str] = field(default_factory=dict)
     prices: dict[str, Price] = field(default_factory=dict)
     links: dict[str, Link] = field(default_factory=dict)
+    copies: dict[str, Copies] = field(default_factory=dict)
     halts: dict[str, str] = field(default_factory=dict)
     epoch: int = 0
     now: datetime | None = None
@@ -115,7 +150,8 @@ class State:
 class Applied:
     """Tell the engine what an event touched; `problem` is a sentence when something is wrong.
 
-    `is_first_sign` says that the venue has just shown that it has an order we were not sure of.
+    `difference` is what a drop copy shows otherwise than we know it. `is_first_sign` says that the venue has
+    just shown that it has an order we were not sure of.
     """
 
     order: Order | None = None
@@ -123,6 +159,7 @@ class Applied:
     request: Request | None = None
     gains: tuple[RealisedGain, ...] = ()
     problem: str = ""
+    difference: str = ""
     is_first_sign: bool = False
 
 

@@ -12,6 +12,7 @@ from gateway.domain.life import TAKES_BACK, step
 from gateway.domain.order import Order, OrderSpec, OrdType, Report, TimeInForce
 from gateway.domain.settings import Settings
 from gateway.events import ReportReceived
+from gateway.oms import copies
 from gateway.oms.booking import book_step, by_totals, halt_link
 from gateway.oms.state import NOTHING, Applied, State
 
@@ -38,12 +39,13 @@ def take_stranger(state: State, event: ReportReceived, settings: Settings) -> Ap
     if not (change.fill_qty or change.undoes or change.missing_qty):
         return Applied(problem=text)
     gains = book_step(state, order, report, change, event.at, settings)
+    difference = copies.note_own(state, event.link, order, report, change, settings)
     spec = order.spec
     text = f"{text}: {spec.side.name} {change.fill_qty} {spec.symbol} at {change.fill_px} is booked"
     if change.missing_qty:
         text = f"{text}, {change.missing_qty} executed but never reported"
     state.halts[spec.account] = text
-    return Applied(gains=gains, problem=text)
+    return Applied(step=change, gains=gains, problem=text, difference=difference)
 
 
 def _known(state: State, event: ReportReceived, settings: Settings) -> Order | None:

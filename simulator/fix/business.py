@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _HEADER_FIELD = re.compile(r"\x01(115|116|144|128|129|145)=([^\x01]*)")
 UNSUPPORTED_MESSAGE_TYPE = 3
 CONDITIONALLY_REQUIRED_FIELD_MISSING = 5
+NOT_AUTHORIZED = 6
 TEXTS: Mapping[int, str] = {
     0: "Other",
     1: "Unknown ID",
@@ -24,7 +25,7 @@ TEXTS: Mapping[int, str] = {
     UNSUPPORTED_MESSAGE_TYPE: "Unsupported Message Type",
     4: "Application not available",
     CONDITIONALLY_REQUIRED_FIELD_MISSING: "Conditionally Required Field Missing",
-    6: "Not authorized",
+    NOT_AUTHORIZED: "Not authorized",
     7: "DeliverTo firm not available at this time",
 }
 _SYMBOL, _ORD_TYPE, _PRICE, _STOP_PX = 55, 40, 44, 99

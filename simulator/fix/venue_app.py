@@ -21,6 +21,7 @@ from simulator.control import Control
 from simulator.faults import Fault, Kind, Plan
 from simulator.fix import answers, asked, business, statements
 from simulator.fix.application import Outgoing, Reply
+from simulator.fix.drop_copy import DropCopies
 from simulator.fix.interference import Meddler
 from simulator.fix.pace import Pace
 from simulator.fix.quotes import Quotes
@@ -71,6 +72,7 @@ class VenueApp:
         self._dialect = terms.dialect
         self._script = Script() if terms.has_script else None
         self._quotes = Quotes()
+        self._copies = DropCopies(terms.drop_copies)
         self._pace = Pace(terms.dialect.orders_per_s)
         self._prefix = terms.prefix
         self._sessions = {str(session): session for session in terms.sessions}
@@ -91,6 +93,8 @@ class VenueApp:
         kind = message.msg_type
         if kind in self._dialect.unsupported:
             return self._refuse(session, message, business.UNSUPPORTED_MESSAGE_TYPE)
+        if session in self._copies:
+            return self._refuse(session, message, business.NOT_AUTHORIZED)
         if kind in _REQUESTS:
             return self._request(session, message, now)
         if kind in _QUESTIONS:
@@ -207,6 +211,19 @@ class VenueApp:
         """Forget every planned fault."""
         self.plan.clear()
 
+    def hide_copies(self, count: int) -> None:
+        """Leave the next executions out of the drop copies."""
+        self._copies.hide(count)
+
+    def invent_copy(self, symbol: str, side: str, qty: Decimal, px: Decimal) -> None:
+        """Copy an execution that never was."""
+        acceptor = self._running()
+        now = acceptor.clock()
+        try:
+            acceptor.dispatch(Reply(self._copies.invent(symbol, side, qty, px, now)), now)
+        except ValueError as problem:
+            raise VenueError(str(problem)) from None
+
     def maintain(self, seconds: float) -> None:
         """Send every session home and take no logon for that long."""
         acceptor = self._running()
@@ -321,6 +338,7 @@ class VenueApp:
                 continue
             message = self._worded(answers.write(answer, session.begin_string))
             outgoing.append(Outgoing(session, message))
+            outgoing += self._copies.copied(session.begin_string, message)
             if self._dialect.states_positions and isinstance(answer, Report) and answer.last_qty:
                 stated = statements.position(self.venue.accounts, answer.account, answer.symbol)
                 outgoing.append(Outgoing(session, stated))

@@ -42,6 +42,7 @@ class Terms:
     seed: int = 1
     dialect: Dialect = PLAIN
     has_script: bool = False
+    drop_copies: Sequence[SessionId] = ()
 
 
 def add_options(options: argparse.ArgumentParser) -> None:
@@ -67,6 +68,13 @@ def add_options(options: argparse.ArgumentParser) -> None:
         "--script",
         action="store_true",
         help="act by an order's first quantity, as a certification table does",
+    )
+    add(
+        "--drop-copy",
+        action="append",
+        default=[],
+        metavar="COMPID",
+        help="an accepted session that is told every report of the others and may not trade",
     )
     add("--fills-by-hand", action="store_true", help="fill only what the control port says")
     add("--lot", type=_decimal, default=Decimal(1), help="smallest quantity step (default 1)")
@@ -120,9 +128,14 @@ def read_options(options: argparse.Namespace) -> Terms:
         if session.begin_string not in dialect.begin_strings:
             known = " or ".join(dialect.begin_strings)
             raise SettingError(f"--accept {session.begin_string}: {dialect.name} speaks {known}; write that")
+    copied, accepted = set(options.drop_copy), {one.target_comp_id for one in sessions}
+    if copied - accepted:
+        raise SettingError(f"--drop-copy {min(copied - accepted)} is no session; --accept it, too")
     return Terms(
-        build, sessions, described, new_prefix(datetime.now(UTC)), options.seed, dialect, options.script
-    )
+        build, [one for one in sessions if one.target_comp_id not in copied], described,
+        new_prefix(datetime.now(UTC)), options.seed, dialect, options.script,
+        [one for one in sessions if one.target_comp_id in copied],
+    )  # fmt: skip
 
 
 def new_prefix(now: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,42 @@ async def test_an_order_lost_on_the_way_is_named_and_one_received_is_not(
         await engine.stop()
         await listener.task
         assert (venue.orders["A"], venue.orders["C"]) == (0, 1)
+
+
+class Losing(NoInterference):
+    """Lose every seventh order on the way in, thrice."""
+
+    def __init__(self) -> None:
+        self.orders = 0
+
+    def before(self, *received: Any) -> Verdict:
+        message: Message = received[1]
+        self.orders += message.msg_type == "D"
+        return "drop" if message.msg_type == "D" and self.orders in (7, 14, 21) else "process"
+
+
+async def test_in_a_burst_with_gaps_every_order_has_arrived_or_is_named(tmp_path: Path) -> None:
+    async with open_venue(Losing()) as venue:
+        engine = ChildEngine(session_to(venue, tmp_path, notes_sent=True))
+        engine.start(0)
+        listener = Listener(engine)
+        await listener.wait_for(Up)
+        names = [f"N{number:03}" for number in range(300)]
+        for place in range(0, 300, 10):
+            for name in names[place : place + 10]:
+                assert engine.send("order", name, order(name))
+            engine.flush()
+            await asyncio.sleep(0.005)
+        for _ in range(100):
+            unsent = await ask(engine, listener, *names)
+            if set(venue.orders) | set(unsent) >= set(names):
+                break
+            await asyncio.sleep(0.05)
+        assert set(venue.orders) | set(unsent) == {*names, "NOBODY"}
+        assert not set(venue.orders) & set(unsent), "what is said not to have arrived has not"
+        assert set(unsent) > {"NOBODY"}
+        assert set(venue.orders.values()) == {1}
+        await engine.stop()
 
 
 async def test_a_new_process_knows_what_the_old_one_sent(tmp_path: Path) -> None:

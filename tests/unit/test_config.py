@@ -11,6 +11,7 @@ import pytest
 
 from gateway.config import load
 from gateway.domain.order import OrdType, TimeInForce
+from gateway.domain.settings import DropCopySettings
 from gateway.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "gateway.toml"
@@ -174,3 +175,12 @@ def test_two_sessions_cannot_share_a_name(tmp_path: Path) -> None:
     text = QUOTES.format(dialect="plain", more="").replace("rates", "sim")
     with pytest.raises(ConfigError, match=re.escape("quotes.sim: links.sim has the same name; rename one")):
         load(write(tmp_path, links=text))
+
+
+def test_a_drop_copy_names_a_link_and_says_what_a_difference_does(tmp_path: Path) -> None:
+    text = QUOTES.format(dialect="plain", more='of = "{of}"\nhalts = true')
+    text = text.replace("quotes.rates", "drop_copies.copy")
+    settings = load(write(tmp_path, links=text.replace("{of}", "sim"))).settings()
+    assert settings.drop_copies == {"copy": DropCopySettings("sim", Decimal(30), halts=True)}
+    with pytest.raises(ConfigError, match=re.escape("drop_copies.copy.of: no link 'xyz'; known: sim")):
+        load(write(tmp_path, links=text.replace("{of}", "xyz")))

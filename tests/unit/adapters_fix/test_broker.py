@@ -19,11 +19,14 @@ from adapters.fix import codec
 from adapters.fix.broker import FixBroker
 from adapters.fix.dialects import speak
 from adapters.fix.dialects.notices import PositionInfo
+from adapters.fix.drop_copy import DropCopy
 from adapters.fix.engine import Down, Incoming, Up, Withheld
 from adapters.fix.settings import FixSession
 from adapters.fix.spool import Spooled
 from gateway.events import (
     CancelOrder,
+    CopyLinked,
+    ExecutionCopied,
     LinkBehind,
     LinkDown,
     LinkUp,
@@ -235,3 +238,40 @@ async def test_what_is_missing_and_what_our_session_refused_is_said() -> None:
     desk.broker.acknowledge(3)
     desk.broker.flush()
     assert desk.paper.acknowledged == 3
+
+
+async def test_a_drop_copy_hands_on_executions_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    paper = Paper()
+    paper.missing = "12 messages are gone"
+    session = FixSession("copy", "FIX.4.4", "A", "B", "127.0.0.1", 1, 30, Path("nowhere"))
+    copy = DropCopy(session, "sim", lambda: AT, make_engine=lambda _: paper)
+    await copy.start(3)
+    fill = {"t35": "8", "t11": "A", "t17": "E1", "t39": "1", "t14": "4", "t151": "6", "t32": "4", "t31": "10"}
+    paper.coming.put_nowait(
+        [
+            Up(),
+            spooled(4, **fill, t150="0"),
+            spooled(5, **fill, t150="F"),
+            spooled(6, **{**fill, "t17": "E2", "t150": "H", "t19": "E1"}),
+            spooled(7, **{**fill, "t14": "four", "t150": "F"}),
+            spooled(8, t35="9", t11="AC1", t41="A", t39="1"),
+            spooled(9, **{**fill, "t17": "0", "t150": "I"}),
+            Withheld("X", "never sent"),
+        ]
+    )
+    paper.coming.put_nowait([spooled(10, t35="B"), Down("the night")])
+    await copy.stop()
+    events = [event async for events in copy.events() for event in events]
+    assert [type(one).__name__ for one in events] == [
+        "CopyLinked", "ExecutionCopied", "ExecutionCopied", "CopyLinked",
+    ]  # fmt: skip
+    assert events[0] == CopyLinked(AT, "copy", "sim", is_up=True)
+    assert events[-1] == CopyLinked(AT, "copy", "sim", is_up=False)
+    assert [(one.link_seq, one.report.exec_id) for one in events if isinstance(one, ExecutionCopied)] == [
+        (5, "E1"), (6, "E2"),
+    ]  # fmt: skip
+    copy.acknowledge(6)
+    assert paper.acknowledged == 6
+    assert paper.sent == [], "nothing is ever sent"
+    assert "copy: 12 messages are gone" in caplog.text
+    assert "a copied message cannot be read: tag 14 has 'four'" in caplog.text

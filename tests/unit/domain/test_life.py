@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.book import Account, Book, Fill
-from gateway.domain.life import step
+from gateway.domain.life import after_refusal, step
 from gateway.domain.lots import Lot, LotMethod
 from gateway.domain.order import ExecType, Order, OrderSpec, OrdStatus, OrdType, Report, Side, TimeInForce
 
@@ -117,6 +117,13 @@ def test_a_venue_that_counts_more_after_a_bust_is_short() -> None:
     one = filled()
     report = Report("C1", "C", E.TRADE_CANCEL, S.PARTIALLY_FILLED, Decimal(70), exec_ref_id="B")
     assert step(one, report).missing_qty == 30
+
+
+@pytest.mark.parametrize("said", [S.SUSPENDED, S.STOPPED])
+def test_a_refused_cancel_leaves_a_halted_or_guaranteed_order_as_it_is(said: OrdStatus) -> None:
+    one = order()
+    assert not told(one, E.PENDING_CANCEL, S.PENDING_CANCEL, 0, "A")
+    assert after_refusal(one, said) is said
 
 
 def test_quantities_the_venue_changes_are_followed() -> None:

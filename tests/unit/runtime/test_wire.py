@@ -32,7 +32,9 @@ from gateway.events import (
     ApprovalGiven,
     CancelRejected,
     CancelRequested,
+    CopyLinked,
     Event,
+    ExecutionCopied,
     GatewayStarted,
     HaltRequested,
     LinkBehind,
@@ -130,6 +132,8 @@ SAMPLES: list[Event] = [
     LinkUp(at=AT, link="saxo", was_reset=True, can_look_up=False, replays=False),
     LinkDown(at=AT, link="saxo", reason="timeout"),
     LinkBehind(at=AT, link="saxo", text="forgot 12 events"),
+    CopyLinked(at=AT, link="saxo-copy", of="saxo", is_up=True),
+    ExecutionCopied(at=AT, link="saxo-copy", link_seq=12, of="saxo", report=REPORT),
     TimerFired(at=AT, key="lookup:r1-AAPL-1-1"),
     HaltRequested(at=AT, account="A1", reason="drill", by="anna", cancel_working=True),
     ResumeRequested(at=AT, account="A1", by="anna"),
@@ -150,7 +154,7 @@ def golden(line: str) -> tuple[str, int, bytes]:
 
 def test_every_event_type_stands_in_the_golden_file() -> None:
     assert {golden(line)[0] for line in golden_lines()} == set(wire.EVENT_TYPES)
-    assert len(wire.EVENT_TYPES) == 25, "a new event type? add it here and a line to the golden file"
+    assert len(wire.EVENT_TYPES) == 27, "a new event type? add it here and a line to the golden file"
 
 
 def is_within(old: Any, new: Any) -> bool:
