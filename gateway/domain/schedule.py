@@ -10,6 +10,7 @@ Rules of this room:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
@@ -113,32 +114,22 @@ class Schedule:
 
     def flaw(self) -> tuple[str, str] | None:
         """Name the first field that is wrong and what to write instead; None when all is well."""
-        for name, is_right, remedy in (
-            ("duration_s", MIN_STEP_S <= self.duration_s <= MAX_SECONDS, "write 0.1 to 86400 seconds"),
-            ("slices", 1 <= self.slices <= MAX_STEPS, f"write 1 to {MAX_STEPS}"),
-            ("volume_curve", _is_curve(self.volume_curve), _CURVE_REMEDY),
-            (
-                "volume_curve",
-                self.style is not Style.VWAP or self.volume_curve,
-                "is empty: vwap needs the weights of equal parts of the duration, like 3, 1, 2",
-            ),
-            (
-                "duration_s",
-                not self.is_sliced or self.step_s >= MIN_STEP_S,
-                "is shorter than 0.1 s a slice: lengthen it, or take fewer slices",
-            ),
-            (
-                "chase_interval_s",
-                MIN_STEP_S <= self.chase_interval_s <= MAX_SECONDS,
-                "write 0.1 to 86400 seconds",
-            ),
-            ("chase_step_bps", 0 <= self.chase_step_bps <= MAX_BPS, "write 0 to 10000"),
-            ("chase_limit_bps", 0 <= self.chase_limit_bps <= MAX_BPS, "write 0 to 10000"),
-            ("chase_steps", 0 <= self.chase_steps <= MAX_STEPS, f"write 0 to {MAX_STEPS}"),
-        ):
-            if not is_right:
-                return name, remedy
-        return None
+        return next(((name, remedy) for name, is_right, remedy in self._rules() if not is_right), None)
+
+    def _rules(self) -> Iterator[tuple[str, bool, str]]:
+        """Yield (field, whether it is right, remedy); each rule may count on those before it."""
+        seconds, bps = f"write {MIN_STEP_S} to {MAX_SECONDS} seconds", f"write 0 to {MAX_BPS}"
+        yield "duration_s", MIN_STEP_S <= self.duration_s <= MAX_SECONDS, seconds
+        yield "slices", 1 <= self.slices <= MAX_STEPS, f"write 1 to {MAX_STEPS}"
+        yield "volume_curve", _is_curve(self.volume_curve), _CURVE_REMEDY
+        has_curve = self.style is not Style.VWAP or bool(self.volume_curve)
+        yield "volume_curve", has_curve, "is empty: vwap needs the weights of equal parts of the duration"
+        is_long = not self.is_sliced or self.step_s >= MIN_STEP_S
+        yield "duration_s", is_long, f"is less than {MIN_STEP_S} s a slice: write more, or fewer slices"
+        yield "chase_interval_s", MIN_STEP_S <= self.chase_interval_s <= MAX_SECONDS, seconds
+        yield "chase_step_bps", 0 <= self.chase_step_bps <= MAX_BPS, bps
+        yield "chase_limit_bps", 0 <= self.chase_limit_bps <= MAX_BPS, bps
+        yield "chase_steps", 0 <= self.chase_steps <= MAX_STEPS, f"write 0 to {MAX_STEPS}"
 
 
 _CURVE_REMEDY = f"write at most {MAX_STEPS} numbers, none below 0 and one above"

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from gateway.domain.instrument import Instrument
-from gateway.domain.order import Order, OrdStatus, TimeInForce
+from gateway.domain.order import Order, OrdStatus, Side, TimeInForce
 from gateway.domain.proposal import Approved, Proposal
 from gateway.domain.schedule import ChaseEnd, Schedule, Style
 from gateway.domain.settings import AccountSettings, Settings
@@ -77,8 +77,8 @@ def is_over(
         return True
     if any(_was_ended_by_venue(one) for one in children):
         return True
-    if request.began_at is None:
-        return False
+    if request.began_at is None or (item.proposal.side is Side.BUY) is not request.is_buying:
+        return False  # its turn has not come: the clock that runs is the sells'
     schedule, last = request.schedule, request.schedule.last
     if is_left(schedule) and schedule.step_at(request.began_at, now) == last:
         return True
