@@ -2,7 +2,7 @@
 
 Rules of this room:
 1. One request of an account works at a time; the others wait in the order in which they came.
-2. Everything that may be looked at is gathered into a `View` and a `Gate` here, at one instant.
+2. Everything that may be looked at is gathered at one instant by `outlook.py`.
 3. A decision, a plan or an end is asked for once (`ask`) and comes back as an event when it is
    durable; a request has one such question under way at a time, so no answer can be out of date.
 4. Every wave is checked again at the moment it is planned: prices, wash sales, cash, halts.
@@ -18,11 +18,10 @@ from functools import partial
 
 from gateway.decision.policy import Plan, propose
 from gateway.decision.sizing import fit_to_cash
-from gateway.decision.view import OpenOrder, View
-from gateway.decision.wash_sale import watch
+from gateway.decision.view import View
 from gateway.domain.order import Side
-from gateway.domain.proposal import Proposal
-from gateway.domain.settings import AccountSettings, Settings
+from gateway.domain.proposal import Approved
+from gateway.domain.settings import Settings
 from gateway.events import (
     Action,
     Alert,
@@ -42,26 +41,27 @@ from gateway.events import (
     SetTimer,
     TargetsSubmitted,
 )
-from gateway.oms import plan
-from gateway.oms.booking import trade_date
-from gateway.oms.checks import Gate, check
+from gateway.oms import execution, plan
+from gateway.oms.checks import check
 from gateway.oms.state import Request, State
+from gateway.outlook import Outlook, watched
 
 
 class Desk:
-    """Move requests forward; methods return effects and change nothing but `_asked` and `_waiting`."""
+    """Move requests forward; methods return effects and change only what was asked for and told."""
 
     def __init__(self, settings: Settings, state: State) -> None:
         self.settings = settings
         self.state = state
+        self._outlook = Outlook(settings, state)
         self._asked: set[str] = set()
         self._waiting: set[str] = set()
+        self._held: set[tuple[str, str]] = set()
 
     @property
     def now(self) -> datetime:
         """Return the time of the last event."""
-        assert self.state.now is not None  # noqa: S101 - every event carries its time
-        return self.state.now
+        return self._outlook.now
 
     def ask(self, key: str, make: Callable[[], Event]) -> list[Effect]:
         """Ask for a record once, until `answered` says that it came back."""
@@ -84,10 +84,13 @@ class Desk:
     def timers_of(self, request: Request) -> list[Effect]:
         """Set the timers an unfinished request lives by."""
         spec = request.spec
-        account = self.settings.accounts[spec.account]
         if request.state is RequestState.WORKING:
-            return [self._wave_timer(spec.request_id, account)]
+            return [self._wave_timer(request)]
         return [SetTimer(f"expire:{spec.request_id}", spec.expires_at)]
+
+    def after_wave_timer(self, request: Request) -> list[Effect]:
+        """Set the next timer; with an execution style go on to the next step, if nothing is in its way."""
+        return [*self.timers_of(request), *(self.proceed(request) if execution.is_styled(request) else [])]
 
     def take_up(self) -> list[Effect]:
         """Set every timer again and ask again for every end that was not yet durable, after a start."""
@@ -126,31 +129,27 @@ class Desk:
         """Say what a queued request waits for, empty when it may be decided."""
         if held_up := self._why_held_up(request):
             return held_up
-        missing = self._without_price(request.spec)
+        missing = self._outlook.without_price(request.spec)
         if missing and not request.has_waited:
             return f"no fresh price for {', '.join(missing[:5])}"
         return ""
-
-    def _without_price(self, spec: TargetsSubmitted) -> list[str]:
-        held = self.state.book.accounts[spec.account].positions
-        fresh = self._fresh_prices(self.settings.accounts[spec.account])
-        return sorted(symbol for symbol in {*held, *spec.targets} if symbol not in fresh)
-
-    def _fresh_prices(self, account: AccountSettings) -> dict[str, Decimal]:
-        oldest = self.now - timedelta(seconds=float(account.limits.price_max_age_s))
-        return {symbol: price.px for symbol, price in self.state.prices.items() if price.as_of >= oldest}
 
     def _decide(self, request: Request) -> Event:
         """Decide one request: the whole decision layer and every check, in one pure step."""
         spec = request.spec
         held = self.state.book.accounts[spec.account].positions
-        blind = [symbol for symbol in self._without_price(spec) if symbol in held]
+        blind = [symbol for symbol in self._outlook.without_price(spec) if symbol in held]
         if blind:
             text = f"NAV cannot be known without a fresh price for {', '.join(blind[:5])}"
             return RequestFinished(self.now, spec.request_id, spec.account, RequestState.FAILED, text)
-        view = self._view(request)
+        view = self._outlook.view(request)
+        wanted = view.account.execution.overridden(spec.execution)
+        if flaw := wanted.flaw():
+            text = f"execution.{flaw[0]} {flaw[1]}"
+            return RequestFinished(self.now, spec.request_id, spec.account, RequestState.FAILED, text)
+        account = replace(view.account, execution=wanted)
         proposed = propose(view)
-        gate = self._gate(view.account, proposed.nav, is_urgent=proposed.action is Action.IMMEDIATE)
+        gate = self._outlook.gate(account, proposed.nav, is_urgent=proposed.action is Action.IMMEDIATE)
         approved, denied = check(proposed.proposals, gate)
         return RequestDecided(
             at=self.now,
@@ -166,6 +165,7 @@ class Desk:
             approved=tuple(approved),
             denied=(*denied, *self._denied_for_price(proposed, view)),
             tracking_error_left=proposed.tracking_error_left,
+            schedule=wanted.schedule,
         )
 
     def _denied_for_price(self, proposed: Plan, view: View) -> Iterable[Denial]:
@@ -173,45 +173,6 @@ class Desk:
             reason = DenyReason.PRICE_STALE if symbol in self.state.prices else DenyReason.PRICE_MISSING
             side = Side.BUY if view.targets.get(symbol) else Side.SELL
             yield Denial(symbol, side, Decimal(0), reason, f"no fresh reference price for {symbol}")
-
-    def _view(self, request: Request) -> View:
-        spec = request.spec
-        account = self.settings.accounts[spec.account]
-        return View(
-            trade_date=trade_date(self.now, self.settings),
-            account=account,
-            book=self.state.book,
-            instruments=self.settings.instruments,
-            prices=self._fresh_prices(account),
-            targets=spec.targets,
-            others=spec.others,
-            regime=spec.regime,
-            open_orders=[
-                OpenOrder(order.spec.account, order.spec.symbol, order.spec.side, order.leaves_qty)
-                for order in self.state.open_orders()
-            ],
-        )
-
-    def _gate(self, account: AccountSettings, nav: Decimal, *, is_urgent: bool) -> Gate:
-        held = dict(self.state.book.accounts[account.name].positions)
-        busy: set[tuple[str, Side]] = set()
-        for order in self.state.open_orders():
-            spec = order.spec
-            if spec.account == account.name:
-                busy.add((spec.symbol, spec.side))
-                if spec.side is not Side.BUY:
-                    held[spec.symbol] = held.get(spec.symbol, Decimal(0)) - order.leaves_qty
-        return Gate(
-            now=self.now,
-            account=account,
-            nav=nav,
-            instruments=self.settings.instruments,
-            prices=self.state.prices,
-            held=held,
-            busy=frozenset(busy),
-            halt=self.state.halt_reason(account.name),
-            is_urgent=is_urgent,
-        )
 
     def after_due(self, request: Request) -> list[Effect]:
         """Go on when a request has waited for prices long enough, or has expired."""
@@ -234,17 +195,56 @@ class Desk:
 
     def proceed(self, request: Request) -> list[Effect]:
         """Plan the active request's next wave, or finish it, once nothing of it is open."""
+        if execution.is_styled(request) and request.outcome is None:
+            return self._proceed_over_time(request)
         if request.open_orders:
             return []
         if request.outcome is not None or not request.approved:
             return self.end(request)
         if self._why_held_up(request):
             return []
-        fresh = self._fresh_prices(self.settings.accounts[request.spec.account])
+        fresh = self._outlook.fresh_prices(self.settings.accounts[request.spec.account])
         chosen = plan.next_wave(request.approved)
         if not request.has_waited and any(item.proposal.symbol not in fresh for item in chosen):
             return self._wait_for_prices(request)
-        return self.ask(request.spec.request_id, lambda: self._plan_wave(request))
+        return self.ask(request.spec.request_id, lambda: self._plan_wave(request, chosen))
+
+    def _proceed_over_time(self, request: Request) -> list[Effect]:
+        """Plan the next slice of a request with an execution style, when it is due and its prices are known.
+
+        What has no fresh price sits out until the last step; then it is waited for, and denied, as ever.
+        """
+        if execution.must_wait(request, self.state):
+            return []
+        items = execution.going_on(request, self.state, self.settings, self.now)
+        if not items:
+            return [] if request.open_orders else self.end(request)
+        if self._why_held_up(request):
+            return []
+        is_first = execution.is_beginning(request, items)
+        chosen = execution.next_slice(request, items, self.state, self.settings, self.now)
+        fresh = self._outlook.fresh_prices(self.settings.accounts[request.spec.account])
+        priced = [item for item in chosen if item.proposal.symbol in fresh]
+        effects: list[Effect] = []
+        if len(priced) < len(chosen):
+            if not (is_first or execution.is_last(request, self.now)):
+                effects = self._tell_of_held(request, sorted({*_names(chosen)} - fresh.keys()))
+                chosen = priced
+            elif not request.has_waited:
+                return self._wait_for_prices(request)
+        if not chosen and not is_first:
+            return effects
+        is_at_market = execution.is_at_market(request, items, self.now)
+        make = partial(self._plan_wave, request, chosen, is_at_market=is_at_market)
+        return effects + self.ask(request.spec.request_id, make)
+
+    def _tell_of_held(self, request: Request, symbols: list[str]) -> list[Effect]:
+        """Tell a person once that names sit out until their prices are fresh again."""
+        spec = request.spec
+        new = [symbol for symbol in symbols if (spec.request_id, symbol) not in self._held]
+        self._held.update((spec.request_id, symbol) for symbol in new)
+        text = f"request {spec.request_id}: no fresh price for {', '.join(new[:5])}; nothing of it is sent"
+        return [Alert("warning", "PriceMissing", text, spec.account)] if new else []
 
     def _wait_for_prices(self, request: Request) -> list[Effect]:
         """Set the timer after which a request goes on without fresh prices, once."""
@@ -256,16 +256,18 @@ class Desk:
         due = self.now + timedelta(seconds=float(account.execution.price_wait_s))
         return [SetTimer(f"prices:{request_id}", due)]
 
-    def _plan_wave(self, request: Request) -> OrdersPlanned:
+    def _plan_wave(
+        self, request: Request, chosen: list[Approved], *, is_at_market: bool = False
+    ) -> OrdersPlanned:
         spec = request.spec
-        account = self.settings.accounts[spec.account]
-        view = self._view(request)
-        nav = self._nav(account, view)
-        gate = self._gate(account, nav, is_urgent=request.action is Action.IMMEDIATE)
-        chosen = _watched(view, [item.proposal for item in plan.next_wave(request.approved)])
-        approved, denied = check(chosen, gate)
-        if all(item.side is Side.BUY for item in chosen):
-            cash = self._free_cash(account) - account.execution.cash_buffer * nav
+        account = execution.scheduled(self.settings.accounts[spec.account], request)
+        view = self._outlook.view(request)
+        nav = self._outlook.nav(account, view)
+        gate = self._outlook.gate(account, nav, is_urgent=request.action is Action.IMMEDIATE)
+        gate = replace(gate, is_at_market=is_at_market)
+        approved, denied = check(watched(view, [item.proposal for item in chosen]), gate)
+        if plan.are_buys(chosen):
+            cash = self._outlook.free_cash(account) - account.execution.cash_buffer * nav
             wanted = [item.proposal for item in approved]
             fitting = fit_to_cash(wanted, cash, view)
             approved, refused = check(fitting, gate)
@@ -287,22 +289,6 @@ class Desk:
         )  # fmt: skip
         return OrdersPlanned(self.now, spec.request_id, account.name, wave, orders, tuple(denied))
 
-    def _free_cash(self, account: AccountSettings) -> Decimal:
-        """Return the cash that no open buy may still take."""
-        cash = self.state.book.accounts[account.name].cash
-        for order in self.state.open_orders():
-            spec = order.spec
-            if spec.account == account.name and spec.side is Side.BUY:
-                cash -= order.leaves_qty * (spec.price or self.state.prices[spec.symbol].px)
-        return cash
-
-    def _nav(self, account: AccountSettings, view: View) -> Decimal:
-        held = self.state.book.accounts[account.name]
-        known = {symbol: price.px for symbol, price in self.state.prices.items()} | dict(view.prices)
-        return held.cash + sum(
-            (qty * known[symbol] for symbol, qty in held.positions.items() if symbol in known), Decimal(0)
-        )
-
     def send_wave(self, event: OrdersPlanned) -> list[Effect]:
         """Send a wave that is now durable, unless a halt came between."""
         request = self.state.requests[event.request_id]
@@ -314,8 +300,8 @@ class Desk:
         effects: list[Effect] = []
         if self.state.is_up(account.link):  # else the orders are looked up, and sent again, when it is up
             effects += [SendOrder(spec) for spec in event.orders]
-        if event.orders:
-            effects.append(self._wave_timer(event.request_id, account))
+        if event.orders or execution.is_styled(request):
+            effects.append(self._wave_timer(request))
         return effects + self.proceed(request)
 
     def send_again(self, event: OrderResent) -> list[Effect]:
@@ -323,14 +309,19 @@ class Desk:
         spec = self.state.orders[event.cl_ord_id].spec
         return [SendOrder(spec, event.poss_resend)] if self.state.is_up(spec.link) else []
 
-    def _wave_timer(self, request_id: str, account: AccountSettings) -> SetTimer:
-        due = self.now + timedelta(seconds=float(account.execution.wave_timeout_s))
-        return SetTimer(f"wave:{request_id}", due)
+    def _wave_timer(self, request: Request) -> SetTimer:
+        account = self.settings.accounts[request.spec.account]
+        if execution.is_styled(request):
+            due = execution.next_due(request, self.state, account, self.now)
+        else:
+            due = self.now + timedelta(seconds=float(account.execution.wave_timeout_s))
+        return SetTimer(f"wave:{request.spec.request_id}", due)
 
     def end(self, request: Request) -> list[Effect]:
         """Ask for the end a request has come to by itself."""
         state = request.outcome or RequestState.DONE
-        return self.finish(request, state, request.text or request.reason)
+        texts = (request.text or request.reason, execution.left_undone(request, self.state))
+        return self.finish(request, state, "; ".join(text for text in texts if text))
 
     def finish(self, request: Request, state: RequestState, text: str) -> list[Effect]:
         """Ask for the request's end."""
@@ -341,9 +332,5 @@ class Desk:
         )
 
 
-def _watched(view: View, proposals: Iterable[Proposal]) -> list[Proposal]:
-    """Judge proposals again by the wash-sale rule, as things are now."""
-    known = watch(view)
-    return [
-        replace(item, wash_sale=known.conflict(item.symbol, item.side, item.qty) or "") for item in proposals
-    ]
+def _names(items: Iterable[Approved]) -> list[str]:
+    return [item.proposal.symbol for item in items]

@@ -12,7 +12,7 @@ Rules of this room:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import assert_never
 
@@ -58,7 +58,7 @@ from gateway.oms import copies, reconcile
 from gateway.oms.booking import NOT_YET_SEEN, is_unclear
 from gateway.oms.manager import apply
 from gateway.oms.reports import MISSING_LOOKUPS
-from gateway.oms.state import Applied, State
+from gateway.oms.state import Applied, Request, State
 
 
 class Engine:
@@ -185,9 +185,13 @@ class Engine:
             effects.append(Publish(event))
         if applied.is_first_sign and reconcile.is_unwanted(order):
             effects += self._cancel([order])
+        effects += self._cancel(
+            one for one in applied.excess if one is not order or not applied.is_first_sign
+        )
         if step.missing_qty and not applied.problem:
             effects += reconcile.ask_again(order, self.settings, self.desk.now)
-        if order.is_final and applied.request is not None and not applied.request.open_orders:
+        request = applied.request
+        if order.is_final and request is not None and (order.cancels or not request.open_orders):
             effects += self.desk.pump(order.spec.account)
         return effects
 
@@ -247,10 +251,13 @@ class Engine:
         if request is None:
             return []
         if kind == "wave":
-            orders = [self.state.orders[cl_ord_id] for cl_ord_id in request.open_orders]
+            orders = [order for order in self._open_orders(request) if order.cancels]
             withheld = [WithholdOrders(request.spec.account, "its wave is out of time")] if orders else []
-            return [*withheld, *self._cancel(orders), *self.desk.timers_of(request)]
+            return [*withheld, *self._cancel(orders), *self.desk.after_wave_timer(request)]
         return self.desk.after_due(request)
+
+    def _open_orders(self, request: Request) -> list[Order]:
+        return [self.state.orders[cl_ord_id] for cl_ord_id in request.open_orders]
 
     def _waits_for_resume(self, order: Order) -> bool:
         """Say whether all has been asked about an order of a halted account: resume asks again."""
@@ -258,7 +265,7 @@ class Engine:
         has_asked = order.lookups > MISSING_LOOKUPS or reconcile.is_proved_unknown(order, self.settings)
         return is_halted and has_asked
 
-    def _cancel(self, orders: list[Order]) -> list[Effect]:
+    def _cancel(self, orders: Iterable[Order]) -> list[Effect]:
         return reconcile.cancel(orders, self.state, self.settings, self.desk.now)
 
     def _after_halt(self, event: HaltRequested) -> list[Effect]:
@@ -274,7 +281,7 @@ class Engine:
             return []
         if isinstance(event, CancelRequested):
             account = request.spec.account
-            orders = [self.state.orders[cl_ord_id] for cl_ord_id in request.open_orders]
+            orders = self._open_orders(request)
             effects: list[Effect] = [WithholdOrders(account, request.text)] if orders else []
             effects += self._cancel(orders)
             if not orders:

@@ -24,6 +24,7 @@ from gateway.domain.request import NameDecision as NameDecision
 from gateway.domain.request import Others as Others
 from gateway.domain.request import Regime as Regime
 from gateway.domain.request import RequestState as RequestState
+from gateway.domain.schedule import AT_ONCE, Schedule, ScheduleOverride
 from gateway.effects import Alert as Alert
 from gateway.effects import CancelOrder as CancelOrder
 from gateway.effects import Effect as Effect
@@ -81,7 +82,10 @@ class PricesUpdated:
 
 @dataclass(frozen=True, slots=True)
 class TargetsSubmitted:
-    """A valid target message was accepted from the stream; `targets` are weights of NAV."""
+    """A valid target message was accepted from the stream; `targets` are weights of NAV.
+
+    `execution` is what the message wants otherwise than the account's own execution style.
+    """
 
     at: datetime
     request_id: str
@@ -94,6 +98,7 @@ class TargetsSubmitted:
     regime: Regime = Regime.NORMAL
     entry_id: str = ""
     signed_by: str = ""
+    execution: ScheduleOverride | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,8 @@ class RequestDecided:
 
     `drift` is the summed absolute weight gap, `max_drift` the largest, `tracking_error_left` the
     annualised tracking error after the trades. `approved` may be sent (sells, then the buys they
-    pay for), `denied` may not.
+    pay for), `denied` may not. `schedule` is the execution style the request keeps to its end, whatever
+    the configuration says later.
     """
 
     at: datetime
@@ -118,6 +124,7 @@ class RequestDecided:
     approved: tuple[Approved, ...] = ()
     denied: tuple[Denial, ...] = ()
     tracking_error_left: float = 0.0
+    schedule: Schedule = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)

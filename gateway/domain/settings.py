@@ -7,12 +7,13 @@ Amounts of money are in the account's currency; rates are fractions unless the n
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from gateway.domain.instrument import Instrument
 from gateway.domain.lots import LotMethod
 from gateway.domain.order import OrdType, TimeInForce
+from gateway.domain.schedule import Schedule, ScheduleOverride, Style
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """Say how orders are sent and how long they may wait."""
+    """Say how orders are sent and how long they may wait; `schedule` is the execution style."""
 
     ord_type: OrdType = OrdType.LIMIT
     limit_offset_bps: Decimal = Decimal(25)
@@ -73,6 +74,17 @@ class Execution:
     lookup_wait_s: Decimal = Decimal("0.5")
     lookups_before_unknown: int = 2
     resend_max_age_s: Decimal = Decimal(300)
+    schedule: Schedule = field(default_factory=Schedule)
+
+    def overridden(self, by: ScheduleOverride | None) -> Execution:
+        """Return these settings with what one request wants otherwise."""
+        return replace(self, schedule=self.schedule.overridden(by))
+
+    def flaw(self) -> tuple[str, str] | None:
+        """Name the first field of the execution style that is wrong and the remedy; None when all is well."""
+        if self.schedule.style is Style.CHASE and self.ord_type is OrdType.MARKET:
+            return "style", 'is chase, which moves a limit: set ord_type = "limit", or take another style'
+        return self.schedule.flaw()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from decimal import Decimal
 from gateway.domain.instrument import Instrument
 from gateway.domain.order import OrdType, Side
 from gateway.domain.proposal import Approved, Proposal
-from gateway.domain.settings import AccountSettings
+from gateway.domain.schedule import Style
+from gateway.domain.settings import AccountSettings, Execution
 from gateway.events import Denial, DenyReason
 from gateway.oms.state import Price
 
@@ -29,7 +30,8 @@ class Gate:
     """Gather what the checks may look at.
 
     `held` is what an account owns less what open orders may still sell; `busy` names the symbols
-    and sides with an order still open; `is_urgent` says the action is IMMEDIATE.
+    and sides with an order still open; `is_urgent` says the action is IMMEDIATE, `is_at_market` that a
+    chase has come to its market order.
     """
 
     now: datetime
@@ -41,6 +43,7 @@ class Gate:
     busy: frozenset[tuple[str, Side]] = frozenset()
     halt: str = ""
     is_urgent: bool = False
+    is_at_market: bool = False
 
 
 Refusal = tuple[DenyReason, str] | None
@@ -75,13 +78,28 @@ def check(proposals: Sequence[Proposal], gate: Gate) -> tuple[list[Approved], li
 
 def limit_price_of(item: Proposal, gate: Gate) -> Decimal | None:
     """Price(44) of a limit order: the reference moved against us by the configured offset, on a tick."""
-    execution = gate.account.execution
-    if execution.ord_type is OrdType.MARKET:
+    if gate.is_at_market:
         return None
     known = gate.prices.get(item.symbol)
     reference = known.px if known is not None else item.price
-    offset = item.side.sign * execution.limit_offset_bps / BPS
-    return gate.instruments[item.symbol].round_price(reference * (1 + offset))
+    return limit_price(item, gate.account.execution, gate.instruments[item.symbol], reference)
+
+
+def limit_price(
+    item: Proposal, execution: Execution, instrument: Instrument, reference: Decimal
+) -> Decimal | None:
+    """Price(44) at a given reference; a chase never goes beyond its bound around the price at approval."""
+    if execution.ord_type is OrdType.MARKET:
+        return None
+    sign = item.side.sign
+    price = instrument.round_price(reference * (1 + sign * execution.limit_offset_bps / BPS))
+    if execution.schedule.style is not Style.CHASE:
+        return price
+    bound = item.price * (1 + sign * execution.schedule.chase_limit_bps / BPS)
+    if (price - bound) * sign <= 0:
+        return price
+    at_bound = instrument.round_price(bound)
+    return at_bound - sign * instrument.tick_size if (at_bound - bound) * sign > 0 else at_bound
 
 
 def is_fresh(price: Price | None, now: datetime, max_age_s: Decimal) -> bool:
@@ -120,6 +138,10 @@ def _price(item: Proposal, gate: Gate, limit_price: Decimal | None) -> Refusal:
         if px is not None and abs(px - known.px) * BPS > limits.price_collar_bps * known.px:
             text = f"{name} {px} is more than {limits.price_collar_bps} bps from reference {known.px}"
             return DenyReason.PRICE_COLLAR, text
+    furthest_bps = gate.account.execution.schedule.chase_limit_bps
+    if gate.is_at_market and item.side.sign * (known.px - item.price) * BPS > furthest_bps * item.price:
+        text = f"reference {known.px} is more than {furthest_bps} bps beyond {item.price}: not chased further"
+        return DenyReason.PRICE_COLLAR, text
     return None
 
 

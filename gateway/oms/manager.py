@@ -16,7 +16,7 @@ from typing import assert_never
 
 from gateway.domain.book import Account
 from gateway.domain.lots import Lot
-from gateway.domain.order import Order, OrdStatus
+from gateway.domain.order import Order, OrdStatus, Side
 from gateway.domain.settings import Settings
 from gateway.events import (
     AccountOpened,
@@ -51,7 +51,7 @@ from gateway.events import (
     TargetsSubmitted,
     TimerFired,
 )
-from gateway.oms import copies, reports, statements
+from gateway.oms import copies, execution, plan, reports, statements
 from gateway.oms.booking import NOT_YET_SEEN, halt, halt_link, is_unclear, request_of, track
 from gateway.oms.state import NOTHING, Applied, Price, Request, State
 
@@ -85,7 +85,7 @@ def apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C
         case SendWithheld():
             return _send_withheld(state, event)
         case OrdersPlanned():
-            return _orders_planned(state, event)
+            return _orders_planned(state, event, settings)
         case OrderResent() | OrderAbandoned():
             return _sent_again_or_never(state, event)
         case TargetsSubmitted():
@@ -119,18 +119,34 @@ def apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C
 # ----------------------------------------------------------------------------------- orders we send
 
 
-def _orders_planned(state: State, event: OrdersPlanned) -> Applied:
+def _orders_planned(state: State, event: OrdersPlanned, settings: Settings) -> Applied:
     request = state.requests[event.request_id]
     request.wave = event.wave
     request.has_waited = False
     request.denied.extend(event.denied)
-    sent = {spec.symbol for spec in event.orders} | {denial.symbol for denial in event.denied}
+    if execution.is_styled(request):
+        _go_on(state, request, event, settings)
+    sent = {spec.symbol for spec in event.orders if not execution.is_styled(request)}
+    sent |= {denial.symbol for denial in event.denied}
     request.approved = tuple(item for item in request.approved if item.proposal.symbol not in sent)
     for spec in event.orders:
         state.orders[spec.cl_ord_id] = Order(spec, event.at, updated_at=event.at)
         request.orders.append(spec.cl_ord_id)
         request.open_orders[spec.cl_ord_id] = None
     return Applied(request=request)
+
+
+def _go_on(state: State, request: Request, event: OrdersPlanned, settings: Settings) -> None:
+    """Forget the parents that are over, and note when the sells, or after them the buys, began."""
+    request.approved = tuple(execution.going_on(request, state, settings, event.at))
+    sides = {spec.side for spec in event.orders} | {denial.side for denial in event.denied}
+    is_buying = sides == {Side.BUY} if sides else plan.are_buys(plan.next_wave(request.approved))
+    if request.began_at is not None and is_buying == request.is_buying:
+        return
+    request.began_at = event.at
+    request.is_buying = is_buying
+    if is_buying:  # a sale that a bust has reopened since is not taken up again
+        request.approved = tuple(item for item in request.approved if item.proposal.side is Side.BUY)
 
 
 def _sent_again_or_never(state: State, event: OrderResent | OrderAbandoned) -> Applied:
@@ -199,6 +215,9 @@ def _decided(state: State, event: RequestDecided) -> Applied:
         else:
             request.state = RequestState.WORKING
             request.approved = event.approved
+            request.schedule = event.schedule
+            if execution.is_styled(request):
+                request.wanted = {item.proposal.symbol: item.proposal.qty for item in event.approved}
             state.active[event.account] = event.request_id
     return Applied(request=request)
 
@@ -257,8 +276,7 @@ def _timer(state: State, event: TimerFired, settings: Settings) -> Applied:
     if kind == "prices" and not request.open_orders and not state.why_held_up(request, link):
         request.has_waited = True  # a halt or a lost link is no waiting for prices
     if kind == "wave":
-        for cl_ord_id in request.open_orders:
-            order = state.orders[cl_ord_id]
+        for order in execution.out_of_time(request, state, settings, event.at):
             order.cancels += 1
             if order.ord_status is OrdStatus.PENDING_NEW:
                 _doubt(event.at, [order])
@@ -270,9 +288,9 @@ def _no_word_of(state: State, order: Order | None, settings: Settings) -> Applie
     if order is None or state.link(order.spec.link).can_look_up or not is_unclear(order):
         return Applied(order)
     order.lookups += 1
-    execution = settings.accounts[order.spec.account].execution
+    patience = settings.accounts[order.spec.account].execution
     is_in_doubt = order.ord_status is OrdStatus.IN_DOUBT
-    enough = execution.lookups_before_unknown if is_in_doubt else reports.MISSING_LOOKUPS
+    enough = patience.lookups_before_unknown if is_in_doubt else reports.MISSING_LOOKUPS
     if order.is_unsent or order.lookups < enough or state.halt_reason(order.spec.account):
         return Applied(order)
     return halt(state, order, None, NO_WORD)

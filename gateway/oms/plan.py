@@ -37,6 +37,11 @@ def next_wave(approved: Sequence[Approved]) -> list[Approved]:
     return sells or list(approved)
 
 
+def are_buys(wave: Sequence[Approved]) -> bool:
+    """Say whether a wave buys; one of nothing does neither."""
+    return bool(wave) and all(item.proposal.side is Side.BUY for item in wave)
+
+
 def order_spec(
     item: Approved,
     household: str,

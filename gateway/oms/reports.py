@@ -25,7 +25,8 @@ from gateway.oms.booking import (
     request_of,
     track,
 )
-from gateway.oms.state import NOTHING, Applied, State
+from gateway.oms.execution import to_stop
+from gateway.oms.state import NOTHING, Applied, Request, State
 from gateway.oms.strangers import take_stranger
 
 MISSING_LOOKUPS = 6
@@ -62,13 +63,22 @@ def take_report(state: State, event: ReportReceived, settings: Settings) -> Appl
     difference = copies.note_own(state, event.link, order, report, change, settings)
     request = request_of(state, order)
     track(request, order)
+    excess = _stop_excess(state, request, order) if change.fill_qty or change.order_qty else ()
     if change.missing_qty:
         order.lookups = before + 1
     if problem := _wrong(order, change, was_given_up=was_given_up):
-        return replace(halt(state, order, change, problem, gains), difference=difference)
+        return replace(halt(state, order, change, problem, gains), difference=difference, excess=excess)
     problem = _surprise(order, report, change)
     is_first_sign = is_first_sign and not change.is_repeat
-    return Applied(order, change, request, gains, problem, difference, is_first_sign)
+    return Applied(order, change, request, gains, problem, difference, is_first_sign, excess)
+
+
+def _stop_excess(state: State, request: Request, order: Order) -> tuple[Order, ...]:
+    """Ask for the end of every order whose parent others have filled."""
+    excess = to_stop(request, order.spec.symbol, state)
+    for one in excess:
+        one.cancels += 1
+    return tuple(excess)
 
 
 def _wrong(order: Order, change: Step, *, was_given_up: bool) -> str:

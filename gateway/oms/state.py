@@ -16,6 +16,7 @@ from gateway.domain.book import Book
 from gateway.domain.lots import RealisedGain
 from gateway.domain.order import Order, Side, Step
 from gateway.domain.proposal import Approved
+from gateway.domain.schedule import Schedule
 from gateway.events import Action, Denial, Mode, RequestState, TargetsSubmitted
 
 
@@ -46,6 +47,8 @@ class Request:
 
     `approved` are the orders still to be planned; `open_orders` are the ClOrdIDs not yet final.
     `outcome` says how the request ends once nothing of it is open; None while it may still trade.
+    With an execution style, what is approved is the parent of many orders: it stays in `approved` until it
+    is over, `wanted` keeps its quantity, and `began_at` is when the sells, or then the buys, began.
     """
 
     spec: TargetsSubmitted
@@ -62,6 +65,10 @@ class Request:
     open_orders: dict[str, None] = field(default_factory=dict)
     finished_at: datetime | None = None
     text: str = ""
+    schedule: Schedule = field(default_factory=Schedule)
+    wanted: dict[str, Decimal] = field(default_factory=dict)
+    began_at: datetime | None = None
+    is_buying: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +158,8 @@ class Applied:
     """Tell the engine what an event touched; `problem` is a sentence when something is wrong.
 
     `difference` is what a drop copy shows otherwise than we know it. `is_first_sign` says that the venue has
-    just shown that it has an order we were not sure of.
+    just shown that it has an order we were not sure of. `excess` are orders to be cancelled because others
+    have filled what they were for.
     """
 
     order: Order | None = None
@@ -161,6 +169,7 @@ class Applied:
     problem: str = ""
     difference: str = ""
     is_first_sign: bool = False
+    excess: tuple[Order, ...] = ()
 
 
 NOTHING = Applied()

@@ -25,6 +25,7 @@ PURE = [
             "gateway/events.py",
             "gateway/effects.py",
             "gateway/desk.py",
+            "gateway/outlook.py",
             "gateway/engine.py",
         )
     )

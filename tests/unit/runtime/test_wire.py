@@ -27,6 +27,7 @@ from gateway.domain.request import (
     Regime,
     RequestState,
 )
+from gateway.domain.schedule import ChaseEnd, Schedule, ScheduleOverride, Style
 from gateway.events import (
     AccountOpened,
     ApprovalGiven,
@@ -99,6 +100,9 @@ SAMPLES: list[Event] = [
         regime=Regime.CRISIS,
         entry_id="1700000000000-0",
         signed_by="k1",
+        execution=ScheduleOverride(
+            Style.VWAP, D(600), volume_curve=(D("0.4"), D(1)), chase_end=ChaseEnd.MARKET
+        ),
     ),
     RequestDecided(
         at=AT,
@@ -114,6 +118,7 @@ SAMPLES: list[Event] = [
         approved=APPROVED,
         denied=(DENIAL,),
         tracking_error_left=0.0125,
+        schedule=Schedule(Style.CHASE, volume_curve=(D(1), D("2.5")), chase_step_bps=D("7.5")),
     ),
     OrdersPlanned(at=AT, request_id="r1", account="A1", wave=1, orders=(SPEC,), denied=(DENIAL,)),
     OrderResent(at=AT, cl_ord_id="r1-AAPL-1-1", poss_resend=False),

@@ -1,0 +1,114 @@
+"""The outlook: what may be looked at when something is decided, at one instant. Pure; part of the engine.
+
+Rules of this room:
+1. Nothing here changes anything; the time is the last event's.
+2. A decision sees fresh prices only; whoever asks says for which account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from gateway.decision.view import OpenOrder, View
+from gateway.decision.wash_sale import watch
+from gateway.domain.order import Side
+from gateway.domain.proposal import Proposal
+from gateway.domain.settings import AccountSettings, Settings
+from gateway.events import TargetsSubmitted
+from gateway.oms.booking import trade_date
+from gateway.oms.checks import Gate
+from gateway.oms.state import Request, State
+
+
+class Outlook:
+    """Look at one household as it is now."""
+
+    def __init__(self, settings: Settings, state: State) -> None:
+        self.settings = settings
+        self.state = state
+
+    @property
+    def now(self) -> datetime:
+        """Return the time of the last event."""
+        assert self.state.now is not None  # noqa: S101 - every event carries its time
+        return self.state.now
+
+    def without_price(self, spec: TargetsSubmitted) -> list[str]:
+        """Name what a request holds or wants that has no fresh price."""
+        held = self.state.book.accounts[spec.account].positions
+        fresh = self.fresh_prices(self.settings.accounts[spec.account])
+        return sorted(symbol for symbol in {*held, *spec.targets} if symbol not in fresh)
+
+    def fresh_prices(self, account: AccountSettings) -> dict[str, Decimal]:
+        """Return the prices an account may trade on."""
+        oldest = self.now - timedelta(seconds=float(account.limits.price_max_age_s))
+        return {symbol: price.px for symbol, price in self.state.prices.items() if price.as_of >= oldest}
+
+    def view(self, request: Request) -> View:
+        """Gather what a request may be decided on."""
+        spec = request.spec
+        account = self.settings.accounts[spec.account]
+        return View(
+            trade_date=trade_date(self.now, self.settings),
+            account=account,
+            book=self.state.book,
+            instruments=self.settings.instruments,
+            prices=self.fresh_prices(account),
+            targets=spec.targets,
+            others=spec.others,
+            regime=spec.regime,
+            open_orders=[
+                OpenOrder(order.spec.account, order.spec.symbol, order.spec.side, order.leaves_qty)
+                for order in self.state.open_orders()
+            ],
+        )
+
+    def gate(self, account: AccountSettings, nav: Decimal, *, is_urgent: bool) -> Gate:
+        """Gather what the checks may look at."""
+        held = dict(self.state.book.accounts[account.name].positions)
+        busy: set[tuple[str, Side]] = set()
+        for order in self.state.open_orders():
+            spec = order.spec
+            if spec.account == account.name:
+                busy.add((spec.symbol, spec.side))
+                if spec.side is not Side.BUY:
+                    held[spec.symbol] = held.get(spec.symbol, Decimal(0)) - order.leaves_qty
+        return Gate(
+            now=self.now,
+            account=account,
+            nav=nav,
+            instruments=self.settings.instruments,
+            prices=self.state.prices,
+            held=held,
+            busy=frozenset(busy),
+            halt=self.state.halt_reason(account.name),
+            is_urgent=is_urgent,
+        )
+
+    def free_cash(self, account: AccountSettings) -> Decimal:
+        """Return the cash that no open buy may still take."""
+        cash = self.state.book.accounts[account.name].cash
+        for order in self.state.open_orders():
+            spec = order.spec
+            if spec.account == account.name and spec.side is Side.BUY:
+                cash -= order.leaves_qty * (spec.price or self.state.prices[spec.symbol].px)
+        return cash
+
+    def nav(self, account: AccountSettings, view: View) -> Decimal:
+        """Return the net asset value at the prices known."""
+        held = self.state.book.accounts[account.name]
+        known = {symbol: price.px for symbol, price in self.state.prices.items()} | dict(view.prices)
+        return held.cash + sum(
+            (qty * known[symbol] for symbol, qty in held.positions.items() if symbol in known), Decimal(0)
+        )
+
+
+def watched(view: View, proposals: Iterable[Proposal]) -> list[Proposal]:
+    """Judge proposals again by the wash-sale rule, as things are now."""
+    known = watch(view)
+    return [
+        replace(item, wash_sale=known.conflict(item.symbol, item.side, item.qty) or "") for item in proposals
+    ]
