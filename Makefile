@@ -6,7 +6,7 @@ QUICKFIX := $(shell sed -n 's/^ *"quickfix==\([0-9.]*\)".*/\1/p' pyproject.toml)
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 N ?= 25
 
-.PHONY: help demo test check lint types directions house torture scenarios benchmarks install install-dev clean
+.PHONY: help demo test check lint types directions house torture scenarios lives benchmarks install install-dev clean
 
 help:
 	@echo "make demo        watch a real FIX session carry a portfolio from weights to fills (VENUE=name: over its dialect)"
@@ -14,6 +14,7 @@ help:
 	@echo "make check       the whole gate: lint, types, directions, tests"
 	@echo "make torture N=  kill -9 every process at random moments, N times; nothing lost, nothing doubled"
 	@echo "make scenarios   the order-state matrices of FIX, played against the simulator and the order manager"
+	@echo "make lives       ten thousand random lives of an order, told by the simulator and followed by the gateway"
 	@echo "make benchmarks  every speed figure of the README"
 
 install: $(VENV)/.installed
@@ -48,7 +49,7 @@ demo: install
 
 test: install-dev
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q
+	@$(BIN)/python tools/suite.py
 	@$(BIN)/coverage combine -q
 	@$(BIN)/python tools/coverage_gate.py
 
@@ -63,6 +64,9 @@ directions: install-dev
 	@$(BIN)/lint-imports
 
 check: lint types directions test
+
+lives: install-dev
+	@LIVES=10000 $(BIN)/python -m pytest -q tests/properties/test_order_lives.py
 
 torture: install-dev
 	@$(BIN)/python -m tests.torture --kills $(N) --venue $(or $(VENUE),plain)

@@ -1,4 +1,4 @@
-"""Ten thousand random lives of an order: told by the simulated venue in FIX, followed by our own.
+"""Random lives of an order by the thousand: told by the simulated venue in FIX, followed by our own.
 
 Whatever is asked of the venue and whatever its desk does, after each of its messages: no illegal step,
 quantities conserved, statuses agree, and the order's own sums are those of the venue's executions.
@@ -7,6 +7,7 @@ A life that fails is kept by hypothesis and tried first ever after.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -31,7 +32,8 @@ from simulator.venue import Venue, VenueError
 T0 = datetime(2024, 3, 12, 15, 0, tzinfo=UTC)
 ID = "ABCDEFGHIJKLMNOP"
 SYMBOL = "AAA"
-LIVES = 10_000
+LIVES = int(os.environ.get("LIVES", "2500"))
+"""How many in the suite; `make lives` follows ten thousand."""
 PENDING = (OrdStatus.PENDING_CANCEL, OrdStatus.PENDING_REPLACE)
 ENDS = {
     ExecType.CANCELED: OrdStatus.CANCELED, ExecType.EXPIRED: OrdStatus.EXPIRED,
