@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from gateway.cli import main
+from gateway.cli.root import OK
 from gateway.runtime.embedded import socket_path
 from gateway.runtime.keys import Keys
 from simulator.control import ask
@@ -75,7 +76,11 @@ class Room:
         return [one["text"] for one in said if one["code"] == "DropCopyDiffers"]
 
     def is_compared(self) -> bool:
-        copy = self.status()["drop_copies"]["copy"]
+        code = main(["--config", str(self.stage.config), "status", "--json"])
+        output = self._capsys.readouterr().out
+        if code != OK:  # the gateway has shown nothing yet
+            return False
+        copy = json.loads(output)["drop_copies"]["copy"]
         return bool(copy["is_up"]) and copy["waiting"] == 0
 
     def until(self, is_so: Callable[[], bool]) -> None:
@@ -91,13 +96,15 @@ def room(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Room]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in room.stage.child_environment().items():
             patch.setenv(name, value)
-        room.stage.start_redis()
-        room.stage.start_venue()
-        room.stage.start_gateway()
-        room.until(room.is_compared)
-        room.say("prices", str(room.household.folder / "prices.csv"))
-        yield room
-        room.stage.close()
+        try:
+            room.stage.start_redis()
+            room.stage.start_venue()
+            room.stage.start_gateway()
+            room.until(room.is_compared)
+            room.say("prices", str(room.household.folder / "prices.csv"))
+            yield room
+        finally:
+            room.stage.close()
 
 
 def test_what_both_sides_show_alike_is_no_news_and_every_difference_is_said_once(room: Room) -> None:
