@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import tomllib
+from dataclasses import fields
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -34,6 +35,7 @@ from adapters.fix.dialects import Venue, speak
 from gateway.domain.instrument import Instrument
 from gateway.domain.lots import LotMethod
 from gateway.domain.order import OrdType, TimeInForce
+from gateway.domain.schedule import ChaseEnd, Schedule, Style
 from gateway.domain.settings import AccountSettings, Costs, Decision, Execution, Limits, Settings
 from gateway.errors import ConfigError
 from gateway.events import LotOpened
@@ -155,6 +157,15 @@ class DecisionSection(Section):
 class ExecutionSection(Section):
     """How orders are sent; see `gateway.domain.settings.Execution`."""
 
+    style: Style = Style.AT_ONCE
+    duration_s: Decimal = Schedule().duration_s
+    slices: int = Schedule().slices
+    volume_curve: tuple[Decimal, ...] = ()
+    chase_interval_s: Decimal = Schedule().chase_interval_s
+    chase_step_bps: Decimal = Schedule().chase_step_bps
+    chase_limit_bps: Decimal = Schedule().chase_limit_bps
+    chase_steps: int = Schedule().chase_steps
+    chase_end: ChaseEnd = Schedule().chase_end
     ord_type: Literal["limit", "market"] = "limit"
     limit_offset_bps: Decimal = Field(default=Execution().limit_offset_bps, ge=0)
     time_in_force: Literal["day", "gtc", "ioc", "fok"] = "day"
@@ -164,6 +175,23 @@ class ExecutionSection(Section):
     lookup_wait_s: Decimal = Field(default=Execution().lookup_wait_s, gt=0)
     lookups_before_unknown: int = Field(default=Execution().lookups_before_unknown, ge=1, le=20)
     resend_max_age_s: Decimal = Field(default=Execution().resend_max_age_s, gt=0)
+
+    def execution(self) -> Execution:
+        """Return these settings as the pure rooms take them."""
+        words = self.model_dump()
+        words["schedule"] = Schedule(**{one.name: words.pop(one.name) for one in fields(Schedule)})
+        words["ord_type"] = OrdType[self.ord_type.upper()]
+        words["time_in_force"] = {
+            "day": TimeInForce.DAY, "gtc": TimeInForce.GOOD_TILL_CANCEL,
+            "ioc": TimeInForce.IMMEDIATE_OR_CANCEL, "fok": TimeInForce.FILL_OR_KILL,
+        }[self.time_in_force]  # fmt: skip
+        return Execution(**words)
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> ExecutionSection:
+        if flaw := self.execution().flaw():
+            raise ValueError(" ".join(flaw))
+        return self
 
 
 class AccountSection(Section):
@@ -263,12 +291,6 @@ def load(path: Path) -> GatewayConfig:
 
 
 def _account(name: str, section: AccountSection) -> AccountSettings:
-    execution = section.execution.model_dump()
-    execution["ord_type"] = OrdType[section.execution.ord_type.upper()]
-    execution["time_in_force"] = {
-        "day": TimeInForce.DAY, "gtc": TimeInForce.GOOD_TILL_CANCEL,
-        "ioc": TimeInForce.IMMEDIATE_OR_CANCEL, "fok": TimeInForce.FILL_OR_KILL,
-    }[section.execution.time_in_force]  # fmt: skip
     return AccountSettings(
         name=name,
         link=section.link,
@@ -278,7 +300,7 @@ def _account(name: str, section: AccountSection) -> AccountSettings:
         limits=Limits(**section.limits.model_dump()),
         costs=Costs(**section.costs.model_dump()),
         decision=Decision(**section.decision.model_dump()),
-        execution=Execution(**execution),
+        execution=section.execution.execution(),
     )
 
 
