@@ -32,6 +32,7 @@ from gateway.runtime.keys import Keys
 from gateway.runtime.schema import read_message, read_weights
 from gateway.runtime.signing import sign
 from gateway.runtime.store import Patience
+from gateway.runtime.styles import written
 from gateway.runtime.wire import decode_json, encode_json
 
 T = TypeVar("T")
@@ -128,10 +129,12 @@ class GatewayClient:
         others: Others | str = Others.KEEP,
         mode: Mode | str = Mode.EXECUTE,
         regime: Regime | str = Regime.NORMAL,
+        execution: Mapping[str, Any] | None = None,
     ) -> Ticket:
         """Put target weights on the stream and return at once; the same `request_id` is the same request.
 
         Weights are fractions of net asset value: text, Decimal, or floats (cut, not rounded, to ten places).
+        `execution` is how to work it, like {"style": "twap", "duration_s": 600, "slices": 10}.
         """
         now = self._clock.now()
         request_id = request_id or f"{account}-{secrets.token_hex(8)}"
@@ -147,6 +150,7 @@ class GatewayClient:
                 "mode": str(mode),
                 "regime": str(regime),
             }
+            | ({"execution": written(execution)} if execution else {})
         )
         read_weights(read_message(raw).targets, allow_short=True)
         return Ticket(request_id, await self._put(self._keys.targets, raw))

@@ -24,13 +24,11 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.domain.instrument import Instrument
-from gateway.domain.order import OrdType, TimeInForce
 from gateway.domain.settings import (
     AccountSettings,
     Costs,
     Decision,
     DropCopySettings,
-    Execution,
     Limits,
     Settings,
 )
@@ -133,12 +131,6 @@ def load(path: Path) -> GatewayConfig:
 
 
 def _account(name: str, section: AccountSection) -> AccountSettings:
-    execution = section.execution.model_dump()
-    execution["ord_type"] = OrdType[section.execution.ord_type.upper()]
-    execution["time_in_force"] = {
-        "day": TimeInForce.DAY, "gtc": TimeInForce.GOOD_TILL_CANCEL,
-        "ioc": TimeInForce.IMMEDIATE_OR_CANCEL, "fok": TimeInForce.FILL_OR_KILL,
-    }[section.execution.time_in_force]  # fmt: skip
     return AccountSettings(
         name=name,
         link=section.link,
@@ -148,7 +140,7 @@ def _account(name: str, section: AccountSection) -> AccountSettings:
         limits=Limits(**section.limits.model_dump()),
         costs=Costs(**section.costs.model_dump()),
         decision=Decision(**section.decision.model_dump()),
-        execution=Execution(**execution),
+        execution=section.execution.execution(),
     )
 
 

@@ -7,6 +7,7 @@ Rules of this room:
 
 from __future__ import annotations
 
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, mod
 
 from adapters.fix.dialects import Venue, speak
 from gateway.domain.lots import LotMethod
+from gateway.domain.order import OrdType, TimeInForce
+from gateway.domain.schedule import ChaseEnd, Schedule, Style
 from gateway.domain.settings import Costs, Decision, DropCopySettings, Execution, Limits
 
 Name = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
@@ -167,6 +170,15 @@ class DecisionSection(Section):
 class ExecutionSection(Section):
     """How orders are sent; see `gateway.domain.settings.Execution`."""
 
+    style: Style = Style.AT_ONCE
+    duration_s: Decimal = Schedule().duration_s
+    slices: int = Schedule().slices
+    volume_curve: tuple[Decimal, ...] = ()
+    chase_interval_s: Decimal = Schedule().chase_interval_s
+    chase_step_bps: Decimal = Schedule().chase_step_bps
+    chase_limit_bps: Decimal = Schedule().chase_limit_bps
+    chase_steps: int = Schedule().chase_steps
+    chase_end: ChaseEnd = Schedule().chase_end
     ord_type: Literal["limit", "market"] = "limit"
     limit_offset_bps: Decimal = Field(default=Execution().limit_offset_bps, ge=0)
     time_in_force: Literal["day", "gtc", "ioc", "fok"] = "day"
@@ -176,6 +188,23 @@ class ExecutionSection(Section):
     lookup_wait_s: Decimal = Field(default=Execution().lookup_wait_s, gt=0)
     lookups_before_unknown: int = Field(default=Execution().lookups_before_unknown, ge=1, le=20)
     resend_max_age_s: Decimal = Field(default=Execution().resend_max_age_s, gt=0)
+
+    def execution(self) -> Execution:
+        """Return these settings as the pure rooms take them."""
+        words = self.model_dump()
+        words["schedule"] = Schedule(**{one.name: words.pop(one.name) for one in fields(Schedule)})
+        words["ord_type"] = OrdType[self.ord_type.upper()]
+        words["time_in_force"] = {
+            "day": TimeInForce.DAY, "gtc": TimeInForce.GOOD_TILL_CANCEL,
+            "ioc": TimeInForce.IMMEDIATE_OR_CANCEL, "fok": TimeInForce.FILL_OR_KILL,
+        }[self.time_in_force]  # fmt: skip
+        return Execution(**words)
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> ExecutionSection:
+        if flaw := self.execution().flaw():
+            raise ValueError(" ".join(flaw))
+        return self
 
 
 class AccountSection(Section):

@@ -14,6 +14,7 @@ PURE = (
     "gateway/oms/",
     "gateway/events.py",
     "gateway/desk.py",
+    "gateway/outlook.py",
     "gateway/engine.py",
 )
 PURE_PERCENT = 100.0

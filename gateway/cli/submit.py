@@ -14,6 +14,7 @@ import click
 from gateway.cli.connect import as_json, only_account, print_json, print_table, read_text, with_client
 from gateway.cli.follow import follow
 from gateway.cli.root import OK, REFUSED, Context
+from gateway.cli.styles import execution_options
 from gateway.client import GatewayClient, Result, Ticket
 from gateway.config import load
 from gateway.errors import InvalidTargets
@@ -21,6 +22,12 @@ from gateway.events import Mode, Others, Regime, RequestState
 from gateway.runtime.schema import targets_from_csv
 
 account_option = click.option("--account", default="", help="The account; needed when there are several.")
+others_option = click.option(
+    "--others", type=click.Choice([one.value for one in Others]), help="Holdings not named: keep or sell."
+)
+regime_option = click.option(
+    "--regime", type=click.Choice([one.value for one in Regime]), help="The market, as you see it."
+)
 GOOD = (RequestState.DONE, RequestState.HELD, RequestState.PREVIEWED)
 
 
@@ -40,10 +47,9 @@ def read_targets(path: str) -> dict[str, Any]:
 @click.argument("file", type=str)
 @account_option
 @click.option("--request-id", default="", help="Idempotency key; the same id is the same request.")
-@click.option(
-    "--others", type=click.Choice([*Others]), default=None, help="Holdings not named: keep or sell."
-)
-@click.option("--regime", type=click.Choice([*Regime]), default=None, help="The market, as you see it.")
+@others_option
+@regime_option
+@execution_options
 @click.option("--approve", "needs_approval", is_flag=True, help="Wait for `gateway approve` before sending.")
 @click.option(
     "--lifetime", type=float, default=3600.0, show_default=True, help="Seconds it may wait to start."
@@ -55,7 +61,8 @@ def read_targets(path: str) -> dict[str, Any]:
 @click.pass_obj
 def submit(
     context: Context, file: str, account: str, request_id: str, others: str | None, regime: str | None,
-    needs_approval: bool, lifetime: float, key_id: str, wait: bool, timeout: float, is_json: bool,
+    needs_approval: bool, lifetime: float, key_id: str, wait: bool, timeout: float, *, is_json: bool,
+    execution: dict[str, Any],
 ) -> int:  # fmt: skip
     """Submit target weights from FILE (CSV or JSON; - reads standard input).
 
@@ -71,6 +78,7 @@ def submit(
         "regime": regime or message.get("regime", Regime.NORMAL),
         "mode": Mode.APPROVE if needs_approval else message.get("mode", Mode.EXECUTE),
         "lifetime_s": lifetime,
+        "execution": {**message.get("execution", {}), **execution},
     }
 
     async def work(client: GatewayClient) -> tuple[Ticket, Result | None]:
@@ -89,17 +97,16 @@ def submit(
 @click.command()
 @click.argument("file", type=str)
 @account_option
-@click.option(
-    "--others", type=click.Choice([*Others]), default=None, help="Holdings not named: keep or sell."
-)
-@click.option("--regime", type=click.Choice([*Regime]), default=None, help="The market, as you see it.")
+@others_option
+@regime_option
+@execution_options
 @click.option("--key", "key_id", default="", help="Sign with this key of signing.keys.")
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait.")
 @as_json
 @click.pass_obj
 def preview(
     context: Context, file: str, account: str, others: str | None, regime: str | None, key_id: str,
-    timeout: float, is_json: bool,
+    timeout: float, is_json: bool, execution: dict[str, Any],
 ) -> int:  # fmt: skip
     """Show what would be sent for FILE, why, and at what cost and tax. Nothing is sent.
 
@@ -116,6 +123,7 @@ def preview(
             regime=regime or message.get("regime", Regime.NORMAL),
             mode=Mode.PREVIEW,
             lifetime_s=timeout,
+            execution={**message.get("execution", {}), **execution},
         )
         result = await client.wait(ticket, timeout)
         return result, await client.decision(ticket.request_id)

@@ -69,6 +69,8 @@ class Doors:
         may_be_short = accounts[targets.account].limits.allow_short
         if not may_be_short and any(weight < 0 for weight in targets.targets.values()):
             raise InvalidTargets("targets", f"negative weights are off for account {targets.account}")
+        if flaw := accounts[targets.account].execution.overridden(targets.execution).flaw():
+            raise InvalidTargets(f"execution.{flaw[0]}", flaw[1])
         return targets
 
     async def intake(self, intake: Intake, inbox: Inbox) -> None:

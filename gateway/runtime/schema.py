@@ -22,9 +22,11 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from gateway.domain.request import Mode, Others, Regime
+from gateway.domain.schedule import MAX_STEPS
 from gateway.errors import InvalidTargets
 from gateway.events import TargetsSubmitted
 from gateway.runtime.strict_json import MAX_BYTES, TIME, load_object, read_decimal, read_time, shown
+from gateway.runtime.styles import FIELDS, ExecutionMessage, optional
 
 MAX_SYMBOLS: Final = 10_000
 MAX_LIFETIME: Final = timedelta(hours=24)
@@ -81,7 +83,9 @@ class TargetMessage(BaseModel):
     )
     account: Name = Field(description="The account to bring to these weights.")
     as_of: Time = Field(description="When the strategy decided; at most 60 s ahead of the gateway's clock.")
-    expires_at: Time = Field(description="No order leaves after this; at most 24 h ahead.")
+    expires_at: Time = Field(
+        description="Nothing begins after this; what has begun goes on. At most 24 h ahead."
+    )
     targets: Weights = Field(
         description="Share of net asset value per symbol, decimal strings; at most 1 in all; the rest is cash"
     )
@@ -90,6 +94,7 @@ class TargetMessage(BaseModel):
         Mode.EXECUTE, description="preview: only show; approve: wait for a person; execute: trade."
     )
     regime: Regime = Field(Regime.NORMAL, description="The market condition the strategy declares.")
+    execution: ExecutionMessage = optional("How to work it, where that differs from the account's own way.")
 
 
 _FIELDS = ", ".join(TargetMessage.model_fields)
@@ -102,13 +107,27 @@ _REMEDIES = {
     "string_type": "is not text: write a string",
     "dict_type": 'is not an object: write {"SYMBOL": "0.25", ...}',
     "literal_error": "is not a version this gateway reads: write 1, or upgrade the gateway",
+    "model_type": 'is not an object: write {"style": "twap", "duration_s": "600", ...}',
+    "list_type": 'is not a list: write ["3", "1", "2"]',
+    "too_short": "is empty: write at least one weight, or leave it out",
+    "too_long": f"is too long: write at most {MAX_STEPS}",
+    "int_type": "is not a whole number: write it without quotes or point",
+    "greater_than_equal": f"is out of range: write 0 to {MAX_STEPS}",
+    "less_than_equal": f"is out of range: write 0 to {MAX_STEPS}",
+}
+_NESTED = {
+    "extra_forbidden": f"is not a field of this object: remove it (the fields are {FIELDS})",
+    "string_pattern_mismatch": 'is not a plain decimal like "2.5": digits and one point only',
+    "string_type": 'is a JSON number or no number at all: write it as a string, like "2.5"',
 }
 
 
 def _invalid(error: ValidationError) -> InvalidTargets:
     """Turn the first of pydantic's errors into field and remedy, without the input."""
     first = error.errors(include_url=False, include_input=False)[0]
-    field = shown(str(first["loc"][0]))
+    field = ".".join(shown(str(part)) for part in first["loc"])
+    if len(first["loc"]) > 1 and first["type"] in _NESTED:
+        return InvalidTargets(field, _NESTED[first["type"]])
     if first["type"] == "value_error":
         return InvalidTargets(field, str(first["ctx"]["error"]))
     if first["type"] == "enum":
@@ -226,6 +245,7 @@ def parse_targets(
         regime=message.regime,
         entry_id=entry_id,
         signed_by=signed_by,
+        execution=message.execution.override() if "execution" in message.model_fields_set else None,
     )
 
 
