@@ -167,7 +167,13 @@ def check_report(report: Report, raw: str, venue: Venue) -> None:
         check_number(found, "151", report.leaves_qty, scale)
     if report.ord_status.value == "2":
         assert not report.leaves_qty, "filled, and something is left"
-    if not report.exec_type.is_trade and report.exec_type is not ExecType.TRADE_CORRECT:
+    if report.exec_type is ExecType.TRADE_CORRECT:
+        assert only(found, "150") == "G" or only(found, "20") == "2", "a correction nobody told"
+        for tag, value, unit in (("32", report.last_qty, scale), ("31", report.last_px, Decimal(1))):
+            if value is not None:
+                check_number(found, tag, value, unit)
+        return
+    if not report.exec_type.is_trade:
         assert report.last_qty is None, "a fill in a report that is no execution"
         return
     assert only(found, "150") in ("F", "1", "2"), "an execution that the message does not tell"

@@ -42,9 +42,10 @@ def progress(body: dict[str, Any]) -> str:
     share = min(Decimal(1), filled / planned) if planned else Decimal(0)
     orders = len(body["orders"])
     done = orders - body["open_orders"]
+    step = f"  {body['style']} {body['step']}/{body['steps']}" if body.get("step") else ""
     return (
         f"{body['state']:9s} wave {body['wave']}  orders {done}/{orders}  fills {body['fills']}  "
-        f"{share:6.1%} of {planned:,.0f}"
+        f"{share:6.1%} of {planned:,.0f}{step}"
     )
 
 

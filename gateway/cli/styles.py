@@ -36,14 +36,14 @@ def execution_options(command: Callable[..., int]) -> Callable[..., int]:
     @wraps(command)
     def with_execution(*args: Any, **words: Any) -> int:
         said = {name: words.pop(name) for name in NAMES}
-        return command(*args, execution=_written(said), **words)
+        return command(*args, execution=written_as_said(said), **words)
 
     for option in reversed(OPTIONS):
         with_execution = option(with_execution)
     return with_execution
 
 
-def _written(said: dict[str, Any]) -> dict[str, Any]:
+def written_as_said(said: dict[str, Any]) -> dict[str, Any]:
     """Return what was said, the curve as a list of numbers."""
     found = {name: value for name, value in said.items() if value is not None}
     if "volume_curve" in found:

@@ -159,6 +159,10 @@ def request_model(request: Request, state: State) -> dict[str, Any]:
     """Show one request: how far it has come, in orders and in money."""
     orders = [state.orders[cl_ord_id] for cl_ord_id in request.orders if cl_ord_id in state.orders]
     wanted = sum((order.spec.order_qty * _price_of(order) for order in orders), Decimal(0))
+    if request.wanted:  # many orders for one quantity: what one leaves, another takes up
+        wanted = sum(
+            (qty * _known_price(symbol, request, state) for symbol, qty in request.wanted.items()), Decimal(0)
+        )
     return {
         "request_id": request.spec.request_id, "account": request.spec.account, "mode": request.mode,
         "state": request.state, "is_final": request.state.is_final, "action": request.action,
@@ -168,7 +172,28 @@ def request_model(request: Request, state: State) -> dict[str, Any]:
         "filled_notional": sum((order.notional for order in orders), Decimal(0)),
         "fills": sum(len(order.executions) for order in orders),
         "denied": request.denied, "finished_at": request.finished_at,
+        **_style_model(request, state),
     }  # fmt: skip
+
+
+def _style_model(request: Request, state: State) -> dict[str, Any]:
+    """Show how a request is worked: its style, which step it is of how many, and when the next begins."""
+    schedule, began_at, now = request.schedule, request.began_at, state.now
+    found: dict[str, Any] = {"style": schedule.style, "wanted": request.wanted}
+    if began_at is None or now is None or request.state.is_final:
+        return found
+    step = schedule.step_at(began_at, now)
+    next_at = schedule.begin_of(step + 1, began_at) if step < schedule.last else None
+    return {**found, "step": step + 1, "steps": schedule.last + 1, "next_at": next_at}
+
+
+def _known_price(symbol: str, request: Request, state: State) -> Decimal:
+    """Return what a unit was worth when it was approved, or is now."""
+    for item in request.approved:
+        if item.proposal.symbol == symbol:
+            return item.proposal.price
+    known = state.prices.get(symbol)
+    return known.px if known is not None else Decimal(0)
 
 
 def _price_of(order: Order) -> Decimal:

@@ -184,3 +184,28 @@ def test_a_drop_copy_names_a_link_and_says_what_a_difference_does(tmp_path: Path
     assert settings.drop_copies == {"copy": DropCopySettings("sim", Decimal(30), halts=True)}
     with pytest.raises(ConfigError, match=re.escape("drop_copies.copy.of: no link 'xyz'; known: sim")):
         load(write(tmp_path, links=text.replace("{of}", "xyz")))
+
+
+@pytest.mark.parametrize(
+    ("written", "wrong"),
+    [
+        ('style = "iceberg"', "accounts.main.execution.style"),
+        ('style = "vwap"', "volume_curve is empty: vwap needs the weights"),
+        ('style = "chase"', 'style is chase, which moves a limit: set ord_type = "limit"'),
+        ("slices = 0", "slices write 1 to 1000"),
+        ('style = "twap"\nduration_s = 1\nslices = 100', "less than 0.1 s a slice"),
+        ("volume_curve = [1, -1]", "volume_curve write at most 1000 numbers"),
+        ("chase_limit_bps = 20000", "chase_limit_bps write 0 to 10000"),
+    ],
+)
+def test_an_execution_style_that_cannot_be_names_the_key(tmp_path: Path, written: str, wrong: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(wrong)):
+        load(write(tmp_path, accounts=written))
+
+
+def test_an_accounts_execution_style_is_read(tmp_path: Path) -> None:
+    found = load(
+        write(tmp_path, accounts='style = "vwap"\nduration_s = 90\nvolume_curve = [3, 1, 2]')
+    ).settings()
+    schedule = found.accounts["main"].execution.schedule
+    assert (schedule.style, schedule.step_s, schedule.weights) == ("vwap", 30, (3, 1, 2))
