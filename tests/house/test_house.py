@@ -132,3 +132,9 @@ def test_nothing_names_a_machine_or_a_home() -> None:
     assert len(texts) > 200
     found = [name for name, text in texts.items() if pattern.search(text)]
     assert found == []
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """Test folders are no packages, so pytest knows a file by its name alone and cannot collect two."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
