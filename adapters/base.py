@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.events import (
+    ActivityStated,
     CancelOrder,
     CancelRejected,
     CopyLinked,
@@ -32,13 +33,14 @@ from gateway.events import (
     PricesUpdated,
     ReportReceived,
     ReportUnreadable,
+    SendInDoubt,
     SendOrder,
     SendWithheld,
 )
 
 BrokerEvent = (
-    ReportReceived | CancelRejected | OrderUnknown | PositionStated | MessageRefused | ReportUnreadable
-    | SendWithheld | LinkUp | LinkDown | LinkBehind
+    ReportReceived | CancelRejected | OrderUnknown | PositionStated | ActivityStated | MessageRefused
+    | ReportUnreadable | SendWithheld | SendInDoubt | LinkUp | LinkDown | LinkBehind
 )  # fmt: skip
 SourceEvent = BrokerEvent | PricesUpdated | CopyLinked | ExecutionCopied
 

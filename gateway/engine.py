@@ -21,6 +21,7 @@ from gateway.domain.order import Order, OrdStatus
 from gateway.domain.settings import Settings
 from gateway.events import (
     AccountOpened,
+    ActivityStated,
     Alert,
     ApprovalGiven,
     CancelRejected,
@@ -48,6 +49,7 @@ from gateway.events import (
     RequestDecided,
     RequestFinished,
     ResumeRequested,
+    SendInDoubt,
     SendWithheld,
     SetTimer,
     TargetsSubmitted,
@@ -108,7 +110,7 @@ class Engine:
             return []
         account = applied.order.spec.account if applied.order else ""
         halted = [name for name, reason in self.state.halts.items() if reason == applied.problem]
-        severity = "critical" if halted else "warning"
+        severity = "critical" if halted else "info" if isinstance(event, ActivityStated) else "warning"
         effects: list[Effect] = [Alert(severity, type(event).__name__, applied.problem, account)]
         return effects + [WithholdOrders(name, applied.problem) for name in halted]
 
@@ -132,7 +134,7 @@ class Engine:
                 return [Publish(event), *desk.send_again(event)] if applied.order else []
             case OrderAbandoned():
                 return [Publish(event), *desk.pump_all()] if applied.order else []
-            case CancelRejected():
+            case CancelRejected() | SendInDoubt():
                 return [Publish(event), *self._look_up([applied.order]), *desk.pump_all()]
             case SendWithheld():
                 return [Publish(event), *self._try_later(applied.order), *desk.pump_all()]
@@ -154,11 +156,11 @@ class Engine:
                 return [Publish(event), *self._after_command(event, applied)]
             case GatewayStarted():
                 return [Publish(event), *desk.take_up(), *self._wait_for_copies(), *desk.pump_all()]
-            case MessageRefused() | OrderSettled():
+            case MessageRefused() | OrderSettled() | PositionStated() | ActivityStated():
                 return [Publish(event), *desk.pump_all()]
             case PricesUpdated():
                 return desk.pump_all()
-            case AccountOpened() | ReportUnreadable() | LinkBehind() | PositionStated():
+            case AccountOpened() | ReportUnreadable() | LinkBehind():
                 return [Publish(event)]
             case _:
                 assert_never(event)

@@ -4,7 +4,7 @@ Rules of this room:
 1. Everything is a frozen, slotted dataclass of plain values; times are aware UTC, money is Decimal.
 2. An **event** is a fact. It is journaled before the engine sees it and it is never rewritten; a new
    field needs a default, so that an old journal can always be read.
-3. The effects stand in `effects.py`; everybody takes them from here.
+3. What brokers report stands in `reported.py`, the effects in `effects.py`; everybody takes them from here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from gateway.domain.lots import LotMethod
-from gateway.domain.order import OrderSpec, OrdStatus, Report
+from gateway.domain.order import OrderSpec
 from gateway.domain.proposal import Approved
 from gateway.domain.request import Action as Action
 from gateway.domain.request import Denial as Denial
@@ -34,6 +34,20 @@ from gateway.effects import Record as Record
 from gateway.effects import SendOrder as SendOrder
 from gateway.effects import SetTimer as SetTimer
 from gateway.effects import WithholdOrders as WithholdOrders
+from gateway.reported import ActivityStated as ActivityStated
+from gateway.reported import CancelRejected as CancelRejected
+from gateway.reported import CopyLinked as CopyLinked
+from gateway.reported import ExecutionCopied as ExecutionCopied
+from gateway.reported import LinkBehind as LinkBehind
+from gateway.reported import LinkDown as LinkDown
+from gateway.reported import LinkUp as LinkUp
+from gateway.reported import MessageRefused as MessageRefused
+from gateway.reported import OrderUnknown as OrderUnknown
+from gateway.reported import PositionStated as PositionStated
+from gateway.reported import ReportReceived as ReportReceived
+from gateway.reported import ReportUnreadable as ReportUnreadable
+from gateway.reported import SendInDoubt as SendInDoubt
+from gateway.reported import SendWithheld as SendWithheld
 
 # ----------------------------------------------------------------------------------------- events in
 
@@ -172,55 +186,6 @@ class RequestFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportReceived:
-    """A broker's execution report; `link_seq` is its place in the link's own inbound record."""
-
-    at: datetime
-    link: str
-    link_seq: int
-    report: Report
-
-
-@dataclass(frozen=True, slots=True)
-class CancelRejected:
-    """OrderCancelReject(9), or the broker's like of it."""
-
-    at: datetime
-    link: str
-    link_seq: int
-    cl_ord_id: str
-    orig_cl_ord_id: str
-    ord_status: OrdStatus | None = None
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class OrderUnknown:
-    """The venue answered a look-up: it does not know this ClOrdID(11).
-
-    With `is_certain` false it only did not name it among its open orders: the order may have ended.
-    """
-
-    at: datetime
-    link: str
-    link_seq: int
-    cl_ord_id: str
-    is_certain: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class PositionStated:
-    """The venue states what an account holds of a symbol, signed, in units."""
-
-    at: datetime
-    link: str
-    link_seq: int
-    account: str
-    symbol: str
-    qty: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class OrderSettled:
     """A person states, from the venue's own books, how an order ended that nobody here can find out.
 
@@ -232,96 +197,6 @@ class OrderSettled:
     cum_qty: Decimal
     avg_px: Decimal
     by: str
-
-
-@dataclass(frozen=True, slots=True)
-class MessageRefused:
-    """The venue refused a message of ours at session or business level (35=3 or 35=j)."""
-
-    at: datetime
-    link: str
-    link_seq: int
-    cl_ord_id: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReportUnreadable:
-    """An inbound message could not be decoded; its raw text is kept and a person is told."""
-
-    at: datetime
-    link: str
-    link_seq: int
-    raw: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class SendWithheld:
-    """An order came back unsent (halt, connection gone, unsendable): it certainly did not leave.
-
-    With `is_answer` it answers a look-up: only an order in doubt is meant, not one sent since.
-    """
-
-    at: datetime
-    cl_ord_id: str
-    reason: str
-    is_answer: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LinkUp:
-    """A broker connection is logged on and caught up; it says what it can do.
-
-    `was_reset`: numbers began again, so the venue repeats nothing from before. `can_look_up`: the venue
-    answers for a single order or for all of them. `replays`: executions that happened while we were
-    away come again by themselves, each with its own ExecID(17); otherwise CumQty(14) tells.
-    """
-
-    at: datetime
-    link: str
-    was_reset: bool = False
-    can_look_up: bool = True
-    replays: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class LinkDown:
-    """A broker connection is gone."""
-
-    at: datetime
-    link: str
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkBehind:
-    """The link's own record says our journal has forgotten events: reconcile only."""
-
-    at: datetime
-    link: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class CopyLinked:
-    """A drop copy's session came up or went down; `of` is the link whose executions it copies."""
-
-    at: datetime
-    link: str
-    of: str
-    is_up: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutionCopied:
-    """A drop copy shows an execution, bust or correction of the link `of`: compared, never booked."""
-
-    at: datetime
-    link: str
-    link_seq: int
-    of: str
-    report: Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,7 +248,7 @@ class CancelRequested:
 Event = (
     GatewayStarted | AccountOpened | PricesUpdated | TargetsSubmitted | RequestDecided | OrdersPlanned
     | OrderResent | OrderAbandoned | RequestFinished | ReportReceived | CancelRejected | OrderUnknown
-    | PositionStated | OrderSettled | MessageRefused | ReportUnreadable | SendWithheld | LinkUp | LinkDown
-    | LinkBehind | CopyLinked | ExecutionCopied | TimerFired | HaltRequested | ResumeRequested
-    | ApprovalGiven | CancelRequested
+    | PositionStated | ActivityStated | OrderSettled | MessageRefused | ReportUnreadable | SendWithheld
+    | SendInDoubt | LinkUp | LinkDown | LinkBehind | CopyLinked | ExecutionCopied | TimerFired
+    | HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested
 )  # fmt: skip

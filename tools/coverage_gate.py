@@ -13,6 +13,8 @@ PURE = (
     "gateway/decision/",
     "gateway/oms/",
     "gateway/events.py",
+    "gateway/reported.py",
+    "gateway/effects.py",
     "gateway/desk.py",
     "gateway/outlook.py",
     "gateway/engine.py",

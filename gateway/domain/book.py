@@ -18,6 +18,7 @@ from gateway.domain.lots import Lot, LotMethod, RealisedGain, relieve
 from gateway.domain.order import Side
 
 ZERO = Decimal(0)
+SPLIT_DECIMALS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,21 @@ class Book:
             ] + gains  # fmt: skip
             return True
         return False
+
+    def split(self, account: str, symbol: str, qty: Decimal) -> None:
+        """Let what is held of a symbol become `qty` (same sign, not 0): lots keep their dates and costs.
+
+        Each lot grows by the same ratio, to nine decimals; the last takes what is left. What was filled
+        before can no longer be taken back: it was in other units.
+        """
+        held = self.accounts[account]
+        lots, before, left = held.lots[symbol], held.positions[symbol], qty
+        for lot in lots[:-1]:
+            lot.qty = round(lot.qty * qty / before, SPLIT_DECIMALS)
+            left -= lot.qty
+        lots[-1].qty = left
+        held.positions[symbol] = qty
+        held.histories.pop(symbol, None)
 
     def forget_fills(self, before: date) -> None:
         """Stop remembering fills of trade dates before `before`: they can no longer be taken back."""

@@ -8,6 +8,7 @@ Rules of this room:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -113,3 +114,12 @@ def by_totals(order: Order, report: Report) -> Report:
 def is_unclear(order: Order) -> bool:
     """Say whether the venue must still be asked about an order."""
     return not order.is_final and (order.ord_status is OrdStatus.IN_DOUBT or order.lookups > 0)
+
+
+def doubt(at: datetime, orders: Iterable[Order]) -> None:
+    """Start asking anew: what was not acknowledged may or may not have reached its venue."""
+    for order in orders:
+        order.lookups = 0
+        if order.ord_status in NOT_YET_SEEN:
+            order.ord_status = OrdStatus.IN_DOUBT
+            order.updated_at = at

@@ -9,8 +9,7 @@ Rules of this room:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import assert_never
 
@@ -21,6 +20,7 @@ from gateway.domain.settings import Settings
 from gateway.events import (
     AccountOpened,
     Action,
+    ActivityStated,
     ApprovalGiven,
     CancelRejected,
     CancelRequested,
@@ -47,12 +47,13 @@ from gateway.events import (
     RequestFinished,
     RequestState,
     ResumeRequested,
+    SendInDoubt,
     SendWithheld,
     TargetsSubmitted,
     TimerFired,
 )
 from gateway.oms import copies, execution, plan, reports, statements
-from gateway.oms.booking import NOT_YET_SEEN, halt, halt_link, is_unclear, request_of, track
+from gateway.oms.booking import NOT_YET_SEEN, doubt, halt, halt_link, is_unclear, request_of, track
 from gateway.oms.state import NOTHING, Applied, Price, Request, State
 
 SETTLE = "look at the venue's own books, then `gateway settle` each"
@@ -74,16 +75,14 @@ def apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C
             return reports.take_cancel_reject(state, event)
         case OrderUnknown():
             return reports.take_unknown(state, event, settings)
-        case PositionStated():
-            return statements.take_position(state, event)
-        case OrderSettled():
-            return statements.take_settled(state, event, settings)
+        case PositionStated() | ActivityStated() | OrderSettled():
+            return statements.take(state, event, settings)
         case MessageRefused():
             return reports.take_refusal(state, event)
         case ReportUnreadable():
             return reports.take_unreadable(state, event, settings)
-        case SendWithheld():
-            return _send_withheld(state, event)
+        case SendWithheld() | SendInDoubt():
+            return reports.take_handover(state, event)
         case OrdersPlanned():
             return _orders_planned(state, event, settings)
         case OrderResent() | OrderAbandoned():
@@ -164,22 +163,6 @@ def _sent_again_or_never(state: State, event: OrderResent | OrderAbandoned) -> A
     order.lookups = 0
     order.updated_at = event.at
     request = request_of(state, order)
-    track(request, order)
-    return Applied(order, request=request)
-
-
-def _send_withheld(state: State, event: SendWithheld) -> Applied:
-    order = state.orders.get(event.cl_ord_id)
-    meant = (OrdStatus.IN_DOUBT,) if event.is_answer else NOT_YET_SEEN
-    if order is None or order.ord_status not in meant:
-        return NOTHING
-    order.text = event.reason
-    order.updated_at = event.at
-    order.is_unsent = True
-    request = request_of(state, order)
-    is_unwanted = order.cancels or request.outcome is not None
-    is_over = is_unwanted or state.halt_reason(order.spec.account)
-    order.ord_status = OrdStatus.CANCELED if is_over else OrdStatus.IN_DOUBT
     track(request, order)
     return Applied(order, request=request)
 
@@ -279,7 +262,7 @@ def _timer(state: State, event: TimerFired, settings: Settings) -> Applied:
         for order in execution.out_of_time(request, state, settings, event.at):
             order.cancels += 1
             if order.ord_status is OrdStatus.PENDING_NEW:
-                _doubt(event.at, [order])
+                doubt(event.at, [order])
     return Applied(request=request)
 
 
@@ -320,6 +303,7 @@ def _account(state: State, event: AccountOpened) -> Applied:
         account.lots.setdefault(opened.symbol, []).append(lot)
         account.positions[opened.symbol] = account.positions.get(opened.symbol, Decimal(0)) + opened.qty
     state.book.accounts[event.account] = account
+    state.opened[event.account] = event.at
     return NOTHING
 
 
@@ -330,7 +314,7 @@ def _link(state: State, event: LinkUp | LinkDown | LinkBehind, settings: Setting
         halt_link(state, event.link, problem, settings)
         return Applied(problem=problem)
     ours = [order for order in state.open_orders() if order.spec.link == event.link]
-    _doubt(event.at, ours)
+    doubt(event.at, ours)
     link.is_up = isinstance(event, LinkUp)
     if not isinstance(event, LinkUp):
         return NOTHING
@@ -344,15 +328,6 @@ def _link(state: State, event: LinkUp | LinkDown | LinkBehind, settings: Setting
     for order in lost:
         state.halts[order.spec.account] = problem
     return Applied(problem=problem)
-
-
-def _doubt(at: datetime, orders: Iterable[Order]) -> None:
-    """Start asking anew: what was not acknowledged may or may not have reached its venue."""
-    for order in orders:
-        order.lookups = 0
-        if order.ord_status in NOT_YET_SEEN:
-            order.ord_status = OrdStatus.IN_DOUBT
-            order.updated_at = at
 
 
 def _halt_or_resume(state: State, event: HaltRequested | ResumeRequested) -> Applied:
@@ -376,7 +351,7 @@ def _started(state: State, event: GatewayStarted) -> Applied:
         link.is_up = False
     for one in state.copies.values():
         one.is_up = False
-    _doubt(event.at, list(state.open_orders()))
+    doubt(event.at, list(state.open_orders()))
     horizon = event.at - FORGET_AFTER
     old = [
         request

@@ -13,13 +13,22 @@ from dataclasses import replace
 from gateway.domain.life import after_refusal, step
 from gateway.domain.order import ExecType, Order, OrdStatus, Report, Step
 from gateway.domain.settings import Settings
-from gateway.events import CancelRejected, MessageRefused, OrderUnknown, ReportReceived, ReportUnreadable
+from gateway.events import (
+    CancelRejected,
+    MessageRefused,
+    OrderUnknown,
+    ReportReceived,
+    ReportUnreadable,
+    SendInDoubt,
+    SendWithheld,
+)
 from gateway.oms import copies
 from gateway.oms.booking import (
     NOT_YET_SEEN,
     advance_link,
     book_step,
     by_totals,
+    doubt,
     halt,
     halt_link,
     request_of,
@@ -151,6 +160,39 @@ def take_unknown(state: State, event: OrderUnknown, settings: Settings) -> Appli
     enough = settings.accounts[order.spec.account].execution.lookups_before_unknown
     if not event.is_certain and order.lookups >= enough:
         return halt(state, order, None, NOT_NAMED)
+    return Applied(order, request=request_of(state, order))
+
+
+def take_handover(state: State, event: SendWithheld | SendInDoubt) -> Applied:
+    """Take that an order did not leave, or that nobody can say whether its venue has it."""
+    order = state.orders.get(event.cl_ord_id)
+    if order is None:
+        return NOTHING
+    return (
+        _withheld(state, order, event) if isinstance(event, SendWithheld) else _doubted(state, order, event)
+    )
+
+
+def _withheld(state: State, order: Order, event: SendWithheld) -> Applied:
+    meant = (OrdStatus.IN_DOUBT,) if event.is_answer else NOT_YET_SEEN
+    if order.ord_status not in meant:
+        return NOTHING
+    order.text = event.reason
+    order.updated_at = event.at
+    order.is_unsent = True
+    request = request_of(state, order)
+    is_unwanted = order.cancels or request.outcome is not None
+    is_over = is_unwanted or state.halt_reason(order.spec.account)
+    order.ord_status = OrdStatus.CANCELED if is_over else OrdStatus.IN_DOUBT
+    track(request, order)
+    return Applied(order, request=request)
+
+
+def _doubted(state: State, order: Order, event: SendInDoubt) -> Applied:
+    if order.ord_status is not OrdStatus.PENDING_NEW:
+        return NOTHING
+    order.text = event.reason
+    doubt(event.at, [order])
     return Applied(order, request=request_of(state, order))
 
 

@@ -109,7 +109,9 @@ class Copies:
 class State:
     """Gather the book, the orders, the requests and the state of every connection.
 
-    `strangers` are orders of ours at a venue that we never sent, by ClOrdID(11) or OrderID(37).
+    `strangers` are orders of ours at a venue that we never sent, by ClOrdID(11) or OrderID(37). `activities`
+    are those a venue has stated of an account, newest last; `splits` are splits it has stated whose new
+    position it has not: what, by account and symbol. `opened` says since when a book is ours.
     """
 
     book: Book = field(default_factory=Book)
@@ -122,6 +124,9 @@ class State:
     links: dict[str, Link] = field(default_factory=dict)
     copies: dict[str, Copies] = field(default_factory=dict)
     halts: dict[str, str] = field(default_factory=dict)
+    opened: dict[str, datetime] = field(default_factory=dict)
+    activities: dict[str, list[str]] = field(default_factory=dict)
+    splits: dict[str, dict[str, str]] = field(default_factory=dict)
     epoch: int = 0
     now: datetime | None = None
 

@@ -1,8 +1,11 @@
-"""What is stated outright: a position by the venue, an order's end by a person. Pure.
+"""What is stated outright: positions and activities by the venue, an order's end by a person. Pure.
 
 Rules of this room:
-1. A statement about a position only ever halts: it says that something is missing, not what.
-2. A person may only add to what is booked, up to the order's quantity, and only where the order is open.
+1. A statement about a position only ever halts: it says that something is missing, not what. The one
+   exception: after a split the venue has stated, its position is the new one and lots keep their cost.
+2. An activity that moves cash alone is booked, once; one that moves a position halts, but for a split.
+   What happened up to the day the book was opened is in its opening cash already, or a person's to see.
+3. A person may only add to what is booked, up to the order's quantity, and only where the order is open.
 """
 
 from __future__ import annotations
@@ -10,9 +13,24 @@ from __future__ import annotations
 from gateway.domain.life import step
 from gateway.domain.order import ZERO, ExecType, OrdStatus, Report
 from gateway.domain.settings import Settings
-from gateway.events import OrderSettled, PositionStated
-from gateway.oms.booking import advance_link, book_step, request_of, track
+from gateway.events import ActivityStated, OrderSettled, PositionStated
+from gateway.oms.booking import advance_link, book_step, request_of, track, trade_date
 from gateway.oms.state import NOTHING, Applied, State
+
+SPLITS = frozenset({"SPLIT"})
+"""Kinds of activity that only change the units a position is counted in."""
+
+REMEMBERED = 1_000
+"""How many activities of an account are remembered: a venue is asked for the last days only."""
+
+
+def take(state: State, event: PositionStated | ActivityStated | OrderSettled, settings: Settings) -> Applied:
+    """Take one statement."""
+    if isinstance(event, PositionStated):
+        return take_position(state, event)
+    if isinstance(event, ActivityStated):
+        return take_activity(state, event, settings)
+    return take_settled(state, event, settings)
 
 
 def take_position(state: State, event: PositionStated) -> Applied:
@@ -28,11 +46,48 @@ def take_position(state: State, event: PositionStated) -> Applied:
     held = state.book.position(event.account, event.symbol)
     if held == event.qty:
         return NOTHING
+    split = state.splits.get(event.account, {})
+    if event.symbol in split and held * event.qty > 0:
+        what = split.pop(event.symbol)
+        state.book.split(event.account, event.symbol, event.qty)
+        return Applied(problem=f"{what}: {held} {event.symbol} are {event.qty} now, at the same cost")
     problem = f"{event.link} holds {event.qty} {event.symbol} for {event.account}, the book {held}"
     if state.halts.get(event.account) == problem:
         return NOTHING
     state.halts[event.account] = problem
     return Applied(problem=problem)
+
+
+def take_activity(state: State, event: ActivityStated, settings: Settings) -> Applied:
+    """Book the cash of an activity, once; tell a person about it, and halt when positions moved."""
+    if not advance_link(state, event.link, event.link_seq) or event.account not in state.book.accounts:
+        return NOTHING
+    known = state.activities.setdefault(event.account, [])
+    if event.activity_id in known:
+        return NOTHING
+    known.append(event.activity_id)
+    del known[:-REMEMBERED]
+    text = _words(event)
+    opened = state.opened.get(event.account)
+    if opened is not None and event.on <= trade_date(opened, settings).isoformat():
+        return Applied(problem=f"{text}: not booked, for the book was opened that day or later")
+    state.book.accounts[event.account].cash += event.cash
+    if event.kind in SPLITS and event.symbol:
+        state.splits.setdefault(event.account, {})[event.symbol] = text
+        return Applied(problem=f"{text}: the next position the venue states is the new one")
+    if event.qty or not event.cash:
+        text = f"{text}: a person must look at positions and cost basis"
+        state.halts[event.account] = text
+        return Applied(problem=text)
+    return Applied(problem=f"{text}: booked")
+
+
+def _words(event: ActivityStated) -> str:
+    moved = [f"{event.qty:+f} {event.symbol}"] if event.qty else [event.symbol] if event.symbol else []
+    if event.cash:
+        moved.append(f"{event.cash:+f} in cash")
+    words = " ".join(part for part in (event.kind, *moved, event.text) if part)
+    return f"{event.link} {event.account} {event.on}: {words}"
 
 
 def take_settled(state: State, event: OrderSettled, settings: Settings) -> Applied:

@@ -19,6 +19,7 @@ from gateway.domain.book import Account
 from gateway.domain.order import Order
 from gateway.events import (
     AccountOpened,
+    ActivityStated,
     Alert,
     CancelRejected,
     Event,
@@ -29,10 +30,12 @@ from gateway.events import (
     OrderSettled,
     OrdersPlanned,
     OrderUnknown,
+    PositionStated,
     PricesUpdated,
     ReportReceived,
     RequestDecided,
     RequestFinished,
+    SendInDoubt,
     SendWithheld,
 )
 from gateway.oms.state import Request, State
@@ -73,12 +76,19 @@ class Presenter:
                 self._request(event.request_id)
             case CancelRejected():
                 self._touch(event.orig_cl_ord_id)
-            case OrderUnknown() | MessageRefused() | SendWithheld() | OrderResent() | OrderAbandoned():
+            case (
+                OrderUnknown()
+                | MessageRefused()
+                | SendWithheld()
+                | SendInDoubt()
+                | OrderResent()
+                | OrderAbandoned()
+            ):
                 self._touch(event.cl_ord_id)
             case OrderSettled():
                 self._touch(event.cl_ord_id)
                 self._book_if(moved=True)
-            case AccountOpened() | PricesUpdated() | GatewayStarted():
+            case AccountOpened() | PricesUpdated() | GatewayStarted() | ActivityStated() | PositionStated():
                 self._book_if(moved=True)
             case _:
                 if request_id := getattr(event, "request_id", ""):

@@ -24,6 +24,7 @@ PURE = [
             "gateway/oms/",
             "gateway/events.py",
             "gateway/effects.py",
+            "gateway/reported.py",
             "gateway/desk.py",
             "gateway/outlook.py",
             "gateway/engine.py",

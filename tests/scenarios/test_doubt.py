@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from world import EXECUTION, LINK, World, dec, settings_of
 
 from gateway.domain.order import ExecType, OrdStatus, Report
 from gateway.events import (
+    ActivityStated,
     CancelOrder,
     CancelRequested,
     Event,
@@ -26,6 +29,7 @@ from gateway.events import (
     ReportReceived,
     RequestState,
     ResumeRequested,
+    SendInDoubt,
     SendOrder,
     SendWithheld,
 )
@@ -335,6 +339,32 @@ def test_an_order_that_did_not_leave_is_sent_again_after_a_while_as_the_first_ti
     assert [wish.poss_resend for wish in sends(world, "AAA")] == [False, False]
 
 
+def test_an_order_nobody_answered_for_is_asked_about_and_sent_again_only_when_proved_unknown() -> None:
+    world = World()
+    world.venue.deaf["AAA"] = 1
+    world.targets(weights=SWITCH)
+    world.run(0.1)
+    sent = world.order("AAA").spec.cl_ord_id
+    world.game.feed(SendInDoubt(world.game.now, sent, "no answer within 5 s"))
+    world.game.feed(SendInDoubt(world.game.now, "NOBODY", "no answer"))
+    world.run(0.01)
+    assert world.status("AAA") is OrdStatus.IN_DOUBT
+    assert world.order("AAA").text == "no answer within 5 s"
+    finish(world)
+    assert [wish.poss_resend for wish in sends(world, "AAA")] == [False, True]
+
+
+def test_an_order_the_venue_has_shown_is_not_put_in_doubt_again() -> None:
+    world = World()
+    world.targets(weights=SWITCH)
+    finish(world)
+    order = world.order("AAA")
+    before = order.ord_status
+    now(world, SendInDoubt(world.game.now, order.spec.cl_ord_id, "late"))
+    assert order.ord_status is before
+    assert order.text != "late"
+
+
 def test_an_order_that_did_not_leave_a_halted_account_is_over() -> None:
     world = World()
     world.line.is_jammed = True
@@ -633,3 +663,62 @@ def test_a_position_is_not_compared_while_an_order_of_it_is_open() -> None:
     seq = world.state.link(LINK).seq + 1
     now(world, PositionStated(world.game.now, LINK, seq, "main", "AAA", dec(1)))
     assert not world.state.halts
+
+
+def stated(world: World, number: int, kind: str, *, on: str, **moved: Any) -> None:
+    seq = world.state.link(LINK).seq + 1
+    now(world, ActivityStated(world.game.now, LINK, seq, "main", f"a{number}", kind, on, **moved))
+
+
+def tomorrow(world: World) -> str:
+    return (world.game.now + timedelta(days=1)).date().isoformat()
+
+
+def test_a_dividend_is_booked_once_and_told() -> None:
+    world = World()
+    cash, on = world.state.book.accounts["main"].cash, tomorrow(world)
+    stated(world, 1, "DIV", on=on, cash=dec("4.20"), symbol="CCC")
+    stated(world, 1, "DIV", on=on, cash=dec("4.20"), symbol="CCC")
+    assert world.state.book.accounts["main"].cash == cash + dec("4.20")
+    told = [one for one in world.game.alerts() if one.code == "ActivityStated"]
+    assert [one.text for one in told] == [f"sim main {on}: DIV CCC +4.20 in cash: booked"]
+    assert told[0].severity == "info"
+    assert not world.state.halts
+
+
+def test_what_happened_up_to_the_day_the_book_was_opened_is_told_and_not_booked() -> None:
+    world = World()
+    cash = world.state.book.accounts["main"].cash
+    stated(world, 1, "CSD", on=world.game.now.date().isoformat(), cash=dec(1000))
+    assert world.state.book.accounts["main"].cash == cash
+    assert "not booked" in world.game.alerts()[-1].text
+
+
+def test_a_split_makes_the_position_the_venue_states_next_the_new_one_at_the_same_cost() -> None:
+    world = World()
+    book = world.state.book
+    held, cost = book.position("main", "BBB"), sum(lot.cost for lot in book.accounts["main"].lots["BBB"])
+    stated(world, 1, "SPLIT", on=tomorrow(world), symbol="BBB", qty=held * 3)
+    assert book.position("main", "BBB") == held
+    seq = world.state.link(LINK).seq
+    now(world, PositionStated(world.game.now, LINK, seq + 1, "main", "BBB", held * 4))
+    assert book.position("main", "BBB") == held * 4
+    assert sum(lot.cost for lot in book.accounts["main"].lots["BBB"]) == cost
+    book.check()
+    assert not world.state.halts
+    now(world, PositionStated(world.game.now, LINK, seq + 2, "main", "BBB", held))
+    assert world.state.halts, "a split is used once"
+
+
+def test_a_spin_off_halts_for_a_person_to_look() -> None:
+    world = World()
+    stated(world, 1, "SPIN", on=tomorrow(world), symbol="AAA", qty=dec(5), text="spun off")
+    assert "a person must look" in world.state.halts["main"]
+    assert world.game.alerts()[-1].severity == "critical"
+
+
+def test_an_activity_of_an_account_that_is_not_ours_is_passed_over() -> None:
+    world = World()
+    seq = world.state.link(LINK).seq + 1
+    now(world, ActivityStated(world.game.now, LINK, seq, "nobody", "a1", "DIV", "2099-01-01", dec(1)))
+    assert not world.game.alerts()

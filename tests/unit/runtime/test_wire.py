@@ -30,6 +30,7 @@ from gateway.domain.request import (
 from gateway.domain.schedule import ChaseEnd, Schedule, ScheduleOverride, Style
 from gateway.events import (
     AccountOpened,
+    ActivityStated,
     ApprovalGiven,
     CancelRejected,
     CancelRequested,
@@ -55,6 +56,7 @@ from gateway.events import (
     RequestDecided,
     RequestFinished,
     ResumeRequested,
+    SendInDoubt,
     SendWithheld,
     TargetsSubmitted,
     TimerFired,
@@ -130,10 +132,24 @@ SAMPLES: list[Event] = [
     ),
     OrderUnknown(at=AT, link="saxo", link_seq=44, cl_ord_id="r1-AAPL-1-1", is_certain=False),
     PositionStated(at=AT, link="saxo", link_seq=47, account="A1", symbol="EUR/USD", qty=D("-1000")),
+    ActivityStated(
+        at=AT,
+        link="alpaca",
+        link_seq=48,
+        account="A1",
+        activity_id="20260302093000000::1",
+        kind="DIV",
+        on="2026-03-02",
+        cash=D("4.2"),
+        symbol="AAPL",
+        qty=D(3),
+        text="cash dividend",
+    ),
     OrderSettled(at=AT, cl_ord_id="r1-AAPL-1-1", cum_qty=D(4), avg_px=D("187.2"), by="anna"),
     MessageRefused(at=AT, link="saxo", link_seq=45, cl_ord_id="r1-AAPL-1-1", text="tag missing"),
     ReportUnreadable(at=AT, link="saxo", link_seq=46, raw="8=FIX.4.4\x019=5\x01", reason="checksum"),
     SendWithheld(at=AT, cl_ord_id="r1-AAPL-1-1", reason="halted", is_answer=True),
+    SendInDoubt(at=AT, cl_ord_id="r1-AAPL-1-1", reason="no answer within 5 s"),
     LinkUp(at=AT, link="saxo", was_reset=True, can_look_up=False, replays=False),
     LinkDown(at=AT, link="saxo", reason="timeout"),
     LinkBehind(at=AT, link="saxo", text="forgot 12 events"),
@@ -159,7 +175,7 @@ def golden(line: str) -> tuple[str, int, bytes]:
 
 def test_every_event_type_stands_in_the_golden_file() -> None:
     assert {golden(line)[0] for line in golden_lines()} == set(wire.EVENT_TYPES)
-    assert len(wire.EVENT_TYPES) == 27, "a new event type? add it here and a line to the golden file"
+    assert len(wire.EVENT_TYPES) == 29, "a new event type? add it here and a line to the golden file"
 
 
 def is_within(old: Any, new: Any) -> bool:
