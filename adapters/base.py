@@ -105,6 +105,13 @@ class Broker(Source, Protocol):
         """Ask what the venue knows of an order; raises `NotSent` when the question did not leave."""
         ...
 
+    def recall(self, account: str, reason: str) -> None:
+        """Give back, as `SendWithheld`, orders of an account (of all when empty) that have not left yet.
+
+        A broker that hands everything over at once has nothing to give back.
+        """
+        ...
+
     def flush(self) -> None:
         """Push messages handed over so far to the wire (a broker may batch until then)."""
         ...

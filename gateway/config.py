@@ -36,14 +36,18 @@ from gateway.errors import ConfigError
 from gateway.events import LotOpened
 from gateway.sections import (
     AccountSection,
+    AlpacaQuotesSection,
+    AlpacaSection,
+    AnyLink,
+    AnyQuotes,
     ClockSection,
     DropCopySection,
     FixSection,
     InstrumentSection,
     LinkSection,
     Name,
-    QuotesSection,
     RedisSection,
+    Section,
     SigningSection,
 )
 
@@ -62,8 +66,8 @@ class GatewayConfig(BaseSettings):
     redis: RedisSection = RedisSection()
     signing: SigningSection = SigningSection()
     clock: ClockSection = ClockSection()
-    links: dict[str, LinkSection]
-    quotes: dict[str, QuotesSection] = {}
+    links: dict[str, AnyLink]
+    quotes: dict[str, AnyQuotes] = {}
     drop_copies: dict[str, DropCopySection] = {}
     accounts: dict[str, AccountSection]
     instruments: dict[str, InstrumentSection]
@@ -100,10 +104,23 @@ class GatewayConfig(BaseSettings):
 
     def sessions(self) -> dict[str, FixSection]:
         """Return every FIX session by its key in the file, as in `links.main`."""
-        groups: dict[str, Mapping[str, FixSection]] = {
+        groups: dict[str, Mapping[str, Section]] = {
             "links": self.links, "quotes": self.quotes, "drop_copies": self.drop_copies,
         }  # fmt: skip
-        return {f"{group}.{name}": one for group, found in groups.items() for name, one in found.items()}
+        return {
+            f"{group}.{name}": one
+            for group, found in groups.items()
+            for name, one in found.items()
+            if isinstance(one, FixSection)
+        }
+
+    def fix_links(self) -> dict[str, LinkSection]:
+        """Return every broker connection that is a FIX session."""
+        return {name: one for name, one in self.links.items() if isinstance(one, LinkSection)}
+
+    def alpaca_links(self) -> dict[str, AlpacaSection]:
+        """Return every broker connection that is an Alpaca account."""
+        return {name: one for name, one in self.links.items() if isinstance(one, AlpacaSection)}
 
     def opening_lots(self, account: str) -> tuple[LotOpened, ...]:
         """Read an account's opening lots from its CSV (symbol,acquired,qty,cost)."""
@@ -177,6 +194,7 @@ def _check_together(path: Path, config: GatewayConfig) -> None:
             if lot.symbol not in config.instruments:
                 text = f"accounts.{name}.opening_lots: {lot.symbol} is not in instruments; add it there"
                 raise ConfigError(f"{path}: {text}")
+    _check_references(path, config)
     _check_sessions(path, config)
     if config.clock.simulated_start is not None:
         real = sorted(name for name, link in config.links.items() if link.environment != "simulator")
@@ -185,17 +203,30 @@ def _check_together(path: Path, config: GatewayConfig) -> None:
             raise ConfigError(f"{path}: clock.simulated_start: {text}")
 
 
-def _check_sessions(path: Path, config: GatewayConfig) -> None:
-    """Check every FIX session: its host, and that no two share a name, for each has a folder of its own."""
+def _check_references(path: Path, config: GatewayConfig) -> None:
+    """Check what sections say of each other."""
     for name, quotes in config.quotes.items():
         unknown = sorted(set(quotes.symbols) - set(config.instruments))
         if unknown:
             text = f"{', '.join(unknown[:5])} is not in instruments; add it there"
             raise ConfigError(f"{path}: quotes.{name}.symbols: {text}")
+        if isinstance(quotes, AlpacaQuotesSection) and quotes.of not in config.alpaca_links():
+            known = ", ".join(sorted(config.alpaca_links())) or "none"
+            text = f'no link {quotes.of!r} of kind "alpaca"; known: {known}'
+            raise ConfigError(f"{path}: quotes.{name}.of: {text}")
+    for name in config.alpaca_links():
+        using = [account for account, section in config.accounts.items() if section.link == name]
+        if len(using) > 1:
+            text = f"the keys open one account, and {', '.join(using)} use it; give each a link of its own"
+            raise ConfigError(f"{path}: links.{name}: {text}")
     for name, copy in config.drop_copies.items():
-        if copy.of not in config.links:
-            known = ", ".join(sorted(config.links)) or "none"
-            raise ConfigError(f"{path}: drop_copies.{name}.of: no link {copy.of!r}; known: {known}")
+        if copy.of not in config.fix_links():
+            known = ", ".join(sorted(config.fix_links())) or "none"
+            raise ConfigError(f"{path}: drop_copies.{name}.of: no FIX link {copy.of!r}; known: {known}")
+
+
+def _check_sessions(path: Path, config: GatewayConfig) -> None:
+    """Check every FIX session: its host, and that no two share a name, for each has a folder of its own."""
     for key, session in config.sessions().items():
         is_here = session.host in ("127.0.0.1", "::1", "localhost")
         if session.tls is None and not session.plaintext and not is_here:

@@ -7,12 +7,15 @@ Rules of this room:
 
 from __future__ import annotations
 
+import importlib
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from adapters.base import Broker
+from adapters.base import Broker, Source
 from adapters.fix.broker import FixBroker
 from adapters.fix.dialects import Venue, session_terms
 from adapters.fix.drop_copy import DropCopy
@@ -23,7 +26,7 @@ from adapters.fix.tls import TlsSettings
 from gateway.config import GatewayConfig
 from gateway.errors import ConfigError
 from gateway.runtime.clock import Clock
-from gateway.sections import FixSection, LinkSection
+from gateway.sections import AlpacaQuotesSection, AlpacaSection, FixSection, LinkSection, QuotesSection
 
 log = logging.getLogger(__name__)
 
@@ -49,22 +52,30 @@ def make_broker(
     return FixBroker(session, clock.now, venue=venue, tls=tls, make_engine=make_engine)
 
 
-def make_quotes(config: GatewayConfig, clock: Clock) -> dict[str, QuoteSession]:
-    """Build every configured source of prices; both sides of a quote session begin at 1 at each logon."""
-    made = {}
+def make_quotes(config: GatewayConfig, clock: Clock) -> dict[str, Source]:
+    """Build every configured source of prices."""
+    made: dict[str, Source] = {}
     for name, section in config.quotes.items():
-        venue = section.spoken()
-        session = replace(
-            _session(f"quotes.{name}", section, venue, config),
-            reset_on_logon=True,
-            reset_at="",
-            notes_sent=False,
-        )
-        made[name] = QuoteSession(
-            session, section.symbols or tuple(config.instruments), clock.now, venue,
-            interval_s=section.interval_s, tls=_tls(section, config.folder),
-        )  # fmt: skip
+        if isinstance(section, AlpacaQuotesSection):
+            made[name] = _alpaca_quotes(name, section, config, clock)
+        else:
+            made[name] = _quote_session(name, section, config, clock)
     return made
+
+
+def _quote_session(name: str, section: QuotesSection, config: GatewayConfig, clock: Clock) -> QuoteSession:
+    """Build a FIX quote session; both sides begin at 1 at each logon."""
+    venue = section.spoken()
+    session = replace(
+        _session(f"quotes.{name}", section, venue, config),
+        reset_on_logon=True,
+        reset_at="",
+        notes_sent=False,
+    )
+    return QuoteSession(
+        session, section.symbols or tuple(config.instruments), clock.now, venue,
+        interval_s=section.interval_s, tls=_tls(section, config.folder),
+    )  # fmt: skip
 
 
 def make_drop_copies(config: GatewayConfig, clock: Clock) -> dict[str, DropCopy]:
@@ -106,7 +117,59 @@ def _session(key: str, section: FixSection, venue: Venue, config: GatewayConfig)
 
 def make_brokers(config: GatewayConfig, clock: Clock) -> dict[str, Broker]:
     """Build the adapter of every configured link."""
-    return {name: make_broker(name, link, config, clock) for name, link in config.links.items()}
+    made: dict[str, Broker] = {}
+    for name, link in config.links.items():
+        if isinstance(link, AlpacaSection):
+            made[name] = _alpaca(name, link, config, clock)
+        else:
+            made[name] = make_broker(name, link, config, clock)
+    return made
+
+
+def _alpaca(name: str, link: AlpacaSection, config: GatewayConfig, clock: Clock) -> Broker:
+    """Build the adapter of an Alpaca account; its library is imported only here, for it is heavy."""
+    settings = _imported("adapters.alpaca.settings", name)
+    url, stream_url = settings.LIVE if link.environment == "live" else settings.PAPER
+    key, secret = _keys(name, link)
+    account = next((one for one, section in config.accounts.items() if section.link == name), "")
+    shared = link.model_dump(include={"requests_per_min", "extended_hours", "compare_positions"})
+    shared |= link.model_dump(include={"mute_after_s", "poll_s", "activities_s"})
+    wanted = settings.AlpacaSettings(
+        name, account, key, secret, link.url or url, link.stream_url or stream_url,
+        tuple(config.instruments), **shared,
+    )  # fmt: skip
+    broker: Broker = _imported("adapters.alpaca.broker", name).AlpacaBroker(wanted, clock.now)
+    return broker
+
+
+def _alpaca_quotes(name: str, section: AlpacaQuotesSection, config: GatewayConfig, clock: Clock) -> Source:
+    """Build the source of Alpaca's latest quotes."""
+    link = config.alpaca_links()[section.of]
+    url = section.url or link.url or _imported("adapters.alpaca.settings", section.of).DATA
+    made: Source = _imported("adapters.alpaca.quotes", section.of).AlpacaQuotes(
+        name, *_keys(section.of, link), url, section.symbols or tuple(config.instruments), clock.now,
+        feed=section.feed, interval_s=section.interval_s, requests_per_min=link.requests_per_min,
+    )  # fmt: skip
+    return made
+
+
+def _keys(name: str, link: AlpacaSection) -> tuple[str, str]:
+    """Return a link's keys: its own, or those Alpaca's own programs use."""
+    key = link.key.get_secret_value() or os.environ.get("APCA_API_KEY_ID", "")
+    secret = link.secret.get_secret_value() or os.environ.get("APCA_API_SECRET_KEY", "")
+    if not (key and secret):
+        variable = f"GATEWAY_LINKS__{name.upper()}"
+        text = f"Alpaca needs both keys; set {variable}__KEY and {variable}__SECRET"
+        raise ConfigError(f"links.{name}: {text}, or APCA_API_KEY_ID and APCA_API_SECRET_KEY")
+    return key, secret
+
+
+def _imported(module: str, name: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as problem:
+        text = f"{problem.name} is not installed; pip install 'rebalance-gateway[alpaca]'"
+        raise ConfigError(f"links.{name}: {text}") from None
 
 
 def _tls(link: FixSection, folder: Path) -> TlsSettings | None:

@@ -9,9 +9,18 @@ from __future__ import annotations
 
 from dataclasses import fields
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+    model_validator,
+)
 
 from adapters.fix.dialects import Venue, speak
 from gateway.domain.lots import LotMethod
@@ -102,6 +111,49 @@ class LinkSection(FixSection):
     environment: Literal["simulator", "paper", "live"] = "paper"
 
 
+class AlpacaSection(Section):
+    """One Alpaca account; see `adapters.alpaca.settings`. The keys decide which, paper or live.
+
+    They stand in the environment, in GATEWAY_LINKS__<NAME>__KEY and __SECRET or, as Alpaca's own programs
+    have it, in APCA_API_KEY_ID and APCA_API_SECRET_KEY. Addresses are needed for a simulator only.
+    """
+
+    kind: Literal["alpaca"]
+    environment: Literal["simulator", "paper", "live"] = "paper"
+    key: SecretStr = SecretStr("")
+    secret: SecretStr = SecretStr("")
+    url: str = ""
+    stream_url: str = ""
+    requests_per_min: int = Field(default=200, ge=10, le=100_000)
+    extended_hours: bool = False
+    compare_positions: bool = True
+    mute_after_s: float = Field(default=5.0, ge=1, le=60)
+    poll_s: float = Field(default=30.0, ge=1, le=3600)
+    activities_s: float = Field(default=60.0, ge=1, le=3600)
+
+    @model_validator(mode="after")
+    def _is_told_where(self) -> AlpacaSection:
+        if bool(self.url) != bool(self.stream_url):
+            raise ValueError("url and stream_url belong together; write both, or none for Alpaca's own")
+        if self.environment == "simulator" and not self.url:
+            raise ValueError("a simulator needs its url and stream_url")
+        return self
+
+
+class AlpacaQuotesSection(Section):
+    """Alpaca's latest quotes as reference prices, asked for with the keys of the link `of`.
+
+    `symbols` are all instruments when empty; `feed` is iex, sip or what the subscription allows.
+    """
+
+    kind: Literal["alpaca"]
+    of: str = Name
+    feed: str = "iex"
+    url: str = ""
+    symbols: tuple[str, ...] = ()
+    interval_s: float = Field(default=5.0, gt=0, le=3600)
+
+
 class QuotesSection(FixSection):
     """A venue's quote session as a source of reference prices; see `adapters.fix.quotes`.
 
@@ -109,6 +161,7 @@ class QuotesSection(FixSection):
     `interval_s` seconds at most.
     """
 
+    kind: Literal["fix"] = "fix"
     symbols: tuple[str, ...] = ()
     interval_s: float = Field(default=1.0, gt=0, le=60)
 
@@ -129,6 +182,21 @@ class DropCopySection(FixSection):
     of: str = Name
     grace_s: Decimal = Field(default=DropCopySettings("").grace_s, gt=0, le=3600)
     halts: bool = False
+
+
+def _kind(given: Any) -> str:
+    """Say which section is meant: what names no `kind` is a FIX session."""
+    said = given.get("kind", "fix") if isinstance(given, dict) else getattr(given, "kind", "fix")
+    return str(said)
+
+
+AnyLink = Annotated[
+    Annotated[LinkSection, Tag("fix")] | Annotated[AlpacaSection, Tag("alpaca")], Discriminator(_kind)
+]
+AnyQuotes = Annotated[
+    Annotated[QuotesSection, Tag("fix")] | Annotated[AlpacaQuotesSection, Tag("alpaca")],
+    Discriminator(_kind),
+]
 
 
 class LimitsSection(Section):

@@ -49,7 +49,7 @@ class VenueSettings:
     pending reports; a number reports them pending and decides that much later. `ack_delay_ms` is the time
     from order to acknowledgement. `chains_requests` allows a second replace while one is pending.
     `fills_by_hand` leaves every fill to `Venue.fill`. `closes_at` ends day orders as `day_end`. `lot` is the
-    smallest quantity step.
+    smallest quantity step, `piece` that of the fills of a cut order (the lot when None).
     """
 
     seed: int = 1
@@ -64,6 +64,7 @@ class VenueSettings:
     closes_at: datetime | None = None
     day_end: OrdStatus = OrdStatus.DONE_FOR_DAY
     lot: Decimal = _ONE
+    piece: Decimal | None = None
 
 
 class Floor:
@@ -329,7 +330,7 @@ class Floor:
 
     def _cut(self, qty: Decimal) -> list[Decimal]:
         """Cut a quantity into 1 to `partials` pieces of whole lots."""
-        lot = self.settings.lot
+        lot = self.settings.piece or self.settings.lot
         most = min(self.settings.partials, int(qty / lot))
         pieces = self._random.randint(1, most) if most > 1 else 1
         if pieces == 1:

@@ -24,14 +24,23 @@ accounts_file = "accounts.toml"
 instruments_file = "instruments.toml"
 
 [links.sim]
-kind = "fix"
 environment = "simulator"
+{session}{link}"""
+
+FIX_SESSION = """\
 sender_comp_id = "GATEWAY"
 target_comp_id = "SIM"
 port = {port}
 heartbeat_s = 5
 orders_per_s = {orders_per_s}
-{link}"""
+"""
+
+ALPACA_SESSION = """\
+kind = "alpaca"
+requests_per_min = 100000
+poll_s = 5
+"""
+"""No limit worth the name: what is tortured or measured is not the waiting."""
 
 ACCOUNTS_TOML = """\
 [main]
@@ -82,7 +91,7 @@ class Household:
 def write_household(
     folder: Path, names: int, seed: int, port: int, *, held_share: float = 0.5,
     value_per_name: int = 20_000, orders_per_s: int = 0, wave_timeout_s: int = 60, lookup_wait_s: float = 0.1,
-    link: str = "", is_fx: bool = False,
+    link: str = "", is_fx: bool = False, is_alpaca: bool = False,
 ) -> Household:  # fmt: skip
     """Write configuration and data for `names` instruments, `held_share` of them held at the start.
 
@@ -100,8 +109,9 @@ def write_household(
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / "state"
     text = GATEWAY_TOML.format(
-        household="stage", state=state, port=port, orders_per_s=orders_per_s, link=link
-    )
+        household="stage", state=state, link=link,
+        session=ALPACA_SESSION if is_alpaca else FIX_SESSION.format(port=port, orders_per_s=orders_per_s),
+    )  # fmt: skip
     (folder / "gateway.toml").write_text(text, encoding="utf-8")
     accounts = ACCOUNTS_TOML.format(cash=cash, wave_timeout_s=wave_timeout_s, lookup_wait_s=lookup_wait_s)
     (folder / "accounts.toml").write_text(accounts, encoding="utf-8")

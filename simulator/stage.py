@@ -1,4 +1,4 @@
-"""The stage: Redis, the FIX venue and the gateway as three processes on one machine.
+"""The stage: Redis, a venue and the gateway as three processes on one machine.
 
 Used by the demo, the torture harness and the benchmarks. It starts the same commands a user would
 type, in a folder of its own, on free ports of 127.0.0.1, and ends only what it started.
@@ -23,6 +23,8 @@ from simulator.tls import AUTHORITY
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.02
+ALPACA = "alpaca"
+ALPACA_KEYS = ("SIMULATED-KEY", "SIMULATED-SECRET")
 
 
 class StageError(Exception):
@@ -43,7 +45,7 @@ class Stage:
 
     The venue speaks `dialect` in `begin_string`, over TLS with an authority of its own when `has_tls`.
     `sessions` are further sessions of the gateway: their place in its environment, as in QUOTES__RATES, and
-    their SenderCompID(49).
+    their SenderCompID(49). With the dialect "alpaca" it is no FIX venue at all.
     """
 
     folder: Path
@@ -67,7 +69,19 @@ class Stage:
         self._wait_for_log("redis", "answers at")
 
     def start_venue(self) -> None:
-        """Start the FIX simulator with its store, or start it again on the same ports."""
+        """Start the simulator with its store, or start it again on the same ports."""
+        self._start("venue", self._alpaca_command() if self.dialect == ALPACA else self._fix_command())
+        self._wait_for_log("venue", '"listening"')
+
+    def _alpaca_command(self) -> list[str]:
+        return [
+            sys.executable, "-m", "simulator", "alpaca", "--port", str(self.port),
+            "--control-port", str(self.control_port), "--key", ALPACA_KEYS[0], "--secret", ALPACA_KEYS[1],
+            "--store", str(self.folder / "venue"),
+            "--prices", str(self.prices), "--accounts", str(self.accounts), *self.venue_options,
+        ]  # fmt: skip
+
+    def _fix_command(self) -> list[str]:
         command = [
             sys.executable, "-m", "simulator", "fix", "--host", "127.0.0.1", "--port", str(self.port),
             "--control-port", str(self.control_port), "--profile", "venue", "--comp-id", "SIM",
@@ -83,8 +97,7 @@ class Stage:
             command += ["--dialect", self.dialect]
         if self.has_tls:
             command += ["--tls", str(self.folder / "tls")]
-        self._start("venue", command)
-        self._wait_for_log("venue", '"listening"')
+        return command
 
     def start_gateway(self) -> None:
         """Start `gateway run`; it is ready when it says so."""
@@ -99,6 +112,11 @@ class Stage:
     def child_environment(self) -> dict[str, str]:
         """Return the environment that points a gateway command at this stage."""
         found = {**os.environ, **self.environment}
+        if self.dialect == ALPACA:
+            address = f"127.0.0.1:{self.port}"
+            words = {"URL": f"http://{address}", "STREAM_URL": f"ws://{address}/stream"}
+            words |= dict(zip(("KEY", "SECRET"), ALPACA_KEYS, strict=True))
+            return {**found, **{f"GATEWAY_LINKS__SIM__{name}": word for name, word in words.items()}}
         for place in ("LINKS__SIM", *self.sessions):
             found[f"GATEWAY_{place}__PORT"] = str(self.port)
             if self.has_tls:

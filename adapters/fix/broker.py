@@ -138,6 +138,9 @@ class FixBroker:
         else:
             self._hand_over("trace", wish.order.cl_ord_id, "-")
 
+    def recall(self, account: str, reason: str) -> None:
+        """Nothing waits here: what was handed over is in the engine's hands."""
+
     def flush(self) -> None:
         """Push what was handed over so far."""
         self._engine.flush()

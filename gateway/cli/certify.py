@@ -67,7 +67,7 @@ class Endpoint:
     @property
     def venue(self) -> Venue:
         """Return the venue's dialect with the link's keys."""
-        return self.config.links[self.link].spoken()
+        return self.config.fix_links()[self.link].spoken()
 
     def ticket(self) -> Ticket:
         """Return what the checklist trades."""
@@ -81,7 +81,7 @@ class Endpoint:
 
     def shown(self) -> str:
         """Name the endpoint for people; no credentials."""
-        link = self.config.links[self.link]
+        link = self.config.fix_links()[self.link]
         tls = "TLS" if link.tls is not None else "no TLS"
         comp_ids = f"{link.sender_comp_id} to {link.target_comp_id}"
         return f"{self.venue.begin_string}, {comp_ids}, {link.host}:{link.port}, {tls} ({link.environment})"
@@ -169,9 +169,9 @@ def _configured(
     config: GatewayConfig, dialect: str, link: str, symbol: str, price: Decimal | None
 ) -> Endpoint:
     """Return the endpoint of a configured link; raises when it is not meant for this."""
-    section = config.links.get(link)
+    section = config.fix_links().get(link)
     if section is None:
-        raise click.UsageError(f"--link {link}: no such link; known: {', '.join(config.links)}")
+        raise click.UsageError(f"--link {link}: no such link; known: {', '.join(config.fix_links())}")
     if section.dialect != dialect:
         raise click.UsageError(f"--link {link}: it speaks {section.dialect}, not {dialect}")
     if section.environment == "live":
@@ -206,7 +206,7 @@ def _simulated(folder: Path, dialect: str, options: Sequence[str]) -> Iterator[E
 def _config_of(folder: Path, dialect: str) -> Path:
     """Return the configuration whose only link speaks `dialect` with the simulator."""
     for path in [folder / "gateway.toml", *sorted(folder.glob("demo-*.toml"))]:
-        if path.exists() and [one.dialect for one in load(path).links.values()] == [dialect]:
+        if path.exists() and [one.dialect for one in load(path).fix_links().values()] == [dialect]:
             return path
     raise ConfigError(f"{folder}: no gateway.toml or demo-*.toml whose link speaks {dialect}; give --link")
 
@@ -214,11 +214,11 @@ def _config_of(folder: Path, dialect: str) -> Path:
 def _pointed_at(config: GatewayConfig, stage: Stage) -> GatewayConfig:
     """Return the configuration with the stage's port, password and authority."""
     environment = stage.child_environment()
-    values = config.links["sim"].model_dump(exclude_unset=True)
+    values = config.fix_links()["sim"].model_dump(exclude_unset=True)
     values |= {"port": stage.port, "password": environment["GATEWAY_LINKS__SIM__PASSWORD"]}
     if stage.has_tls:
         values["tls"] = {"ca_file": environment["GATEWAY_LINKS__SIM__TLS__CA_FILE"]}
-    link = type(config.links["sim"]).model_validate(values)
+    link = type(config.fix_links()["sim"]).model_validate(values)
     return config.model_copy(update={"links": {"sim": link}})
 
 
@@ -232,7 +232,7 @@ async def _play(endpoint: Endpoint, rows: Sequence[Row], timeout_s: float) -> li
         return Tape(ChildEngine(session), tape.append)
 
     def make() -> FixBroker:
-        return make_broker(link, config.links[link], config, clock, engine)
+        return make_broker(link, config.fix_links()[link], config, clock, engine)
 
     with _quiet():
         after_seq = last_seq(Path(config.state_folder) / "fix" / link / "spool")

@@ -87,7 +87,7 @@ def prepare(config_path: Path, folder: Path) -> tuple[Stage, GatewayConfig]:
         opening[name] = {"cash": str(account.opening_cash), "positions": held}
     accounts = folder / "venue-accounts.json"
     accounts.write_text(json.dumps(opening, indent=1), encoding="utf-8")
-    link, costs = config.links["sim"], config.accounts[ACCOUNT].costs
+    link, costs = config.fix_links()["sim"], config.accounts[ACCOUNT].costs
     tick = min(one.tick_size for one in config.settings().instruments.values())
     sessions = {
         key.replace(".", "__").upper(): one.sender_comp_id

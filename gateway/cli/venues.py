@@ -42,7 +42,7 @@ def venues(context: Context, venue: str | None, is_json: bool) -> int:
 
 def _found(context: Context) -> list[dict[str, Any]]:
     """Return each configured link's venue, then the dialects that no link speaks."""
-    links = load(context.config_path).links if context.config_path.exists() else {}
+    links = load(context.config_path).fix_links() if context.config_path.exists() else {}
     found = [_entry(name, link.spoken()) for name, link in links.items()]
     spoken = {one["dialect"] for one in found}
     return found + [_entry("", speak(name, {})) for name in DIALECTS if name not in spoken]

@@ -117,7 +117,7 @@ def _taken_back(order: Order, report: Report) -> Step:
     found = next((key for key, one in order.executions.items() if name == key or name in one.was), "")
     is_bust = report.exec_type is ExecType.TRADE_CANCEL
     if not found:
-        if is_bust and name and name not in order.exec_ids and report.cum_qty <= order.cum_qty:
+        if is_bust and name and name not in order.exec_ids and report.cum_qty == order.cum_qty:
             return Step(current)
         return Step(current, illegal=f"{report.exec_type.name} of an execution {name!r} that is not known")
     undone = order.executions[found]

@@ -88,6 +88,7 @@ class Router:
                 else:
                     kept.append(send)
             lane.waiting = kept
+            lane.broker.recall(wish.account, wish.reason)
         if returned:
             self._give_back(returned)
 

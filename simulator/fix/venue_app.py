@@ -21,6 +21,7 @@ from simulator.control import Control
 from simulator.faults import Fault, Kind, Plan
 from simulator.fix import answers, asked, business, statements
 from simulator.fix.application import Outgoing, Reply
+from simulator.fix.commands import commands
 from simulator.fix.drop_copy import DropCopies
 from simulator.fix.interference import Meddler
 from simulator.fix.pace import Pace
@@ -159,7 +160,7 @@ class VenueApp:
             begin = {"m": "begin", "prefix": self._prefix, "terms": dict(self._terms.described)}
             acceptor.dispatch(Reply(record={"t": now.isoformat(), **begin}), now)
         if self._wanted_port is not None:
-            control = Control(self)
+            control = Control(self, commands(self))
             await control.start(self._wanted_port)
             self._control, self.control_port = control, control.port
 

@@ -14,6 +14,7 @@ from fix_script import ABSENT, Line, Script, in_fix_42, side_by_side
 from simulator.accounts import Accounts
 from simulator.control import Control
 from simulator.fix.acceptor import Acceptor
+from simulator.fix.commands import commands
 from simulator.fix.message import SessionId
 from simulator.fix.terms import SessionConfig
 from simulator.fix.venue_app import VenueApp
@@ -146,7 +147,7 @@ class Peer:
         command = {"command": line.what}
         if line.what in _FAULTS:
             command = {"command": "fault", "kind": line.what}
-        answer = Control(self._app).answer(json.dumps({**command, **words}).encode())
+        answer = Control(self._app, commands(self._app)).answer(json.dumps({**command, **words}).encode())
         if "error" in answer:
             raise Mismatch(f"line {line.number}: {line.what}: {answer['error']}")
 

@@ -157,7 +157,7 @@ class Obedient:
 
     def fill(self, order: VenueOrder, qty: Decimal, px: Decimal | None = None) -> list[Numbered]:
         spec = order.spec
-        px = px if px is not None else spec.price or Decimal(100)
+        px = px if px is not None else spec.price or PRICES.get(spec.symbol, Decimal(100))
         order.cum_qty += qty
         order.value += qty * px
         whole = order.cum_qty == spec.order_qty

@@ -51,6 +51,9 @@ class Tape:
     def look_up(self, wish: LookUpOrder) -> None:
         self.taken.append(f"look up {wish.order.cl_ord_id}")
 
+    def recall(self, account: str, reason: str) -> None:
+        self.taken.append(f"recall {account or 'all'}: {reason}")
+
     def flush(self) -> None:
         self.pushed = len(self.taken)
 

@@ -15,6 +15,7 @@ from venue_hand import CASH, T0, a_venue, at, buy, change, sell, told
 from simulator import control as control_module
 from simulator.control import Control, ask
 from simulator.faults import Fault, FaultError, Kind
+from simulator.fix import commands as fix_commands
 from simulator.operations import OPERATIONS, operate
 from simulator.venue import VenueError
 
@@ -48,13 +49,17 @@ class Dummy:
         self.calls.append(("end", down_s))
 
 
+def controlled(dummy: Any) -> Control:
+    return Control(dummy, fix_commands.commands(dummy))
+
+
 def answer(**asked: Any) -> dict[str, Any]:
-    return Control(Dummy()).answer(json.dumps(asked).encode())
+    return controlled(Dummy()).answer(json.dumps(asked).encode())
 
 
 def test_commands_are_carried_out() -> None:
     dummy = Dummy()
-    control = Control(dummy)
+    control = controlled(dummy)
 
     def say(command: str, **words: Any) -> dict[str, Any]:
         return control.answer(json.dumps({"command": command, **words}).encode())
@@ -101,7 +106,7 @@ def test_what_is_no_command_is_answered(line: bytes) -> None:
 
 @pytest.fixture
 async def control() -> AsyncIterator[Control]:
-    one = Control(Dummy())
+    one = controlled(Dummy())
     assert one.port is None
     await one.start(0)
     yield one
@@ -271,4 +276,4 @@ def test_operations_that_cannot_be_say_why(name: str, words: dict[str, Any], wro
 def test_no_operation_hides_a_command() -> None:
     assert not set(OPERATIONS) & set(Control._COMMANDS)
     with pytest.raises(FaultError):
-        control_module.read_fault({"kind": 7})
+        fix_commands.read_fault({"kind": 7})

@@ -1,0 +1,66 @@
+"""What this process has seen of the venue's orders: it only helps, a new process begins with nothing.
+
+Rules of this room:
+1. `told` is how much of an order the gateway has been told execution by execution.
+2. An answer is old when something was heard of its order after the question left: `clock` counts that.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from adapters.alpaca.codec import ENDED
+from gateway.domain.order import ZERO
+
+REMEMBERED = 50_000
+
+
+@dataclass(slots=True)
+class Seen:
+    """One order as last seen."""
+
+    order_id: str = ""
+    status: str = ""
+    symbol: str = ""
+    told: Decimal = ZERO
+    heard_at: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether the venue has it and something may still happen to it."""
+        return bool(self.order_id) and self.status not in ENDED
+
+
+class Memory:
+    """Remember orders by the ClOrdID(11) we gave them."""
+
+    def __init__(self) -> None:
+        self.clock = 0
+        self._orders: OrderedDict[str, Seen] = OrderedDict()
+
+    def of(self, cl_ord_id: str) -> Seen:
+        """Return what is known of an order, nothing to begin with."""
+        seen = self._orders.get(cl_ord_id)
+        if seen is None:
+            seen = self._orders[cl_ord_id] = Seen()
+            if len(self._orders) > REMEMBERED:
+                self._orders.popitem(last=False)
+        return seen
+
+    def hear(self, cl_ord_id: str) -> Seen:
+        """Note that the stream has said something of an order."""
+        self.clock += 1
+        seen = self.of(cl_ord_id)
+        seen.heard_at = self.clock
+        return seen
+
+    def open(self) -> Iterator[tuple[str, Seen]]:
+        """Yield every order something may still happen to."""
+        return ((name, seen) for name, seen in list(self._orders.items()) if seen.is_open)
+
+    def has_open(self) -> bool:
+        """Say whether there is one."""
+        return any(True for _ in self.open())
