@@ -130,6 +130,8 @@ def _alpaca(name: str, link: AlpacaSection, config: GatewayConfig, clock: Clock)
     """Build the adapter of an Alpaca account; its library is imported only here, for it is heavy."""
     settings = _imported("adapters.alpaca.settings", name)
     url, stream_url = settings.LIVE if link.environment == "live" else settings.PAPER
+    if link.environment == "simulator" and not link.url:
+        raise ConfigError(f"links.{name}.url: a simulator's address is needed; write url and stream_url")
     key, secret = _keys(name, link)
     account = next((one for one, section in config.accounts.items() if section.link == name), "")
     shared = link.model_dump(include={"requests_per_min", "extended_hours", "compare_positions"})

@@ -135,8 +135,6 @@ class AlpacaSection(Section):
     def _is_told_where(self) -> AlpacaSection:
         if bool(self.url) != bool(self.stream_url):
             raise ValueError("url and stream_url belong together; write both, or none for Alpaca's own")
-        if self.environment == "simulator" and not self.url:
-            raise ValueError("a simulator needs its url and stream_url")
         return self
 
 

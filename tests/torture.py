@@ -45,7 +45,6 @@ from simulator.stage import Stage, free_port
 
 QUIET_S = 0.5
 KILLS_PER_BASKET = 5
-VICTIMS = ("gateway", "gateway", "quickfix child", "venue", "redis")
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,8 @@ class Kit:
     lookup_wait_s: float = 0.1
     basket_s: float = 120.0
     is_fx: bool = False
-    options: tuple[str, ...] = ()
+    options: tuple[str, ...] = ("--commission-per-share", "0.005", "--commission-minimum", "1.00")
+    victims: tuple[str, ...] = ("gateway", "gateway", "quickfix child", "venue", "redis")
 
 
 LOGIN = 'username = "DEMO"\n'
@@ -75,7 +75,11 @@ KITS = {
     "dukascopy": Kit(
         f'dialect = "dukascopy"\n{LOGIN}[links.sim.venue]\nsend_account = true\nabsence_is_unknown = true\n',
         dialect="dukascopy", names=40, orders_per_s=16, lookup_wait_s=0.5, basket_s=240.0, is_fx=True,
-        options=("--commission-per-share", "0", "--commission-minimum", "0"),  # totals tell no commission
+        options=(),  # totals tell no commission
+    ),
+    "alpaca": Kit(
+        dialect="alpaca", lookup_wait_s=0.5, victims=("gateway", "gateway", "venue", "redis"),
+        options=("--requests-per-min", "100000"),
     ),
 }  # fmt: skip
 
@@ -102,13 +106,13 @@ class Torture:
         port = free_port()
         self.household: Household = write_household(
             folder, kit.names, seed, port, orders_per_s=kit.orders_per_s, link=kit.link, is_fx=kit.is_fx,
-            lookup_wait_s=kit.lookup_wait_s,
+            lookup_wait_s=kit.lookup_wait_s, is_alpaca=kit.dialect == "alpaca",
         )  # fmt: skip
-        options = ["--fill-delay-ms", "40", "--partials", "3", "--seed", str(seed)]
-        options += ["--commission-per-share", "0.005", "--commission-minimum", "1.00", *kit.options]
+        options = ["--fill-delay-ms", "40", "--partials", "3", "--seed", str(seed), *kit.options]
         self.stage: Stage = stage_for(
             self.household, port, options, dialect=kit.dialect, begin_string=kit.begin_string,
-            has_tls=kit.dialect != "plain", environment={"GATEWAY_LINKS__SIM__PASSWORD": "only a test"},
+            has_tls=kit.dialect not in ("plain", "alpaca"),
+            environment={"GATEWAY_LINKS__SIM__PASSWORD": "only a test"} if kit.dialect != "alpaca" else {},
         )  # fmt: skip
         self.config = load(self.stage.config)
         self.tally = Tally()
@@ -144,7 +148,7 @@ class Torture:
         deadline = time.monotonic() + self.kit.basket_s
         for _ in range(kills):
             await asyncio.sleep(self.rng.uniform(0.05, 1.2))
-            await self.kill(self.rng.choice(VICTIMS))
+            await self.kill(self.rng.choice(self.kit.victims))
         while time.monotonic() < deadline:
             self.revive()
             body = await self.request(request_id)

@@ -58,6 +58,11 @@ class Around:
         self._activities: set[str] = set()
         self._untradable: dict[str, str] = {}
         self._whole_only: set[str] = set()
+        self._next_poll = 0.0
+
+    def went_up(self) -> None:
+        """Leave comparing orders to the look-ups that every connection begins with."""
+        self._next_poll = asyncio.get_running_loop().time() + self._settings.poll_s
 
     def expect(self, cl_ord_id: str) -> None:
         """Expect the stream to say something of an order soon."""
@@ -79,7 +84,6 @@ class Around:
     async def follow(self) -> None:
         """Look around for ever, beginning now."""
         loop = asyncio.get_running_loop()
-        next_poll = loop.time() + self._settings.poll_s
         next_activities = next_positions = next_assets = loop.time()
         while True:
             now = loop.time()
@@ -94,8 +98,8 @@ class Around:
                 if self._touched and now >= next_positions:
                     next_positions = now + POSITIONS_S
                     await self._state_positions()
-                if now >= next_poll:
-                    next_poll = now + self._settings.poll_s
+                if now >= self._next_poll:
+                    self._next_poll = now + self._settings.poll_s
                     await self._compare_orders()
             except (NotSent, NoAnswer) as problem:
                 log.info("%s: looking around: %s", self._settings.name, problem)

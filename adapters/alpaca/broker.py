@@ -178,6 +178,7 @@ class AlpacaBroker:
 
     async def _went_up(self) -> None:
         self._is_up = True
+        self._around.went_up()
         self._outbox.up()
 
     def _went_down(self, reason: str) -> None:
