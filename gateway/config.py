@@ -174,7 +174,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _first_mistake(problem: ValidationError) -> str:
     """Name the key and what is wrong, without showing any input."""
     errors = problem.errors(include_input=False, include_url=False)
-    key = ".".join(str(part) for part in errors[0]["loc"]) or "(whole file)"
+    parts = [str(part) for part in errors[0]["loc"]]
+    if parts[:1] in (["links"], ["quotes"]) and parts[2:3] in (["fix"], ["alpaca"]):
+        del parts[2]  # the kind of section is no key of the file
+    key = ".".join(parts) or "(whole file)"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{key}: {errors[0]['msg']}{more}"
 

@@ -1,11 +1,12 @@
 """`gateway demo`: the whole straight line on this machine, watched, and checked against the venue.
 
-Starts the embedded Redis, the bundled FIX venue and the gateway as three processes, submits the
+Starts the embedded Redis, the bundled venue and the gateway as three processes, submits the
 example portfolio's targets as a user would, shows what happens, and compares the gateway's book with
 the venue's own record: one share or one cent of difference is exit code 1. With `--pull-the-plug` the
 gateway is killed (SIGKILL) in the middle of the basket and started again.
 
-With `--venue NAME` the same over another venue's dialect and TLS; `config/demo-NAME.toml` says how.
+With `--venue NAME` the same over another venue's dialect and TLS, or over Alpaca's REST and WebSocket;
+`config/demo-NAME.toml` says how.
 
 This and `gateway certify` are the only commands that import the simulator.
 """
@@ -34,7 +35,7 @@ from gateway.cli.submit import print_decision
 from gateway.config import GatewayConfig, load
 from gateway.errors import ConfigError
 from gateway.events import RequestState
-from simulator.stage import Stage, StageError
+from simulator.stage import ALPACA, Stage, StageError
 
 ACCOUNT = "main"
 REQUEST_ID = "demo-1"
@@ -45,11 +46,11 @@ SETTLE_S = 0.3
 
 @click.command()
 @click.option("--pull-the-plug", is_flag=True, help="Kill the gateway (SIGKILL) mid-basket and restart it.")
-@click.option("--venue", default="", help="Speak another venue's dialect, over TLS: a config/demo-NAME.toml.")
+@click.option("--venue", default="", help="Trade at another venue: a config/demo-NAME.toml.")
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep state and logs here.")
 @click.pass_obj
 def demo(context: Context, pull_the_plug: bool, venue: str, keep: Path | None) -> int:
-    """Watch real weights become fills over a real FIX session, with costs and taxes explained."""
+    """Watch real weights become fills over a real session with a venue, with costs and taxes explained."""
     config_path = _config_of(context.config_path.parent, venue) if venue else context.config_path
     folder = keep or Path(tempfile.mkdtemp(prefix="gateway-demo-"))
     stage, config = prepare(config_path, folder)
@@ -87,21 +88,36 @@ def prepare(config_path: Path, folder: Path) -> tuple[Stage, GatewayConfig]:
         opening[name] = {"cash": str(account.opening_cash), "positions": held}
     accounts = folder / "venue-accounts.json"
     accounts.write_text(json.dumps(opening, indent=1), encoding="utf-8")
-    link, costs = config.fix_links()["sim"], config.accounts[ACCOUNT].costs
     tick = min(one.tick_size for one in config.settings().instruments.values())
+    options = ["--fill-delay-ms", "150", "--partials", "3", "--seed", "7", "--tick", str(tick)]
+    if "sim" in config.alpaca_links():
+        stage = Stage(
+            folder=folder, config=config_path, prices=_examples(config) / "prices.csv", accounts=accounts,
+            venue_options=[*options, "--account", ACCOUNT], dialect=ALPACA,
+            environment={"GATEWAY_STATE_FOLDER": str(folder / "state")},
+        )  # fmt: skip
+        return stage, config
+    return _fix_stage(config_path, config, folder, accounts, options), config
+
+
+def _fix_stage(
+    config_path: Path, config: GatewayConfig, folder: Path, accounts: Path, options: list[str]
+) -> Stage:
+    """Lay out a stage whose venue speaks FIX."""
+    link, costs = config.fix_links()["sim"], config.accounts[ACCOUNT].costs
     sessions = {
         key.replace(".", "__").upper(): one.sender_comp_id
         for key, one in config.sessions().items()
         if key != "links.sim"
     }
     passwords = {f"GATEWAY_{place}__PASSWORD": "only a demo" for place in ("LINKS__SIM", *sessions)}
-    stage = Stage(
+    return Stage(
         folder=folder,
         config=config_path,
         prices=_examples(config) / "prices.csv",
         accounts=accounts,
         venue_options=[
-            "--fill-delay-ms", "150", "--partials", "3", "--seed", "7", "--tick", str(tick),
+            *options,
             "--commission-per-share", str(costs.commission_per_share),
             "--commission-minimum", str(costs.commission_minimum),
             "--commission-bps", str(costs.commission_bps),
@@ -113,7 +129,6 @@ def prepare(config_path: Path, folder: Path) -> tuple[Stage, GatewayConfig]:
         dialect=link.dialect,
         has_tls=link.dialect != "plain",
     )  # fmt: skip
-    return stage, config
 
 
 def _examples(config: GatewayConfig) -> Path:
@@ -122,7 +137,8 @@ def _examples(config: GatewayConfig) -> Path:
 
 
 def _play(stage: Stage, config: GatewayConfig, *, pull_the_plug: bool) -> int:
-    click.secho("Starting Redis, the FIX venue and the gateway: three processes on 127.0.0.1", bold=True)
+    what = "a venue that speaks as Alpaca does" if stage.dialect == ALPACA else "the FIX venue"
+    click.secho(f"Starting Redis, {what} and the gateway: three processes on 127.0.0.1", bold=True)
     for name, start in (
         ("redis", stage.start_redis),
         ("venue", stage.start_venue),
@@ -132,7 +148,9 @@ def _play(stage: Stage, config: GatewayConfig, *, pull_the_plug: bool) -> int:
         click.echo(f"  {name:8s} process {stage.processes[name].pid}  log {stage.folder / name}.log")
     examples = _examples(config)
     if config.quotes:
-        click.echo("\nPrices come from the venue's quote session, a second FIX session of the gateway")
+        is_fix = stage.dialect != ALPACA
+        source = "quote session, a second FIX session of the gateway" if is_fix else "latest quotes"
+        click.echo(f"\nPrices come from the venue's {source}")
     else:
         _gateway(stage, "prices", str(examples / "prices.csv"), "--source", "closing prices of 2022-12-28")
     click.secho(f"\nSubmitting {examples / 'targets.csv'} through the Redis stream", bold=True)

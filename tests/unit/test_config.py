@@ -182,7 +182,7 @@ def test_a_drop_copy_names_a_link_and_says_what_a_difference_does(tmp_path: Path
     text = text.replace("quotes.rates", "drop_copies.copy")
     settings = load(write(tmp_path, links=text.replace("{of}", "sim"))).settings()
     assert settings.drop_copies == {"copy": DropCopySettings("sim", Decimal(30), halts=True)}
-    with pytest.raises(ConfigError, match=re.escape("drop_copies.copy.of: no link 'xyz'; known: sim")):
+    with pytest.raises(ConfigError, match=re.escape("drop_copies.copy.of: no FIX link 'xyz'; known: sim")):
         load(write(tmp_path, links=text.replace("{of}", "xyz")))
 
 
