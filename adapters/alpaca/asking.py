@@ -1,7 +1,7 @@
 """What the venue says when it is asked: one order, all of them, and the fills behind a total.
 
 Rules of this room:
-1. An answer older than what the stream has said since is passed over.
+1. An answer is passed over when something newer was told while it was on its way.
 2. A total higher than what was told execution by execution is followed up: the account's FILL activities give
    each execution its price; what they do not say yet, the order's average does.
 3. A total that fell, with no word about why, is a bust nobody told us of: it is reported as one.
@@ -76,6 +76,8 @@ class Asking:
         behind = [one for one in current if filled_qty(one) > self._memory.of(_name(one)).told]
         fills = await self._fills(behind) if behind else {}
         for order in current:
+            if self._is_old(order, asked_at):
+                continue  # something newer was told while its fills were asked for
             try:
                 self._tell_one(order, fills.get(str(order.get("id")), []))
             except Unreadable as problem:
@@ -93,7 +95,8 @@ class Asking:
 
     def _tell_one(self, order: Json, fills: list[Json]) -> None:
         """Tell the executions we have not told, then how the order stands."""
-        seen, report = self._memory.of(_name(order)), read_order(order)
+        report = read_order(order)
+        seen = self._memory.hear(_name(order))
         for row in fills:
             fill = read_fill(row, order)
             if seen.told < fill.cum_qty <= report.cum_qty:

@@ -5,8 +5,8 @@ Rules of this room:
    may be asked about by it, and sent again under it, and never becomes two.
 2. Nothing certain came back (time-out, reset, 5xx): the order is in doubt and the engine has it looked up. A
    4xx is a refusal, unless it says that the id is in use: then the order is there.
-3. The stream's fills are told as they come; at each connection the engine asks about every open order, and
-   totals tell what was missed. Two sources, one order: totals only grow.
+3. The stream's fills are told as they come; after each break every open order is asked about, and totals
+   tell what was missed. Two sources, one order: totals only grow.
 4. Wrong keys end the gateway with a sentence, for no second try will help.
 """
 
@@ -42,6 +42,9 @@ CANCEL_TRIES, CANCEL_PAUSE_S = 4, 0.5
 WAY_CLEAR_S, WAY_POLL_S = 10.0, 0.25
 """How long an opposite order of ours may take to end before a refused order is given up."""
 RETRY_S = 2.0
+GRACE_S = 5.0
+"""How long the stream may be away before the link counts as down."""
+HEAL_TRIES, HEAL_PAUSE_S = 5, 1.0
 
 
 class AlpacaBroker:
@@ -62,6 +65,7 @@ class AlpacaBroker:
         self._posts: dict[str, asyncio.Task[None]] = {}
         self._waiting: set[str] = set()
         self._asked: set[str] = set()
+        self._losing: asyncio.TimerHandle | None = None
 
     async def start(self, after_seq: int) -> None:
         """Connect in the background; places go on behind `after_seq`."""
@@ -81,6 +85,8 @@ class AlpacaBroker:
     async def stop(self) -> None:
         """End every task and thread; orders that have not left are told so."""
         self._give_back(list(self._waiting), "the gateway stops")
+        if self._losing is not None:
+            self._losing.cancel()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -177,17 +183,42 @@ class AlpacaBroker:
             log.warning("%s: the venue will refuse orders: %s", self.name, ", ".join(found))
 
     async def _went_up(self) -> None:
-        self._is_up = True
+        """Find out what happened meanwhile: we do after a short break, the engine after a long one."""
         self._around.went_up()
-        self._outbox.up()
+        if self._losing is not None:
+            self._losing.cancel()
+            self._losing = None
+            self._spawn(self._heal())
+        elif not self._is_up:
+            self._is_up = True
+            self._outbox.up()
 
     def _went_down(self, reason: str) -> None:
-        self._give_back(list(self._waiting), "the stream is gone")
-        if self._is_up:
-            self._is_up = False
-            self._outbox.down(reason)
-        else:
+        """Hold the link for a moment: orders leave and cancels work without the stream."""
+        if self._is_up and self._losing is None:
+            log.info("%s: the stream broke: %s", self.name, reason)
+            self._losing = asyncio.get_running_loop().call_later(GRACE_S, self._lose, reason)
+        elif not self._is_up:
             log.warning("%s: no stream: %s", self.name, reason)
+
+    def _lose(self, reason: str) -> None:
+        """Give the link up until the stream is there again."""
+        self._losing = None
+        self._is_up = False
+        self._give_back(list(self._waiting), "the stream is gone")
+        self._outbox.down(reason)
+
+    async def _heal(self) -> None:
+        """Ask about every order that may have moved while the stream was away."""
+        for _ in range(HEAL_TRIES):
+            try:
+                await self._asking.about([name for name, _ in self._memory.open()])
+            except (NotSent, NoAnswer) as problem:
+                log.info("%s: asked what was missed: %s", self.name, problem)
+                await asyncio.sleep(HEAL_PAUSE_S)
+            else:
+                return
+        await self._reconnect("nobody says what was missed")
 
     async def _reconnect(self, reason: str) -> None:
         log.warning("%s: the stream is connected anew: %s", self.name, reason)

@@ -2,7 +2,7 @@
 
 Rules of this room:
 1. `told` is how much of an order the gateway has been told execution by execution.
-2. An answer is old when something was heard of its order after the question left: `clock` counts that.
+2. An answer is old when something was told of its order after the question left: `clock` counts that.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Memory:
         return seen
 
     def hear(self, cl_ord_id: str) -> Seen:
-        """Note that the stream has said something of an order."""
+        """Note that something newer is known of an order."""
         self.clock += 1
         seen = self.of(cl_ord_id)
         seen.heard_at = self.clock
