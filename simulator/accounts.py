@@ -74,6 +74,11 @@ class Accounts:
             account = self._accounts[name] = Account(name)
         return account
 
+    def position(self, name: str, symbol: str) -> Decimal:
+        """Return what an account holds of a symbol, signed; looking opens no account."""
+        account = self._accounts.get(name)
+        return account.positions.get(symbol, ZERO) if account is not None else ZERO
+
     def open_positions(self, name: str) -> set[str]:
         """Return the symbols an account holds or is short of; looking opens no account."""
         account = self._accounts.get(name)

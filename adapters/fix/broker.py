@@ -22,7 +22,14 @@ from adapters.base import BrokerEvent, Capabilities, NotSent
 from adapters.fix import codec
 from adapters.fix.dialects import PLAIN, Venue
 from adapters.fix.dialects.base import our_account
-from adapters.fix.dialects.notices import AccountInfo, Notice, Notification, PositionInfo, read_notice
+from adapters.fix.dialects.notices import (
+    AccountInfo,
+    Notice,
+    Notification,
+    OvernightInfo,
+    PositionInfo,
+    read_notice,
+)
 from adapters.fix.engine import ChildEngine, Down, FixEngine, Incoming, Up
 from adapters.fix.relay import TlsRelay, TlsSettings
 from adapters.fix.settings import FixSession
@@ -237,6 +244,9 @@ class FixBroker:
             is_grave = notice.priority >= self._venue.number("notice_priority")
             level = logging.WARNING if is_grave else logging.INFO
             log.log(level, "%s: the venue says: %s", self.name, notice.text)
+            return
+        if isinstance(notice, OvernightInfo):
+            log.info("%s: carried overnight: %s %s", self.name, notice.qty, notice.symbol)
             return
         key = (notice.account, notice.symbol if isinstance(notice, PositionInfo) else "")
         if key in self.stated or len(self.stated) < REMEMBERED:

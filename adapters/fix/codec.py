@@ -282,7 +282,7 @@ def _execution_report(
         last_qty=last_qty,
         last_px=last_px,
         avg_px=number(fields, "6"),
-        commission=_commission(fields, last_qty, last_px) if exec_type.is_trade else ZERO,
+        commission=_cost(fields, last_qty, last_px, venue) if exec_type.is_trade else ZERO,
         order_id=fields.get("37", ""),
         orig_cl_ord_id=fields.get("41", ""),
         symbol=venue.dialect.symbol_of(fields, venue),
@@ -351,6 +351,13 @@ def _text(fields: Fields, venue: Venue) -> str:
         return text
     known = venue.table("reject_texts").get(fields.get("103", ""), "")
     return f"{text} ({known})" if text and known else text or known
+
+
+def _cost(fields: Fields, last_qty: Decimal | None, last_px: Decimal | None, venue: Venue) -> Decimal:
+    """Return what one execution costs: Commission(12) and the venue's own tags beside it."""
+    besides = ((number(fields, tag) or ZERO) for tag in venue.dialect.cost_tags)
+    own = sum(besides, ZERO) if venue.text("additional_costs") == "add" else ZERO
+    return _commission(fields, last_qty, last_px) + own
 
 
 def _commission(fields: Fields, last_qty: Decimal | None, last_px: Decimal | None) -> Decimal:

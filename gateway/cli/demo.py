@@ -41,6 +41,8 @@ ACCOUNT = "main"
 REQUEST_ID = "demo-1"
 TIMEOUT_S = 60.0
 KILL_AT_FILLS = 4
+FILL_DELAY_MS, SLOW_FILL_DELAY_MS = 150, 800
+"""What a venue takes for each part of an order; slower where a busy machine must not miss the middle."""
 SETTLE_S = 0.3
 
 
@@ -53,7 +55,7 @@ def demo(context: Context, pull_the_plug: bool, venue: str, keep: Path | None) -
     """Watch real weights become fills over a real session with a venue, with costs and taxes explained."""
     config_path = _config_of(context.config_path.parent, venue) if venue else context.config_path
     folder = keep or Path(tempfile.mkdtemp(prefix="gateway-demo-"))
-    stage, config = prepare(config_path, folder)
+    stage, config = prepare(config_path, folder, SLOW_FILL_DELAY_MS if pull_the_plug else FILL_DELAY_MS)
     try:
         return _play(stage, config, pull_the_plug=pull_the_plug)
     except StageError as problem:
@@ -75,7 +77,9 @@ def _config_of(folder: Path, venue: str) -> Path:
     return found[venue]
 
 
-def prepare(config_path: Path, folder: Path) -> tuple[Stage, GatewayConfig]:
+def prepare(
+    config_path: Path, folder: Path, fill_delay_ms: int = FILL_DELAY_MS
+) -> tuple[Stage, GatewayConfig]:
     """Lay out the stage of a configuration's portfolio in `folder`."""
     config = load(config_path).model_copy(update={"state_folder": folder / "state"})
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +93,7 @@ def prepare(config_path: Path, folder: Path) -> tuple[Stage, GatewayConfig]:
     accounts = folder / "venue-accounts.json"
     accounts.write_text(json.dumps(opening, indent=1), encoding="utf-8")
     tick = min(one.tick_size for one in config.settings().instruments.values())
-    options = ["--fill-delay-ms", "150", "--partials", "3", "--seed", "7", "--tick", str(tick)]
+    options = ["--fill-delay-ms", str(fill_delay_ms), "--partials", "3", "--seed", "7", "--tick", str(tick)]
     if "sim" in config.alpaca_links():
         stage = Stage(
             folder=folder, config=config_path, prices=_examples(config) / "prices.csv", accounts=accounts,

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from simulator.fix.formats import read_time
-from simulator.orders import ZERO, CancelOrder, NewOrder, ReplaceOrder, TimeInForce
+from simulator.orders import ZERO, CancelOrder, NewOrder, OrdType, ReplaceOrder, Side, TimeInForce
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +50,13 @@ def new_order(
         (*echo, *echo_also),
         Decimal(cash) if cash is not None and get(38) is None else None,
     )
+
+
+def closing(body: Sequence[Pair], held: Decimal) -> Sequence[Pair]:
+    """Read an order of type Z as the market order that brings a position of `held` to zero."""
+    kept = [(tag, value) for tag, value in body if tag not in (38, 40, 44, 54)]
+    side = Side.SELL if held > ZERO else Side.BUY
+    return (*kept, (38, str(abs(held))), (40, OrdType.MARKET), (54, side))
 
 
 def cancel(owner: str, body: Sequence[Pair], *, poss_resend: bool, echo: Sequence[Pair] = ()) -> CancelOrder:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from simulator import operations
 from simulator.control import Answer, Carry, takes_nothing
 from simulator.faults import MAX_PLANNED, MEANINGS, Fault, FaultError, Kind
+from simulator.fix.statements import HIGHEST_PRIORITY
 from simulator.venue import VenueError
 
 if TYPE_CHECKING:
     from simulator.fix.venue_app import VenueApp
 
 MAX_MAINTENANCE_S = 604_800
+_NOTIFIED = frozenset({"account", "text", "priority"})
 _INVENTED = frozenset({"symbol", "side", "qty", "price"})
 _FAULT_FIELDS = frozenset(item.name for item in fields(Fault))
 
@@ -28,7 +30,7 @@ def commands(app: VenueApp) -> dict[str, Carry]:
     """Return the commands of one venue by name."""
     found = {
         "fault": _fault, "faults": _faults, "maintenance": _maintenance, "new_week": _new_week,
-        "hide_copies": _hide_copies, "invent_copy": _invent_copy,
+        "hide_copies": _hide_copies, "invent_copy": _invent_copy, "notify": _notify,
     }  # fmt: skip
     return {name: partial(carry_out, app) for name, carry_out in found.items()}
 
@@ -79,6 +81,16 @@ def _new_week(app: VenueApp, arguments: Answer) -> Answer:
     takes_nothing(arguments)
     app.begin_week()
     return {"next_numbers": 1}
+
+
+def _notify(app: VenueApp, arguments: Answer) -> Answer:
+    account, text = operations.text(arguments, "account"), operations.text(arguments, "text")
+    priority = arguments.get("priority", 0)
+    takes_nothing({name: one for name, one in arguments.items() if name not in _NOTIFIED})
+    if isinstance(priority, bool) or priority not in range(HIGHEST_PRIORITY + 1):
+        raise VenueError(f"priority is {priority!r}; give a whole number up to {HIGHEST_PRIORITY}")
+    app.notify(account, priority, text)
+    return {"notified": 1}
 
 
 def _hide_copies(app: VenueApp, arguments: Answer) -> Answer:

@@ -1,4 +1,4 @@
-"""How many orders a second a venue takes, and how many connections a minute.
+"""How much a venue takes: orders a second, connections a minute, open positions.
 
 Rules of this room:
 1. Pure: the time is an argument. What was refused is in the store's record, not worked out again.
@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simulator.accounts import Accounts
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
@@ -44,3 +48,9 @@ class Pace:
         if msg_type != "D" or self._window.admits(now):
             return ""
         return f"more than {self._limit} orders a second"
+
+
+def crowded(accounts: Accounts, account: str, symbol: str, limit: int) -> str:
+    """Say why an order would open one position too many, empty when it does not; a `limit` of 0 is none."""
+    held = accounts.open_positions(account) if limit else set()
+    return f"more than {limit} open positions" if len(held) >= limit > 0 and symbol not in held else ""

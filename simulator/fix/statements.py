@@ -1,4 +1,4 @@
-"""What a venue states of accounts and positions: AccountInfo(U2) and InstrumentPositionInfo(U3).
+"""What a venue states besides orders: news (U1), accounts (U2), positions (U3), carried overnight (U4).
 
 Rules of this room:
 1. A statement changes nothing and answers no order.
@@ -15,8 +15,10 @@ from simulator.fix.message import Message
 if TYPE_CHECKING:
     from simulator.accounts import Account, Accounts
 
-_CURRENCY, _PRICE, _SYMBOL = 15, 44, 55
-_NAME, _LEVERAGE, _MARGIN, _EQUITY, _AMOUNT = 7004, 7005, 7006, 7007, 7008
+_ACCOUNT, _CURRENCY, _PRICE, _SYMBOL, _TEXT = 1, 15, 44, 55, 58
+_PRIORITY, _NAME, _LEVERAGE, _MARGIN, _EQUITY, _AMOUNT = 7003, 7004, 7005, 7006, 7007, 7008
+HIGHEST_PRIORITY = 3
+"""NotifPriority(7003): 0 info, 1 warning, 2 error, 3 alert."""
 
 
 def everything(accounts: Accounts) -> list[Message]:
@@ -41,6 +43,21 @@ def position(accounts: Accounts, name: str, symbol: str) -> Message:
     account = accounts.find(name)
     assert account is not None, name  # noqa: S101 - its order has just filled
     return _position(account, symbol)
+
+
+def notification(account: str, priority: int, text: str) -> Message:
+    """Tell people something."""
+    return Message("U1", ((_TEXT, text), (_PRIORITY, str(priority)), (_NAME, account)))
+
+
+def overnight(accounts: Accounts) -> list[Message]:
+    """State every position that is carried over the end of a day."""
+    return [
+        Message("U4", ((_ACCOUNT, account.name), (_SYMBOL, symbol), (_AMOUNT, number(held))))
+        for account in accounts.every()
+        for symbol, held in sorted(account.positions.items())
+        if held
+    ]
 
 
 def _position(account: Account, symbol: str) -> Message:

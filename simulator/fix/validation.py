@@ -56,7 +56,10 @@ class Validator:
         self.trailer_tags = frozenset(self.dictionary.trailer.order)
         fields = self._fields = dict(self.dictionary.fields)
         for tag, value in also_values:
-            fields[tag] = replace(fields[tag], enums=fields[tag].enums | {value})
+            known = fields[tag]
+            is_word = known.type_name == "CHAR" and len(value) > 1
+            type_name = "STRING" if is_word else known.type_name
+            fields[tag] = replace(known, type_name=type_name, enums=known.enums | {value})
         self._checks = {tag: accepts(item.type_name, item.enums) for tag, item in fields.items()}
         self._header_checks = {
             tag: self._checks[tag] for tag in self.header_tags if tag not in self.dictionary.header.groups

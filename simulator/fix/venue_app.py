@@ -22,9 +22,10 @@ from simulator.faults import Fault, Kind, Plan
 from simulator.fix import answers, asked, business, statements
 from simulator.fix.application import Outgoing, Reply
 from simulator.fix.commands import commands
+from simulator.fix.dialects.base import CLOSE_EXPOSURE, ORD_TYPE, first
 from simulator.fix.drop_copy import DropCopies
 from simulator.fix.interference import Meddler
-from simulator.fix.pace import Pace
+from simulator.fix.pace import Pace, crowded
 from simulator.fix.quotes import Quotes
 from simulator.fix.store import StoreError
 from simulator.fix.venue_options import Terms, add_options, read_options
@@ -51,6 +52,7 @@ _ALL_ORDERS, _ORDERS_OF_A_SECURITY = "7", "1"
 _OTHER = 0
 _ACCOUNT = 1
 _OPERATION = "operation"
+_CLOSE = "close"
 _ORDER_QTY, _ORIG_CL_ORD_ID = 38, 41
 _SYMBOL, _CL_ORD_ID, _SIDE, _ORD_STATUS_REQ_ID, _EXEC_TYPE = 55, 11, 54, 790, 150
 _MASS_STATUS_REQ_ID, _MASS_STATUS_REQ_TYPE, _TOT_NUM_REPORTS, _LAST_RPT_REQUESTED = 584, 585, 911, 912
@@ -195,8 +197,18 @@ class VenueApp:
         said = operate(self.venue, name, arguments, now)
         entry = {"t": now.isoformat(), "m": _OPERATION, "op": name, "a": dict(arguments)}
         outgoing = [*self._write(said), *self._quotes.due(self.venue.market, now)]
+        if name == _CLOSE and self._dialect.states_positions:
+            outgoing += self._to_all(statements.overnight(self.venue.accounts))
         acceptor.dispatch(Reply(outgoing, entry), now)
         return len(said)
+
+    def notify(self, account: str, priority: int, text: str) -> None:
+        """Tell every session something, where the venue has a message for it."""
+        if not self._dialect.states_positions:
+            raise VenueError(f"the {self._dialect.name} dialect has no notifications")
+        acceptor = self._running()
+        told = self._to_all([statements.notification(account, priority, text)])
+        acceptor.dispatch(Reply(told), acceptor.clock())
 
     def disturb(self, fault: Fault) -> Mapping[str, int]:
         """Plan a fault."""
@@ -278,7 +290,10 @@ class VenueApp:
         entry: dict[str, Any] = {"t": now.isoformat(), "m": kind, "s": owner, "b": message.body}
         if message.poss_resend:
             entry["r"] = True
-        refusal = self._dialect.fault(kind, message.body) or self._crowded(kind, message)
+        refusal = self._dialect.fault(kind, message.body)
+        if not refusal and kind == "D":
+            account, symbol = message.get(_ACCOUNT) or "", message.get(_SYMBOL) or ""
+            refusal = crowded(self.venue.accounts, account, symbol, self._dialect.positions_limit)
         refusal = refusal or self._pace.refusal(kind, now)
         if not refusal and self.interference is not None:
             refusal = self.plan.refusal(kind) or ""
@@ -286,15 +301,6 @@ class VenueApp:
             entry["x"] = refusal
         said = self._write(self._ask(entry, now))
         return Reply([*said, *self._quotes.due(self.venue.market, now)], entry)
-
-    def _crowded(self, kind: str, message: Message) -> str:
-        """Say why an order would open one position too many, empty when it does not."""
-        limit = self._dialect.positions_limit
-        if not limit or kind != "D":
-            return ""
-        held = self.venue.accounts.open_positions(message.get(_ACCOUNT) or "")
-        is_new = message.get(_SYMBOL) not in held
-        return f"more than {limit} open positions" if is_new and len(held) >= limit else ""
 
     def _ask(self, entry: Mapping[str, Any], now: datetime) -> list[Answer]:
         """Carry out one order, cancel or replace, new or kept."""
@@ -315,6 +321,9 @@ class VenueApp:
     ) -> list[Answer]:  # fmt: skip
         """Carry out one request."""
         if kind == "D":
+            if self._dialect.closes_exposure and (ORD_TYPE, CLOSE_EXPOSURE) in body:
+                account, symbol = first(body, _ACCOUNT), first(body, _SYMBOL)
+                body = asked.closing(body, self.venue.accounts.position(account, symbol))
             new = asked.new_order(
                 owner, body, poss_resend=poss_resend, echo_also=self._dialect.echo(said)
             )  # fmt: skip
@@ -326,6 +335,9 @@ class VenueApp:
         return self.venue.replace(
             asked.replace(owner, body, poss_resend=poss_resend, echo=echo), now, refusal
         )
+
+    def _to_all(self, messages: Sequence[Message]) -> list[Outgoing]:
+        return [Outgoing(session, one) for session in self._sessions.values() for one in messages]
 
     def _write(self, said: Sequence[Answer]) -> list[Outgoing]:
         """Address every answer to the session of its owner."""

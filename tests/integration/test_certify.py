@@ -47,7 +47,7 @@ def test_a_step_that_does_not_hold_fails_its_row_and_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("gateway.cli.certify.SIMULATED", ["--fill-delay-ms", "60000"])
-    code, report, page = run(tmp_path, "plain", "--row", "market", "--row", "limit", "--timeout", "3")
+    code, report, page = run(tmp_path, "plain", "--row", "market", "--row", "limit", "--timeout", "8")
     assert code == DIFFERS
     verdicts = {row["ref"]: row["verdict"] for row in report["rows"]}
     assert verdicts == {"session": "passed", "market": "failed", "limit": "passed"}

@@ -210,6 +210,14 @@ async def test_saxo_answers_no_status_and_takes_its_own_tags(opened: Callable[..
     assert (said["35"], said["371"]) == ("3", "999")
 
 
+async def test_saxo_states_what_an_execution_costs_in_its_own_tag(opened: Callable[..., Venue]) -> None:
+    peer = await opened("saxo", "--commission-minimum", "1.50").welcome(LOGIN)
+    placed, filled = await asked(peer, "D", new("a", PARTIES), 2)
+    assert "12115" not in placed
+    assert filled["12115"] == "1.50"
+    assert not {"12", "13"} & filled.keys()
+
+
 # Dukascopy.
 
 
@@ -283,6 +291,35 @@ async def test_dukascopy_answers_a_mass_status_with_the_day_and_no_single_one(
     assert await is_unsupported(peer, "q", f"11=q|530=7|{AT}")
 
 
+async def test_dukascopy_closes_whatever_is_held(opened: Callable[..., Venue]) -> None:
+    peer = await opened("dukascopy").welcome(FRESH)
+    await asked(peer, "D", new("a", "1=main|", "EUR/USD", "40=1|"), 3)
+    whole = new("z", "1=main|", "EUR/USD", "40=Z|").replace("38=10|", "")
+    placed, filled, held = await asked(peer, "D", whole, 3)
+    assert (placed["54"], placed["38"], placed["150"]) == ("2", "10", "0")
+    assert (filled["39"], filled["14"]) == ("2", "10")
+    assert (held["35"], held["7008"]) == ("U3", "0")
+    nothing = whole.replace("11=z|", "11=y|")
+    assert "is not a number of whole lots" in await text_of(peer, "D", nothing)
+
+
+async def test_dukascopy_tells_news_and_what_is_carried_overnight(opened: Callable[..., Venue]) -> None:
+    venue = opened("dukascopy")
+    peer = await venue.welcome(FRESH)
+    await asked(peer, "D", new("a", "1=main|", "EUR/USD", "40=1|"), 3)
+    venue.door.ask("notify", account="main", text="margin call", priority=3)
+    (news,) = map(parts, await peer.read(1))
+    assert (news["35"], news["7004"], news["7003"], news["58"]) == ("U1", "main", "3", "margin call")
+    venue.door.ask("close")
+    carried = [parts(one) for one in await peer.read(2)]
+    assert {(one["35"], one["1"], one["55"], one["7008"]) for one in carried} == {
+        ("U4", "main", "AAPL", "100"),
+        ("U4", "main", "EUR/USD", "10"),
+    }
+    with pytest.raises(AssertionError, match="priority is 4; give a whole number up to 3"):
+        venue.door.ask("notify", account="main", text="x", priority=4)
+
+
 # Interactive Brokers.
 
 
@@ -321,6 +358,18 @@ async def test_ibkr_answers_one_status_and_not_all(opened: Callable[..., Venue])
     for msg_type in ("AF", "q"):
         (said,) = await asked(peer, msg_type, "584=m|585=7|")
         assert (said["35"], said["372"], said["373"]) == ("3", msg_type, "11")
+
+
+async def test_ibkr_knows_order_types_of_several_characters(opened: Callable[..., Venue]) -> None:
+    venue = opened("ibkr")
+    peer = await venue.welcome("98=0|108=30|")
+    for number, word in enumerate(("LT", "TSL", "MIDPX")):
+        body = new(f"w{number}", "1=main|18=s|", price=f"40={word}|44=90|")
+        assert await text_of(peer, "D", body) == f"OrdType(40) {word} is not supported; use 1 or 2"
+    (said,) = await asked(peer, "D", new("x", "1=main|", price="40=NONE|44=90|"))
+    assert (said["35"], said["371"], said["373"]) == ("3", "40", "5")
+    with pytest.raises(AssertionError, match="has no notifications"):
+        venue.door.ask("notify", account="main", text="x")
 
 
 def test_a_dialect_speaks_its_own_version_only(tmp_path: Path) -> None:

@@ -118,6 +118,7 @@ class Dialect:
     away come again after logon. `ord_types` are the venue's words for ours, empty where FIX's own are
     used. With `is_tolerant`, a report may lack LastQty(32) and LastPx(31), and OrderID(37) names its order
     when ClOrdID(11) does not. `system_cancel_tag` marks, on OrdStatus(39)=4, a cancel that was not ours.
+    `cost_tags` state, in money, what an execution costs besides Commission(12).
     """
 
     name: str
@@ -141,6 +142,7 @@ class Dialect:
     replays: bool = True
     is_tolerant: bool = True
     system_cancel_tag: str = ""
+    cost_tags: tuple[str, ...] = ()
     fx_only: bool = False
 
 

@@ -43,23 +43,34 @@ class PositionInfo:
     px: Decimal
 
 
-Notice = Notification | AccountInfo | PositionInfo
+@dataclass(frozen=True, slots=True)
+class OvernightInfo:
+    """OvernightReport(U4): `qty` is Amount(7008) carried overnight, signed, in units of the instrument."""
+
+    account: str
+    symbol: str
+    qty: Decimal
+
+
+Notice = Notification | AccountInfo | PositionInfo | OvernightInfo
 
 
 def read_notice(fields: Fields, venue: Venue) -> Notice | None:
-    """Read U1, U2 or U3 where the dialect has them; None for every other message and what is unreadable."""
+    """Read U1, U2, U3 or U4 where the dialect has them; None for any other message and what is unreadable."""
     msg_type = fields.get("35", "")
     if not msg_type.startswith("U") or msg_type not in venue.dialect.reads:
         return None
-    account = fields.get("7004", "")
+    account = fields.get("1" if msg_type == "U4" else "7004", "")
     try:
         if msg_type == "U1":
             return Notification(account, int(fields.get("7003", "")), fields.get("58", ""))
         if msg_type == "U2":
             margin, equity = _amount(fields, "7006"), _amount(fields, "7007")
             return AccountInfo(account, fields.get("15", ""), margin, equity)
-        scale = venue.number("quantity_scale") or Decimal(1)
-        qty, px = _amount(fields, "7008") * scale, _amount(fields, "44")
+        qty = _amount(fields, "7008") * (venue.number("quantity_scale") or Decimal(1))
+        if msg_type == "U4":
+            return OvernightInfo(account, venue.dialect.symbol_of(fields, venue), qty)
+        px = _amount(fields, "44")
         return PositionInfo(account, venue.dialect.symbol_of(fields, venue), qty, px)
     except (ValueError, Unreadable):
         return None

@@ -34,6 +34,9 @@ FX = "FOR"
 ISIN = "4"
 """SecurityIDSource(22)."""
 
+ADDITIONAL_COSTS = "12115"
+"""AdditionalTransactionCosts."""
+
 INSTRUMENT = ("55", "48", "22", "167", "207", "460", "775")
 ORDER = (*INSTRUMENT, "54", "60", "38", "40", "44", "15", "59")
 DURATIONS = {
@@ -89,7 +92,7 @@ DIALECT = Dialect(
         "H": ("11", "37", "453", "1", "55", "54"),
         "V": (*market_data.SENDS, "167"),
     },
-    reads={**READS, **market_data.READS},
+    reads={**READS, **market_data.READS, "8": (*READS["8"], ADDITIONAL_COSTS)},
     values=_values,
     symbol_of=_symbol,
     fixed={"21": "1"},
@@ -99,6 +102,7 @@ DIALECT = Dialect(
     reset="week",
     heartbeat_s=30,
     look_up="",
+    cost_tags=(ADDITIONAL_COSTS,),
     keys=keys_with(
         Key("client_id", "", "the client id of the Parties group, PartyRole(452)=3", is_required=True),
         Key("trader", "", "the order-origination trader, PartyRole(452)=11; futures need one"),
@@ -145,6 +149,13 @@ DIALECT = Dialect(
             is_open=True,
         ),
         Key("send_currency", default=False, about="send Currency(15)", is_open=True),
+        Key(
+            "additional_costs",
+            "add",
+            "AdditionalTransactionCosts(12115): add to Commission(12) of its execution, or ignore",
+            is_open=True,
+            choices=("add", "ignore"),
+        ),
         Key("fill_exec_types", "F12", "ExecType(150) values that are executions", is_open=True),
         Key(
             "order_status",

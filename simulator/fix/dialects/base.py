@@ -17,7 +17,9 @@ from typing import Literal
 
 Body = Sequence[tuple[int, str]]
 Pairs = tuple[tuple[int, str], ...]
-SYMBOL, ACCOUNT = 55, 1
+SYMBOL, ACCOUNT, ORD_TYPE = 55, 1, 40
+CLOSE_EXPOSURE = "Z"
+"""OrdType(40): trade whatever brings the account's net position to zero."""
 
 
 def unchanged(_msg_type: str, body: Body) -> Pairs:
@@ -44,9 +46,11 @@ class Dialect:
     at each logon, or at the first of a week and at most `MOST_RESETS` times. `unsupported` are MsgType(35)
     values the venue does not know. `mass_status` says whether OrderMassStatusRequest(AF) is answered with
     open orders or with all of the day. `echo` are fields of an order that each of its reports carries back.
-    With `quotes`, MarketDataRequest(V) is answered. With `states_positions`, U7 is answered, and fills are
-    followed, by account and positions; with `echoes_in_rejects`, a request's `echo` fields are in its
-    OrderCancelReject(9). `positions_limit` is how many open positions an account may have, 0 for any number.
+    With `quotes`, MarketDataRequest(V) is answered. With `states_positions`, U7 is answered, fills are
+    followed by account and positions, and the end of a day by what is carried overnight (U4). With
+    `closes_exposure`, an order of type Z trades the account's net position. With `echoes_in_rejects`, a
+    request's `echo` fields are in its OrderCancelReject(9). `positions_limit` is how many open positions an
+    account may have, 0 for any number.
     Beyond the standard's dictionary the venue takes `also_tags` in a message type and `also_values`,
     (tag, value) pairs.
     """
@@ -62,6 +66,7 @@ class Dialect:
     positions_limit: int = 0
     mass_status: Literal["open", "day"] = "open"
     states_positions: bool = False
+    closes_exposure: bool = False
     quotes: bool = False
     echoes_in_rejects: bool = False
     also_tags: Mapping[str, frozenset[int]] = field(default_factory=dict)

@@ -1,12 +1,12 @@
 """Dukascopy's FIX 4.4 trading session as a venue: currency pairs, no memory over a logon, totals only.
 
 Source: the vendor's programming guide and data dictionary. The answer to AF is not documented; here it
-names every order of the day. Not spoken here: OrdType(40)=Z, notifications.
+names every order of the day. Not spoken here: activation of users (U5, U6), quote and trading session status.
 """
 
 from __future__ import annotations
 
-from simulator.fix.dialects.base import SYMBOL, Body, Dialect, Pairs, first, is_pair
+from simulator.fix.dialects.base import CLOSE_EXPOSURE, ORD_TYPE, SYMBOL, Body, Dialect, Pairs, first, is_pair
 
 _LAST_PX, _LAST_QTY, _SLIPPAGE = 31, 32, 7011
 
@@ -15,7 +15,8 @@ def _fault(msg_type: str, body: Body) -> str:
     symbol = first(body, SYMBOL)
     if not is_pair(symbol):
         return f"Symbol(55) {symbol} is no currency pair; write CCY1/CCY2"
-    return "" if msg_type != "D" or first(body, 38) else "OrderQty(38) is missing"
+    has_quantity = first(body, 38) or first(body, ORD_TYPE) == CLOSE_EXPOSURE
+    return "" if msg_type != "D" or has_quantity else "OrderQty(38) is missing"
 
 
 def _said(_msg_type: str, body: Body) -> Pairs:
@@ -40,6 +41,8 @@ DIALECT = Dialect(
     positions_limit=100,
     mass_status="day",
     states_positions=True,
+    closes_exposure=True,
+    also_values=frozenset({(ORD_TYPE, CLOSE_EXPOSURE)}),
     said=_said,
     fault=_fault,
     echo=_echo,

@@ -1,7 +1,8 @@
 """Interactive Brokers' FIX 4.2 as a venue: currency pairs in two fields, a currency with SMART.
 
-Source: restatements of the vendor's FIX manual in open clients. Not spoken here: OrdType(40) values of
-several characters, multi-leg orders, bulletins, allocations.
+Source: restatements of the vendor's FIX manual in open clients. Order types of several characters are known
+words; what the core cannot match is refused in an answer of the order's life. Not spoken here: multi-leg
+orders, bulletins, allocations.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from simulator.fix.dialects.base import SYMBOL, Body, Dialect, Pairs, changed, f
 
 _CURRENCY, _DESTINATION, _SECURITY_TYPE = 15, 100, 167
 _CASH = "CASH"
+_ORD_TYPES = frozenset({"LT", "TSL", "MIDPX", "B", "J"})
+_EXEC_INSTS = frozenset({"s", "e", "a"})
 
 
 def _heard(_msg_type: str, body: Body) -> Pairs:
@@ -38,7 +41,13 @@ DIALECT = Dialect(
     name="ibkr",
     begin_strings=("FIX.4.2",),
     unsupported=frozenset({"AF", "q"}),
-    also_values=frozenset({(_SECURITY_TYPE, _CASH)}),
+    also_values=frozenset(
+        {
+            (_SECURITY_TYPE, _CASH),
+            *((40, word) for word in _ORD_TYPES),
+            *((18, word) for word in _EXEC_INSTS),
+        }
+    ),
     heard=_heard,
     said=_said,
     fault=_fault,

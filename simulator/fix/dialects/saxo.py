@@ -11,6 +11,7 @@ PARTY_ID, SOURCE, ROLE, COUNT = 448, 447, 452, 453
 _PARTIES = frozenset({PARTY_ID, SOURCE, ROLE, COUNT})
 CLIENT, ACCOUNT_ROLE, TRADER = "3", "38", "11"
 _SECURITY_TYPE, _BOOKING, _ORD_TYPE, _TIME_IN_FORCE, _CURRENCY_PAIR, _FUTURE = 167, 775, 40, 59, "FOR", "FUT"
+_COMMISSION, _COMM_TYPE, _ADDITIONAL_COSTS = 12, 13, 12115
 _DURATIONS = {
     ("FOR", "1"): "034", ("FOR", "2"): "014", ("FOR", "3"): "01",
     ("CFD", "1"): "0", ("CFD", "2"): "016", ("CFD", "3"): "016",
@@ -44,8 +45,10 @@ def _echo(body: Body) -> Pairs:
 
 
 def _said(_msg_type: str, body: Body) -> Pairs:
-    """Name the account in the Parties only."""
-    return tuple((tag, value) for tag, value in body if tag != ACCOUNT)
+    """Name the account in the Parties only; state what an execution costs as additional costs."""
+    plain = tuple((tag, value) for tag, value in body if tag not in (ACCOUNT, _COMMISSION, _COMM_TYPE))
+    cost = first(body, _COMMISSION)
+    return (*plain, (_ADDITIONAL_COSTS, cost)) if cost else plain
 
 
 def _fault(msg_type: str, body: Body) -> str:

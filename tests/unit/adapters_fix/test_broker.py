@@ -219,10 +219,15 @@ async def test_what_the_venue_tells_people_reaches_them(caplog: pytest.LogCaptur
         spooled(2, t35="U1", t7004="A", t7003="0", t58="hello"),
         spooled(3, t35="U3", t7004="A", t55="EUR/USD", t7008="-5", t44="1.1"),
         spooled(4, t35="AI", t55="EUR/USD", t537="1"),
+        spooled(5, t35="U4", t1="A", t55="EUR/USD", t7008="-5"),
     )
     assert events == [PositionStated(AT, "v", 3, "A", "EUR/USD", Decimal(-5))]
     told = {record.getMessage(): record.levelname for record in caplog.records}
-    assert told == {"v: the venue says: margin call": "WARNING", "v: the venue says: hello": "INFO"}
+    assert told == {
+        "v: the venue says: margin call": "WARNING",
+        "v: the venue says: hello": "INFO",
+        "v: carried overnight: -5 EUR/USD": "INFO",
+    }
     found = desk.broker.stated["A", "EUR/USD"]
     assert isinstance(found, PositionInfo)
     assert found.qty == -5

@@ -13,7 +13,13 @@ from venues import AT, NOW, PAIR, SHARE, full
 
 from adapters.fix import codec
 from adapters.fix.dialects import DIALECTS, DialectError, Venue, session_terms, speak
-from adapters.fix.dialects.notices import AccountInfo, Notification, PositionInfo, read_notice
+from adapters.fix.dialects.notices import (
+    AccountInfo,
+    Notification,
+    OvernightInfo,
+    PositionInfo,
+    read_notice,
+)
 from gateway.domain.order import ExecType, OrdStatus, OrdType, TimeInForce
 from gateway.events import (
     CancelOrder,
@@ -293,6 +299,13 @@ def test_other_messages_are_passed_over(msg_type: str) -> None:
     assert codec.decode(f"35={msg_type}\x0155=EUR/USD\x01", "", "v", 1, AT, DUKASCOPY) is None
 
 
+def test_additional_costs_of_an_execution_are_added_unless_they_are_to_be_ignored() -> None:
+    ignoring = speak("saxo", {"client_id": "C", "additional_costs": "ignore"})
+    assert report(SAXO, t12="1.25", t12115="0.50").commission == Decimal("1.75")
+    assert report(SAXO, t12115="0.50").commission == Decimal("0.50")
+    assert report(ignoring, t12="1.25", t12115="0.50").commission == Decimal("1.25")
+
+
 def test_a_refusal_is_the_same_in_every_dialect() -> None:
     found = codec.decode("35=j\x0145=3\x01380=8\x0158=blocked\x01", ID, "v", 1, AT, DUKASCOPY)
     assert found == MessageRefused(AT, "v", 1, ID, "35=j reason 8: blocked")
@@ -311,6 +324,7 @@ def test_notices_are_read_and_never_raise() -> None:
     assert notice("35=U3|7004=A|55=EUR/USD|7008=-2|44=1.1|") == PositionInfo(
         "A", "EUR/USD", Decimal(-2000), Decimal("1.1")
     )
+    assert notice("35=U4|1=A|55=EUR/USD|7008=3|") == OvernightInfo("A", "EUR/USD", Decimal(3000))
     for text in ("35=U1|58=x|", "35=U2|7006=1|", "35=U3|7008=1e5|44=1|", "35=U4|1=A|", "35=8|"):
         assert notice(text) is None
     assert read_notice({"35": "U1", "7003": "1"}, SAXO) is None
