@@ -1,0 +1,187 @@
+"""The runner: day by day, history becomes the events a gateway is given, and the engine does the rest.
+
+Rules of this room:
+1. The engine is the one that trades live, driven by `InProcess` as every fault run is: same cost model, same lots,
+   same checks, same journal. Nothing is decided here.
+2. Before each close the engine has been told what was known by then, and no more: prices carry the time of their
+   close, and the tape has not been told of the next day.
+3. Everything that happens to an account besides orders (flows, dividends, splits) is stated by its link, as a broker
+   states it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from gateway.domain.settings import Settings
+from gateway.events import (
+    AccountOpened,
+    ActivityStated,
+    Event,
+    GatewayStarted,
+    Others,
+    PositionStated,
+    PricesUpdated,
+    TargetsSubmitted,
+)
+from simulator.backtest.history import Day, History
+from simulator.backtest.tape import Fills, Tape, Terms
+from simulator.inprocess import InProcess, Line, Numbered
+
+OPEN, CLOSE = time(9, 30), time(16, 0)
+FRESH_START_DAYS = 20
+"""A gateway is started anew so often: that is when it forgets what has long ended."""
+ZERO = Decimal(0)
+CENT = Decimal("0.01")
+
+Targets = Mapping[str, Decimal]
+Wanted = Callable[[Day], Targets]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Money that comes into an account (or leaves it, negative) before the market opens."""
+
+    on: date
+    account: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Say what is played: accounts with their opening books, what they want, what flows in and out.
+
+    `wanted` gives an account's targets on a day from what is known that day. `decides` says whether the day is
+    one on which targets are submitted at all.
+    """
+
+    opening: Sequence[AccountOpened]
+    wanted: Mapping[str, Wanted]
+    flows: Sequence[Flow] = ()
+    decides: Callable[[Day], bool] = field(default=lambda _day: True)
+    terms: Terms = field(default_factory=Terms)
+
+
+@dataclass(slots=True)
+class Present:
+    """Where a run stands at the end of one day."""
+
+    day: Day
+    world: InProcess
+    tape: Tape
+    events: Sequence[Event]
+
+
+class Run:
+    """Play a history through one engine; iterate to go on day by day."""
+
+    def __init__(self, history: History, settings: Settings, scenario: Scenario) -> None:
+        self.history = history
+        self.settings = settings
+        self.scenario = scenario
+        self._zone = ZoneInfo(settings.time_zone)
+        (link,) = {account.link for account in settings.accounts.values()}
+        costs = {name: account.costs for name, account in settings.accounts.items()}
+        self.tape = Tape(settings.instruments, costs, scenario.terms)
+        self._line = Line(link, self.tape)
+        self.world = InProcess(settings, {link: self._line}, self._at(history.days[0], OPEN), scenario.opening)
+        self._flows: dict[date, list[Flow]] = {}
+        for flow in scenario.flows:
+            self._flows.setdefault(self._trading_day(flow.on), []).append(flow)
+
+    def __iter__(self) -> Iterator[Present]:
+        """Yield after each day's end."""
+        world = self.world
+        for place in range(len(self.history)):
+            day = self.history.day(place)
+            seen = len(world.journal)
+            self._open(day, place)
+            self._close(day)
+            yield Present(day, world, self.tape, world.journal[seen:])
+
+    # The inside.
+
+    def _open(self, day: Day, place: int) -> None:
+        """Let the day begin: what happened overnight is stated, what waited for the open trades."""
+        world = self.world
+        world.now = self._at(day.on, OPEN)
+        if place == 0:
+            world.start()
+        elif place % FRESH_START_DAYS == 0:
+            self._start_anew()
+        self._state(day)
+        self.tape.begin(day)
+        world.run(for_s=60)
+
+    def _close(self, day: Day) -> None:
+        """Let the close come: prices, then targets; what is sent trades now or waits for the next day."""
+        world = self.world
+        world.now = at = self._at(day.on, CLOSE)
+        self.tape.close()
+        world.feed(PricesUpdated(at, at, dict(day.close), "history"))
+        if self.scenario.decides(day):
+            for account, wanted in self.scenario.wanted.items():
+                world.feed(self._targets(account, wanted(day), day, at))
+        world.run(for_s=0)
+        self.tape.end()
+        world.effects.clear()
+
+    def _targets(self, account: str, wanted: Targets, day: Day, at: datetime) -> TargetsSubmitted:
+        """Ask for the targets of what still trades tomorrow; what leaves today is sold."""
+        staying = {symbol: weight for symbol, weight in wanted.items() if symbol not in day.leaving}
+        return TargetsSubmitted(
+            at, f"{account}-{day.on:%Y%m%d}", account, staying, at, at + timedelta(days=7), Others.SELL,
+        )  # fmt: skip
+
+    def _state(self, day: Day) -> None:
+        """State what happened to each account overnight."""
+        for flow in self._flows.get(day.on, ()):
+            self._tell(day, flow.account, "CSD" if flow.amount > 0 else "CSW", cash=flow.amount)
+        book = self.world.engine.state.book
+        for one in day.happenings:
+            for account in self.settings.accounts:
+                held = book.position(account, one.symbol)
+                if not held:
+                    continue
+                if one.split != 1:
+                    self._split(day, account, one.symbol, held * one.split)
+                if one.dividend:
+                    self._tell(day, account, "DIV", one.symbol, cash=(held * one.dividend).quantize(CENT))
+
+    def _split(self, day: Day, account: str, symbol: str, after: Decimal) -> None:
+        """State a split; the fraction of a lot that nobody can hold stays as it is: brokers pay cash in lieu later."""
+        at = self.world.now
+        self._tell(day, account, "SPLIT", symbol)
+        self._hand_over(PositionStated(at, self._line.name, 0, account, symbol, after))
+
+    def _tell(self, day: Day, account: str, kind: str, symbol: str = "", cash: Decimal = ZERO) -> None:
+        name = f"{day.on:%Y%m%d}-{account}-{kind}-{symbol}"
+        at, on = self.world.now, day.on.isoformat()
+        self._hand_over(ActivityStated(at, self._line.name, 0, account, name, kind, on, cash, symbol))
+
+    def _hand_over(self, event: Numbered | ActivityStated | PositionStated) -> None:
+        """Put what the venue states in its numbered record, as everything else it says."""
+        record: list[object] = self._line.record  # type: ignore[assignment]
+        record.append(replace(event, link_seq=len(record) + 1))
+
+    def _start_anew(self) -> None:
+        """Restart, as a gateway is from time to time; its journal so far is a snapshot already."""
+        world = self.world
+        world.epoch += 1
+        world.turn([GatewayStarted(world.now, world.epoch, "", "")])
+        for name in world.lines:
+            world.connect(name)
+
+    def _at(self, day: date, clock: time) -> datetime:
+        return datetime.combine(day, clock, self._zone).astimezone(ZoneInfo("UTC"))
+
+    def _trading_day(self, day: date) -> date:
+        """Return the first trading day on or after a day; the last one for a day beyond them all."""
+        return next((one for one in self.history.days if one >= day), self.history.days[-1])
+
+
+__all__ = ["Fills", "Flow", "Present", "Run", "Scenario"]

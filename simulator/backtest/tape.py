@@ -1,0 +1,176 @@
+"""The tape: a venue that fills what is sent to it at prices of history, with spread and impact.
+
+Rules of this room:
+1. It knows the present day and the days before; `open_day` is told the next one when it comes.
+2. A trade pays half the spread and the impact of its own size: coefficient * daily volatility * sqrt(quantity / volume)
+   of the price (square-root law; Grinold & Kahn, Active Portfolio Management, chapter 16), whatever the mode.
+3. A limit is kept: what cannot trade within it waits for the end of its day and expires.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from gateway.decision.costs import commission
+from gateway.domain.instrument import Instrument
+from gateway.domain.order import ExecType, OrderSpec, OrdStatus, OrdType, Report, Side
+from gateway.domain.settings import Costs
+from gateway.events import CancelOrder, CancelRejected, OrderUnknown, ReportReceived, SendOrder
+from simulator.backtest.history import Day
+from simulator.inprocess import Numbered, Wish
+
+BPS = Decimal(10_000)
+PLACES = Decimal("0.000001")
+ZERO = Decimal(0)
+
+
+class Fills(StrEnum):
+    """Say at which price of history an order fills."""
+
+    CLOSE = "close"
+    NEXT_OPEN = "next_open"
+    NEXT_TYPICAL = "next_typical"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How the tape fills: `impact` is the coefficient of the square-root law, 0 for none.
+
+    `volatility` is the daily one, by symbol, for the impact alone.
+    """
+
+    fills: Fills = Fills.CLOSE
+    impact: float = 0.0
+    volatility: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    spec: OrderSpec
+    order_id: str
+
+
+class Tape:
+    """Fill orders at the prices of the present day. It is the venue behind one line of `InProcess`."""
+
+    def __init__(
+        self, instruments: Mapping[str, Instrument], costs: Mapping[str, Costs], terms: Terms | None = None
+    ) -> None:
+        self.terms = terms or Terms()
+        self._instruments = instruments
+        self._costs = costs
+        self._day: Day | None = None
+        self._is_trading = False
+        self._seen: dict[str, OrdStatus] = {}
+        self._waiting: list[_Waiting] = []
+        self._count = 0
+
+    def begin(self, day: Day) -> None:
+        """Let the next day begin: what waited for its prices may trade from now on."""
+        self._day = day
+        self._is_trading = self.terms.fills is not Fills.CLOSE
+
+    def close(self) -> None:
+        """Let the day's close come: with fills at the close it is the one moment of trading."""
+        self._is_trading = self.terms.fills is Fills.CLOSE
+
+    def end(self) -> None:
+        """Let the trading of the day be over; orders sent from now on wait for the next."""
+        self._is_trading = False
+
+    def take(self, wish: Wish, now: datetime) -> Sequence[Numbered]:
+        """Take an order, a cancel or a question."""
+        spec = wish.order
+        if isinstance(wish, SendOrder):
+            return self._enter(spec, now)
+        if isinstance(wish, CancelOrder):
+            return self._cancel(wish, now)
+        status = self._seen.get(spec.cl_ord_id)
+        if status is None:
+            return [OrderUnknown(now, "", 0, spec.cl_ord_id)]
+        return [self._report(spec, ExecType.ORDER_STATUS, status, now, ZERO)]
+
+    def advance(self, now: datetime) -> Sequence[Numbered]:
+        """Fill what has waited for this day's prices; what cannot trade within its limit expires."""
+        if not self._is_trading or not self._waiting:
+            return []
+        waiting, self._waiting = self._waiting, []
+        return [self._trade(one.spec, now) for one in waiting]
+
+    def next_due(self) -> datetime | None:
+        """Nothing happens by itself: the days are told."""
+        return None
+
+    def has(self, cl_ord_id: str) -> bool:
+        """Say whether an order has reached the venue."""
+        return cl_ord_id in self._seen
+
+    # The inside.
+
+    def _enter(self, spec: OrderSpec, now: datetime) -> list[Numbered]:
+        if spec.cl_ord_id in self._seen:
+            return [self._report(spec, ExecType.ORDER_STATUS, self._seen[spec.cl_ord_id], now, ZERO)]
+        if self._is_trading:
+            return [self._trade(spec, now)]
+        self._seen[spec.cl_ord_id] = OrdStatus.NEW
+        self._waiting.append(_Waiting(spec, ""))
+        return [self._report(spec, ExecType.NEW, OrdStatus.NEW, now, ZERO)]
+
+    def _cancel(self, wish: CancelOrder, now: datetime) -> list[Numbered]:
+        spec = wish.order
+        left = [one for one in self._waiting if one.spec.cl_ord_id != spec.cl_ord_id]
+        if len(left) == len(self._waiting):
+            status = self._seen.get(spec.cl_ord_id)
+            return [CancelRejected(now, "", 0, wish.cancel_id, spec.cl_ord_id, status, "too late to cancel")]
+        self._waiting = left
+        return [self._ended(spec, ExecType.CANCELED, OrdStatus.CANCELED, now)]
+
+    def _trade(self, spec: OrderSpec, now: datetime) -> ReportReceived:
+        px = self._price(spec)
+        if px is None:
+            return self._ended(spec, ExecType.REJECTED, OrdStatus.REJECTED, now)
+        if spec.ord_type is OrdType.LIMIT and spec.price is not None:
+            is_within = px <= spec.price if spec.side is Side.BUY else px >= spec.price
+            if not is_within:
+                return self._ended(spec, ExecType.EXPIRED, OrdStatus.EXPIRED, now)
+        self._seen[spec.cl_ord_id] = OrdStatus.FILLED
+        charged = commission(self._costs[spec.account], spec.order_qty, spec.order_qty * px)
+        return self._report(spec, ExecType.TRADE, OrdStatus.FILLED, now, spec.order_qty, px, charged)
+
+    def _price(self, spec: OrderSpec) -> Decimal | None:
+        """Return what a trade pays or brings; None where the name does not trade today."""
+        assert self._day is not None  # noqa: S101 - a day has begun before anything is sent
+        table = {
+            Fills.CLOSE: self._day.close, Fills.NEXT_OPEN: self._day.open, Fills.NEXT_TYPICAL: self._day.typical,
+        }[self.terms.fills]  # fmt: skip
+        px = table.get(spec.symbol)
+        if px is None:
+            return None
+        share = self._instruments[spec.symbol].half_spread_bps / BPS
+        volume = self._day.volume.get(spec.symbol, 0.0)
+        if self.terms.impact and volume > 0:
+            sigma = self.terms.volatility.get(spec.symbol, 0.0)
+            share += Decimal(self.terms.impact * sigma * (float(spec.order_qty) / volume) ** 0.5).quantize(PLACES)
+        return (px * (1 + spec.side.sign * share)).quantize(PLACES)
+
+    def _ended(self, spec: OrderSpec, kind: ExecType, status: OrdStatus, now: datetime) -> ReportReceived:
+        self._seen[spec.cl_ord_id] = status
+        return self._report(spec, kind, status, now, ZERO)
+
+    def _report(
+        self, spec: OrderSpec, kind: ExecType, status: OrdStatus, now: datetime, cum_qty: Decimal,
+        px: Decimal | None = None, charged: Decimal = ZERO,
+    ) -> ReportReceived:  # fmt: skip
+        self._count += 1
+        is_open = status is OrdStatus.NEW
+        report = Report(
+            spec.cl_ord_id, f"T{self._count}", kind, status, cum_qty,
+            leaves_qty=spec.order_qty - cum_qty if is_open else ZERO,
+            last_qty=cum_qty if px is not None else None, last_px=px, commission=charged,
+            order_id=f"O{spec.cl_ord_id}", symbol=spec.symbol, side=spec.side, transact_time=now,
+        )  # fmt: skip
+        return ReportReceived(now, "", 0, report)
