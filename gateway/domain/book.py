@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
-from gateway.domain.lots import Lot, LotMethod, RealisedGain, relieve
+from gateway.domain.lots import USUAL_RATES, Lot, LotMethod, RealisedGain, Sale, TaxRates, relieve
 from gateway.domain.order import Side
 
 ZERO = Decimal(0)
@@ -51,7 +51,10 @@ class History:
 
 @dataclass(slots=True)
 class Account:
-    """Hold what one account owns. `lots` maps a symbol to its open lots, oldest first."""
+    """Hold what one account owns. `lots` maps a symbol to its open lots, oldest first.
+
+    `rates` are what the lot method MIN_TAX goes by.
+    """
 
     name: str
     cash: Decimal
@@ -61,14 +64,30 @@ class Account:
     lots: dict[str, list[Lot]] = field(default_factory=dict)
     commissions: Decimal = ZERO
     histories: dict[str, History] = field(default_factory=dict)
+    rates: TaxRates = USUAL_RATES
+
+
+@dataclass(frozen=True, slots=True)
+class Resized:
+    """Note that what an account held of a symbol became `after` units of `before`: a split."""
+
+    account: str
+    symbol: str
+    on: date
+    before: Decimal
+    after: Decimal
 
 
 @dataclass(slots=True)
 class Book:
-    """Hold every account of one household and the gains it has realised, in order."""
+    """Hold every account of one household and the gains it has realised, in order.
+
+    Gains are economic: what the wash-sale rule makes of them is worked out from here by `domain/tax/live.py`.
+    """
 
     accounts: dict[str, Account] = field(default_factory=dict)
     realised: list[RealisedGain] = field(default_factory=list)
+    splits: list[Resized] = field(default_factory=list)
 
     def position(self, account: str, symbol: str) -> Decimal:
         """Return the signed quantity held, 0 when none."""
@@ -87,7 +106,7 @@ class Book:
         if history is None:
             history = account.histories[fill.symbol] = History(_copied(lots))
         history.fills.append(fill)
-        remaining, gains = _traded(lots, fill, account.lot_method)
+        remaining, gains = _traded(lots, fill, account)
         _pay(account, fill, 1)
         _hold(account, fill.symbol, remaining)
         self.realised.extend(gains)
@@ -110,7 +129,7 @@ class Book:
                 _pay(account, corrected, 1)
             lots, gains = _copied(history.lots), []
             for fill in history.fills:
-                lots, realised = _traded(lots, fill, account.lot_method)
+                lots, realised = _traded(lots, fill, account)
                 gains += realised
             _hold(account, symbol, lots)
             self.realised = [
@@ -120,7 +139,7 @@ class Book:
             return True
         return False
 
-    def split(self, account: str, symbol: str, qty: Decimal) -> None:
+    def split(self, account: str, symbol: str, qty: Decimal, on: date) -> None:
         """Let what is held of a symbol become `qty` (same sign, not 0): lots keep their dates and costs.
 
         Each lot grows by the same ratio, to nine decimals; the last takes what is left. What was filled
@@ -134,13 +153,14 @@ class Book:
         lots[-1].qty = left
         held.positions[symbol] = qty
         held.histories.pop(symbol, None)
+        self.splits.append(Resized(account, symbol, on, before, qty))
 
     def forget_fills(self, before: date) -> None:
         """Stop remembering fills of trade dates before `before`: they can no longer be taken back."""
         for account in self.accounts.values():
             for symbol, history in list(account.histories.items()):
                 while history.fills and history.fills[0].trade_date < before:
-                    history.lots, _ = _traded(history.lots, history.fills.pop(0), account.lot_method)
+                    history.lots, _ = _traded(history.lots, history.fills.pop(0), account)
                 if not history.fills:
                     del account.histories[symbol]
 
@@ -151,11 +171,11 @@ class Book:
             assert held == account.positions, (account.name, held, account.positions)  # noqa: S101
 
 
-def _traded(lots: list[Lot], fill: Fill, method: LotMethod) -> tuple[list[Lot], list[RealisedGain]]:
+def _traded(lots: list[Lot], fill: Fill, account: Account) -> tuple[list[Lot], list[RealisedGain]]:
     """Return the open lots after a fill, changing those given, and what it realised."""
     sign = fill.side.sign
     closing = [lot for lot in lots if lot.qty * sign < 0]
-    reliefs = relieve(closing, fill.qty, method)
+    reliefs = relieve(closing, fill.qty, account.lot_method, Sale(fill.trade_date, fill.px, account.rates))
     closed = sum((abs(relief.qty) for relief in reliefs), ZERO)
     fees = _shared(fill.commission, [*(abs(relief.qty) for relief in reliefs), fill.qty - closed])
     money = [abs(relief.qty) * fill.px + sign * fee for relief, fee in zip(reliefs, fees, strict=False)]
@@ -165,7 +185,7 @@ def _traded(lots: list[Lot], fill: Fill, method: LotMethod) -> tuple[list[Lot], 
             acquired=relief.acquired, sold=fill.trade_date,
             proceeds=value if sign < 0 else -relief.cost,
             cost=relief.cost if sign < 0 else value,
-            fill_id=fill.fill_id,
+            fill_id=fill.fill_id, is_short=sign > 0, opened_by=relief.order_id, closed_by=fill.cl_ord_id,
         )
         for relief, value in zip(reliefs, money, strict=True)
     ]  # fmt: skip
@@ -178,7 +198,7 @@ def _traded(lots: list[Lot], fill: Fill, method: LotMethod) -> tuple[list[Lot], 
     if opened := fill.qty - closed:
         lot_id = f"{fill.account}:{fill.fill_id}"
         cost = sign * opened * fill.px + fees[-1]
-        remaining.append(Lot(lot_id, fill.symbol, fill.trade_date, sign * opened, cost))
+        remaining.append(Lot(lot_id, fill.symbol, fill.trade_date, sign * opened, cost, fill.cl_ord_id))
     return remaining, gains
 
 
