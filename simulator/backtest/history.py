@@ -87,7 +87,9 @@ class History:
         if known.size != last - first + 1:
             missing = np.flatnonzero(np.isnan(column[first : last + 1])) + first
             day = self.days[int(missing[0])]
-            text = f"{symbol} has no price on {day} ({missing.size} days in all) between its first and its last"
+            text = (
+                f"{symbol} has no price on {day} ({missing.size} days in all) between its first and its last"
+            )
             raise HistoryError(f"{text}; fill the gap from your source, or leave the name out")
         if not (column[first : last + 1] > 0).all():
             bad = self.days[first + int(np.flatnonzero(column[first : last + 1] <= 0)[0])]
@@ -97,13 +99,17 @@ class History:
         """Return the part from `first` to `last`, both in, with these symbols (all when empty)."""
         unknown = sorted(set(symbols) - set(self.symbols))
         if unknown:
-            raise HistoryError(f"{unknown[0]} is not in the history {self.name}; it has {', '.join(self.symbols)}")
+            raise HistoryError(
+                f"{unknown[0]} is not in the history {self.name}; it has {', '.join(self.symbols)}"
+            )
         rows = [
             n for n, day in enumerate(self.days)
             if (first is None or day >= first) and (last is None or day <= last)
         ]  # fmt: skip
         if not rows:
-            raise HistoryError(f"no day of {self.name} lies in {first} to {last}; it has {self.days[0]} to {self.days[-1]}")
+            raise HistoryError(
+                f"no day of {self.name} lies in {first} to {last}; it has {self.days[0]} to {self.days[-1]}"
+            )
         wanted = tuple(symbols) or self.symbols
         at = np.ix_(rows, [self.symbols.index(symbol) for symbol in wanted])
 
@@ -126,7 +132,9 @@ class History:
         typical = close
         if self.high is not None and self.low is not None:
             typical = self._prices((self.high[place] + self.low[place] + self.close[place]) / 3)
-        volume = {} if self.volume is None else dict(zip(self.symbols, self.volume[place].tolist(), strict=True))
+        volume = (
+            {} if self.volume is None else dict(zip(self.symbols, self.volume[place].tolist(), strict=True))
+        )
         leaving: frozenset[str] = frozenset()
         if place + 1 < len(self.days):
             gone = ~np.isnan(self.close[place]) & np.isnan(self.close[place + 1])

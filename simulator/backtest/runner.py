@@ -88,7 +88,10 @@ class Run:
         costs = {name: account.costs for name, account in settings.accounts.items()}
         self.tape = Tape(settings.instruments, costs, scenario.terms)
         self._line = Line(link, self.tape)
-        self.world = InProcess(settings, {link: self._line}, self._at(history.days[0], OPEN), scenario.opening)
+        self.world = InProcess(
+            settings, {link: self._line}, self._at(history.days[0], OPEN), scenario.opening
+        )
+        self._owed: list[tuple[str, Decimal]] = []
         self._flows: dict[date, list[Flow]] = {}
         for flow in scenario.flows:
             self._flows.setdefault(self._trading_day(flow.on), []).append(flow)
@@ -102,6 +105,14 @@ class Run:
             self._open(day, place)
             self._close(day)
             yield Present(day, world, self.tape, world.journal[seen:])
+
+    def pay(self, account: str, amount: Decimal) -> None:
+        """Let money move (out when negative) before the next market opens."""
+        self._owed.append((account, amount))
+
+    def flowed(self, account: str, on: date) -> Decimal:
+        """Return what a scenario's flows brought an account on a day; taxes are not among them."""
+        return sum((flow.amount for flow in self._flows.get(on, ()) if flow.account == account), ZERO)
 
     # The inside.
 
@@ -141,6 +152,9 @@ class Run:
         """State what happened to each account overnight."""
         for flow in self._flows.get(day.on, ()):
             self._tell(day, flow.account, "CSD" if flow.amount > 0 else "CSW", cash=flow.amount)
+        for account, amount in self._owed:
+            self._tell(day, account, "TAX", cash=amount)
+        self._owed.clear()
         book = self.world.engine.state.book
         for one in day.happenings:
             for account in self.settings.accounts:

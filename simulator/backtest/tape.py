@@ -1,9 +1,9 @@
 """The tape: a venue that fills what is sent to it at prices of history, with spread and impact.
 
 Rules of this room:
-1. It knows the present day and the days before; `open_day` is told the next one when it comes.
-2. A trade pays half the spread and the impact of its own size: coefficient * daily volatility * sqrt(quantity / volume)
-   of the price (square-root law; Grinold & Kahn, Active Portfolio Management, chapter 16), whatever the mode.
+1. It knows the present day and the days before; it is told of the next one when it begins.
+2. A trade pays half the spread and the impact of its own size: coefficient * daily volatility *
+   sqrt(quantity / volume) of the price (square-root law; Grinold & Kahn, Active Portfolio Management, ch. 16).
 3. A limit is kept: what cannot trade within it waits for the end of its day and expires.
 """
 
@@ -48,10 +48,23 @@ class Terms:
     volatility: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Waiting:
-    spec: OrderSpec
-    order_id: str
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """Remember one trade: `reference` is the price of history, `px` what was paid or received."""
+
+    account: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    px: Decimal
+    reference: Decimal
+    commission: Decimal
+    cl_ord_id: str
+
+    @property
+    def slippage(self) -> Decimal:
+        """Return what spread and impact cost, in money."""
+        return self.qty * abs(self.px - self.reference)
 
 
 class Tape:
@@ -66,7 +79,8 @@ class Tape:
         self._day: Day | None = None
         self._is_trading = False
         self._seen: dict[str, OrdStatus] = {}
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[OrderSpec] = []
+        self.traded: list[Traded] = []
         self._count = 0
 
     def begin(self, day: Day) -> None:
@@ -99,7 +113,7 @@ class Tape:
         if not self._is_trading or not self._waiting:
             return []
         waiting, self._waiting = self._waiting, []
-        return [self._trade(one.spec, now) for one in waiting]
+        return [self._trade(one, now) for one in waiting]
 
     def next_due(self) -> datetime | None:
         """Nothing happens by itself: the days are told."""
@@ -117,12 +131,12 @@ class Tape:
         if self._is_trading:
             return [self._trade(spec, now)]
         self._seen[spec.cl_ord_id] = OrdStatus.NEW
-        self._waiting.append(_Waiting(spec, ""))
+        self._waiting.append(spec)
         return [self._report(spec, ExecType.NEW, OrdStatus.NEW, now, ZERO)]
 
     def _cancel(self, wish: CancelOrder, now: datetime) -> list[Numbered]:
         spec = wish.order
-        left = [one for one in self._waiting if one.spec.cl_ord_id != spec.cl_ord_id]
+        left = [one for one in self._waiting if one.cl_ord_id != spec.cl_ord_id]
         if len(left) == len(self._waiting):
             status = self._seen.get(spec.cl_ord_id)
             return [CancelRejected(now, "", 0, wish.cancel_id, spec.cl_ord_id, status, "too late to cancel")]
@@ -130,32 +144,44 @@ class Tape:
         return [self._ended(spec, ExecType.CANCELED, OrdStatus.CANCELED, now)]
 
     def _trade(self, spec: OrderSpec, now: datetime) -> ReportReceived:
-        px = self._price(spec)
-        if px is None:
+        reference = self._reference(spec)
+        if reference is None:
             return self._ended(spec, ExecType.REJECTED, OrdStatus.REJECTED, now)
+        px = self._price(spec, reference)
         if spec.ord_type is OrdType.LIMIT and spec.price is not None:
             is_within = px <= spec.price if spec.side is Side.BUY else px >= spec.price
             if not is_within:
                 return self._ended(spec, ExecType.EXPIRED, OrdStatus.EXPIRED, now)
         self._seen[spec.cl_ord_id] = OrdStatus.FILLED
         charged = commission(self._costs[spec.account], spec.order_qty, spec.order_qty * px)
+        self.traded.append(
+            Traded(
+                spec.account, spec.symbol, spec.side, spec.order_qty, px, reference, charged, spec.cl_ord_id
+            )
+        )
         return self._report(spec, ExecType.TRADE, OrdStatus.FILLED, now, spec.order_qty, px, charged)
 
-    def _price(self, spec: OrderSpec) -> Decimal | None:
-        """Return what a trade pays or brings; None where the name does not trade today."""
+    def _reference(self, spec: OrderSpec) -> Decimal | None:
+        """Return today's price of history; None where the name does not trade."""
         assert self._day is not None  # noqa: S101 - a day has begun before anything is sent
-        table = {
-            Fills.CLOSE: self._day.close, Fills.NEXT_OPEN: self._day.open, Fills.NEXT_TYPICAL: self._day.typical,
-        }[self.terms.fills]  # fmt: skip
-        px = table.get(spec.symbol)
-        if px is None:
-            return None
+        match self.terms.fills:
+            case Fills.CLOSE:
+                return self._day.close.get(spec.symbol)
+            case Fills.NEXT_OPEN:
+                return self._day.open.get(spec.symbol)
+            case Fills.NEXT_TYPICAL:
+                return self._day.typical.get(spec.symbol)
+
+    def _price(self, spec: OrderSpec, reference: Decimal) -> Decimal:
+        """Return what a trade pays or brings: the reference, half the spread, the impact of its size."""
+        assert self._day is not None  # noqa: S101 - the reference is of that day
         share = self._instruments[spec.symbol].half_spread_bps / BPS
         volume = self._day.volume.get(spec.symbol, 0.0)
         if self.terms.impact and volume > 0:
+            part = (float(spec.order_qty) / volume) ** 0.5
             sigma = self.terms.volatility.get(spec.symbol, 0.0)
-            share += Decimal(self.terms.impact * sigma * (float(spec.order_qty) / volume) ** 0.5).quantize(PLACES)
-        return (px * (1 + spec.side.sign * share)).quantize(PLACES)
+            share += Decimal(self.terms.impact * sigma * part).quantize(PLACES)
+        return (reference * (1 + spec.side.sign * share)).quantize(PLACES)
 
     def _ended(self, spec: OrderSpec, kind: ExecType, status: OrdStatus, now: datetime) -> ReportReceived:
         self._seen[spec.cl_ord_id] = status
