@@ -1,1 +1,1 @@
-"""The backtest: real history through the very engine that trades, filled by a venue that only knows the past."""
+"""The backtest: real history through the very engine that trades, filled by a venue of the past."""

@@ -1,8 +1,8 @@
 """History: what prices were, day by day, and what happened to the shares. Arrays in, nothing read here.
 
 Rules of this room:
-1. A price is NaN before a name was listed and after it was delisted, and never in between: a gap is refused by
-   name, because a backtest that fills it in trades at a price nobody ever saw.
+1. A price is NaN before a name was listed and after it was delisted, and never in between: a gap is refused
+   by name, because a backtest that fills it in trades at a price nobody ever saw.
 2. Rows are trading days in order. Whoever looks at day `n` is given a `Day`, which holds nothing later.
 """
 
@@ -53,7 +53,8 @@ class Day:
 class History:
     """Hold daily bars: arrays of shape (days, symbols), in the currency of the instruments.
 
-    `open`, `high`, `low` and `volume` are None where only closes are known: then every price of a day is its close.
+    `open`, `high`, `low` and `volume` are None where only closes are known: then every price of a day is its
+    close.
     """
 
     days: tuple[date, ...]
@@ -125,7 +126,8 @@ class History:
     def day(self, place: int) -> Day:
         """Return one day, and nothing of what came after it.
 
-        A name leaves on its last day, which is known that day: it was announced. On the last day of all nobody leaves.
+        A name leaves on its last day, which is known that day: it was announced. On the last day of all
+        nobody leaves.
         """
         close = self._prices(self.close[place])
         opened = close if self.open is None else self._prices(self.open[place])

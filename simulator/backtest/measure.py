@@ -1,11 +1,12 @@
 """What a run came to: wealth, drift, turnover, cost and tax, day by day, and what is left after tax.
 
 Rules of this room:
-1. Wealth before tax is cash and positions at the close. Taxes are paid out of the account: what a year owes leaves
-   it on the first trading day of the next, as a withdrawal the engine is told of.
-2. Wealth after tax is what a sale of everything on that day would leave, taxes of the year paid. A net loss is worth
-   what the year's rules let it save, no more.
-3. Tax is worked out by the product's own ledger (`gateway/domain/tax`), wash sales of the whole household included.
+1. Wealth before tax is cash and positions at the close. Taxes are paid out of the account: what a year owes
+   leaves it in the next, on `TAX_DAY`, as a withdrawal the engine is told of.
+2. Wealth after tax is what a sale of everything on that day would leave, taxes of the year paid. A net loss
+   is worth what the year's rules let it save, no more.
+3. Tax is worked out by the product's own ledger (`gateway/domain/tax`), wash sales of the whole household
+   included.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from simulator.backtest.tape import Traded
 
 ZERO = Decimal(0)
 TAX_DAY = (4, 15)
-"""Month and day on which last year's taxes are paid: by then no purchase can wash a loss of that year any more."""
+"""Month and day on which last year's taxes are paid: no purchase can wash a loss of that year any more."""
 DEEDS = {Side.BUY: Deed.BUY, Side.SELL: Deed.SELL, Side.SELL_SHORT: Deed.SHORT}
 
 
@@ -40,8 +41,8 @@ DEEDS = {Side.BUY: Deed.BUY, Side.SELL: Deed.SELL, Side.SELL_SHORT: Deed.SHORT}
 class Track:
     """Hold one account's figures, a value a day. Money is in the account's currency, weights are fractions.
 
-    `drift` is the largest absolute gap of the decision, None on days without one; `cost` is commission, spread
-    and impact of the day's trades, `turnover` their value over wealth.
+    `drift` is the largest absolute gap of the decision, None on days without one; `cost` is commission,
+    spread and impact of the day's trades, `turnover` their value over wealth.
     """
 
     wealth: list[float] = field(default_factory=list)
@@ -106,7 +107,7 @@ class Taxes:
         return left
 
     def after_sale(self, prices: Mapping[str, Decimal], on: date) -> Decimal:
-        """Return what would be owed altogether if everything were sold at these prices, net of what was paid."""
+        """Return what would still be owed if everything were sold at these prices."""
         lines = [
             _sold(lot, prices[lot.security.symbol], on, account)
             for account, lot in self._open()

@@ -1,12 +1,12 @@
 """The runner: day by day, history becomes the events a gateway is given, and the engine does the rest.
 
 Rules of this room:
-1. The engine is the one that trades live, driven by `InProcess` as every fault run is: same cost model, same lots,
-   same checks, same journal. Nothing is decided here.
-2. Before each close the engine has been told what was known by then, and no more: prices carry the time of their
-   close, and the tape has not been told of the next day.
-3. Everything that happens to an account besides orders (flows, dividends, splits) is stated by its link, as a broker
-   states it.
+1. The engine is the one that trades live, driven by `InProcess` as every fault run is: same cost model, same
+   lots, same checks, same journal. Nothing is decided here.
+2. Before each close the engine has been told what was known by then, and no more: prices carry the time of
+   their close, and the tape has not been told of the next day.
+3. Everything that happens to an account besides orders (flows, dividends, splits) is stated by its link, as a
+   broker states it.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Flow:
 class Scenario:
     """Say what is played: accounts with their opening books, what they want, what flows in and out.
 
-    `wanted` gives an account's targets on a day from what is known that day. `decides` says whether the day is
-    one on which targets are submitted at all.
+    `wanted` gives an account's targets on a day from what is known that day. `decides` says whether the day
+    is one on which targets are submitted at all.
     """
 
     opening: Sequence[AccountOpened]
@@ -167,7 +167,7 @@ class Run:
                     self._tell(day, account, "DIV", one.symbol, cash=(held * one.dividend).quantize(CENT))
 
     def _split(self, day: Day, account: str, symbol: str, after: Decimal) -> None:
-        """State a split; the fraction of a lot that nobody can hold stays as it is: brokers pay cash in lieu later."""
+        """State a split and the position after it, fractions included."""
         at = self.world.now
         self._tell(day, account, "SPLIT", symbol)
         self._hand_over(PositionStated(at, self._line.name, 0, account, symbol, after))

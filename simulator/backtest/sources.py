@@ -1,7 +1,8 @@
 """Where history comes from: a file of the user's own (CSV, Parquet), or the data bundled in a package.
 
 Rules of this room:
-1. A file is wide (`date,AAPL,MSFT,...`, closes) or long (`date,symbol,close[,open,high,low,volume,dividend,split]`).
+1. A file is wide (`date,AAPL,MSFT,...`, closes) or long
+   (`date,symbol,close[,open,high,low,volume,dividend,split]`).
 2. What cannot be read is one sentence: the file, the line or column, and what to write instead.
 3. Packages are read as files: their data are loaded, their code is not.
 """
@@ -27,8 +28,8 @@ BUNDLED = {
     "factors": ("skfolio", "datasets/data/factors_dataset.csv.gz"),
     "sp500-index": ("skfolio", "datasets/data/sp500_index.csv.gz"),
 }
-"""Name to (package, file in it): 20 S&P 500 names from 1990, 5 factor funds from 2014, the index from 1990; all
-adjusted for dividends and splits (skfolio, BSD-3)."""
+"""Name to (package, file in it): 20 S&P 500 names from 1990, 5 factor funds from 2014, the index from 1990;
+all adjusted for dividends and splits (skfolio, BSD-3)."""
 
 EXTRA = "pip install 'rebalance-gateway[data]'"
 BARS = ("open", "high", "low", "volume")
@@ -108,7 +109,7 @@ def _wide(rows: Sequence[Row], columns: Sequence[str], name: str) -> History:
 def _long(rows: Sequence[Row], columns: Sequence[str], name: str) -> History:
     places = {column.strip().lower(): column for column in columns}
     if "close" not in places or (unknown := set(places) - KNOWN):
-        what = "close is missing" if "close" not in places else f"column {sorted(unknown)[0]} is not known"
+        what = "close is missing" if "close" not in places else f"column {min(unknown)} is not known"
         raise HistoryError(f"{name}: {what}; a long file has date, symbol, close and may have {_optional()}")
     days = sorted({_day(row[places["date"]], name, n) for n, row in enumerate(rows)})
     symbols = sorted({row[places["symbol"]].strip() for row in rows})

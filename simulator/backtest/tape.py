@@ -3,7 +3,7 @@
 Rules of this room:
 1. It knows the present day and the days before; it is told of the next one when it begins.
 2. A trade pays half the spread and the impact of its own size: coefficient * daily volatility *
-   sqrt(quantity / volume) of the price (square-root law; Grinold & Kahn, Active Portfolio Management, ch. 16).
+   sqrt(quantity / volume) of the price (square-root law; Grinold & Kahn, Active Portfolio Management).
 3. A limit is kept: what cannot trade within it waits for the end of its day and expires.
 """
 
