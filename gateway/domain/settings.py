@@ -120,8 +120,9 @@ class Harvest:
     """Say when a loss is worth taking; see `gateway.decision.harvest`.
 
     `later_rate` is the tax on the gain that the lower basis makes later, `years` from now, discounted at
-    `discount_rate` a year. `annual_limit` is the net loss that may be used in a year, gains and the carry
-    of earlier years included; `ordinary_limit` the part of it that ordinary income takes (IRC 1211(b)).
+    `discount_rate` a year. `ordinary_limit` is what a year's ordinary income takes of a net loss, at
+    `ordinary_rate` (IRC 1211(b)). A swap must be worth `min_benefit`, money after everything, and its
+    substitute must have moved with the name at `min_correlation` or more.
     """
 
     later_rate: Decimal = Decimal("0.20")
