@@ -105,19 +105,17 @@ class Smart:
         decision = view.account.decision
         if (urgent := triggers.crisis(found, decision, view.regime)) is not None:
             return urgent
-        best, text = 0.0, "nothing to trade"
-        action = Action.HOLD
+        best, action, text = 0.0, Action.HOLD, ""
         for candidate in (Action.FULL, Action.PARTIAL):
             _, proposals = priced(view, found, found.gap * share_of(candidate, decision))
             if not proposals:
                 continue
             gained, cost, due = weigh(proposals)
             words = f"benefit {gained:.2f} over the horizon against cost {cost:.2f} and tax {due:.2f}"
-            if action is Action.HOLD:
-                text = f"{candidate} would bring {words}"
+            text = text or f"{candidate} would bring {words}"
             if gained - cost - due > best:
                 best, action, text = gained - cost - due, candidate, words
-        return Verdict(action, text)
+        return Verdict(action, text or "nothing to trade")
 
 
 def weigh(proposals: Mapping[str, Proposal]) -> tuple[float, float, float]:

@@ -10,6 +10,7 @@ Rules of this room:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -106,12 +107,17 @@ class TwoStates:
     deviation: tuple[float, float]
     stay: tuple[float, float]
 
-    def densities(self, returns: Floats) -> Floats:
-        """Return the normal density of each return in each state (days, 2)."""
+    def densities(self, returns: Floats) -> tuple[Floats, Floats]:
+        """Return the normal density of each return in each state (days, 2) over the larger, and its logarithm.
+
+        Scaled by the larger of the two, no return is so far out that both are nothing.
+        """
         sigma = np.array(self.deviation)
         z = (returns[:, None] - np.array(self.mean)) / sigma
-        found: Floats = np.exp(-0.5 * np.square(z)) / (sigma * np.sqrt(2 * np.pi))
-        return found
+        logs = -0.5 * np.square(z) - np.log(sigma * np.sqrt(2 * np.pi))
+        peak: Floats = logs.max(axis=1)
+        scaled: Floats = np.exp(logs - peak[:, None])
+        return scaled, peak
 
     @property
     def start(self) -> tuple[float, float]:
@@ -126,18 +132,19 @@ class TwoStates:
         Source: Hamilton 1989, "A new approach to the economic analysis of nonstationary time series and the
         business cycle", Econometrica 57(2).
         """
-        return self._forward(returns)[0][:, 1]
+        return self._forward(self.densities(returns)[0])[0][:, 1]
 
     def log_likelihood(self, returns: Floats) -> float:
         """Return the log-likelihood of a series."""
-        return float(np.log(self._forward(returns)[1]).sum())
+        density, peak = self.densities(returns)
+        return float((np.log(self._forward(density)[1]) + peak).sum())
 
-    def _forward(self, returns: Floats) -> tuple[Floats, Floats]:
-        """Return the filtered chances (days, 2) and each day's likelihood given the days before."""
+    def _forward(self, density: Floats) -> tuple[Floats, Floats]:
+        """Return the filtered chances (days, 2) and each day's likelihood given the days before, both scaled."""
         stay_calm, stay_stormy = self.stay
         calm, storm = self.start
-        chances, likelihood = np.empty((len(returns), 2)), np.empty(len(returns))
-        for day, (if_calm, if_stormy) in enumerate(self.densities(returns).tolist()):
+        chances, likelihood = np.empty_like(density), np.empty(len(density))
+        for day, (if_calm, if_stormy) in enumerate(density.tolist()):
             if day:
                 calm, storm = (
                     calm * stay_calm + storm * (1 - stay_stormy),
@@ -152,8 +159,8 @@ class TwoStates:
 
     def improved(self, returns: Floats) -> TwoStates:
         """Return the parameters after one round of expectation and maximisation (Baum & Welch)."""
-        chances, likelihood = self._forward(returns)
-        density = self.densities(returns)
+        density, _ = self.densities(returns)
+        chances, likelihood = self._forward(density)
         stay_calm, stay_stormy = self.stay
         move = np.array([[stay_calm, 1 - stay_calm], [1 - stay_stormy, stay_stormy]])
         ahead = np.ones((len(returns), 2))
@@ -195,7 +202,8 @@ def with_hysteresis(values: Floats, enter: float, leave: float) -> list[bool]:
     """
     found, is_on = [], False
     for value in values.tolist():
-        is_on = value >= leave if is_on else value >= enter
+        if not math.isnan(value):
+            is_on = value >= (leave if is_on else enter)
         found.append(is_on)
     return found
 

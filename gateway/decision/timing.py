@@ -5,8 +5,9 @@ Rules of this room:
 2. A sale is delayed only while its gap is within the single-asset band widened by `WIDENING`; beyond it,
    or when the market is stormy, the trend is not asked.
 3. Signals older than `MAX_AGE_DAYS` say nothing.
-4. It is a drawdown control, not a source of return: over 1991-2022 the S&P 500 with 12-month momentum,
-   long or flat, earned less than buy and hold at a much smaller worst drawdown (tests/unit/decision).
+4. It is a drawdown control, not a source of return: over 1991-2022 the S&P 500 held only after a rise
+   over 12 months earned 8.2 % a year on average, always held 8.65 %; the worst drawdowns were 20 % and
+   53 % (tests/unit/decision/test_timing.py).
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ def test_a_losing_name_is_swapped_for_its_substitute_with_every_number() -> None
 
 
 def test_what_no_gain_takes_is_worth_less_and_may_not_pay() -> None:
-    view = world([lot("A", 100, 1000)], {"A": 990, "B": 450})
+    view = world([lot("A", 100, 1000)], {"A": 990, "B": 450}, cash=1_000_000)
     assert only(plan(view, {"A": ["B"]})).saved_now == pytest.approx(408)
     found = plan(view, {"A": ["B"]}, Room())
     assert found.swaps == ()
@@ -332,7 +332,7 @@ def test_the_substitute_is_kept_where_nothing_speaks_for_going_back() -> None:
 
 
 def test_going_back_respects_locks_on_both_legs() -> None:
-    fresh = world([lot("B", 100, 150), lot("B", 1, 100, bought=-3)], {"A": 100, "B": 100})
+    fresh = world([lot("B", 100, 150), lot("B", "0.5", 100, bought=-3)], {"A": 100, "B": 100})
     worth, why = back(fresh)
     assert worth == -math.inf
     assert "B was bought" in why
