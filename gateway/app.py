@@ -21,16 +21,19 @@ from typing import Any
 
 from adapters.base import Broker, Source
 from gateway.config import GatewayConfig
+from gateway.decision.market import UNKNOWN, Market, look
 from gateway.engine import Engine
 from gateway.errors import ConfigError, StoreUnsafe
 from gateway.events import AccountOpened, Event, GatewayStarted
 from gateway.links import make_brokers, make_drop_copies, make_quotes
+from gateway.oms.booking import trade_date
 from gateway.oms.copies import waiting
 from gateway.oms.state import State
 from gateway.runtime import embedded
 from gateway.runtime.clock import Clock, SimulatedClock, SystemClock
 from gateway.runtime.connect import journal_client, reader_client, view_client
 from gateway.runtime.doors import Doors
+from gateway.runtime.history import read_history
 from gateway.runtime.keys import Keys
 from gateway.runtime.lease import Lease
 from gateway.runtime.loop import Inbox, Item, Loop, Timers
@@ -55,6 +58,20 @@ def make_clock(config: GatewayConfig) -> Clock:
     if start is None:
         return SystemClock()
     return SimulatedClock(start, config.state_folder / "clock.json")
+
+
+def make_market(config: GatewayConfig, clock: Clock) -> Market:
+    """Look at the price history the configuration names; raises `ConfigError` when it cannot be read.
+
+    A history that is too old or too short stops nothing: the gateway decides without it, and says so.
+    """
+    if not config.risk.history:
+        return UNKNOWN
+    settings = config.settings()
+    history = read_history(config.folder / config.risk.history)
+    market = look(history, trade_date(clock.now(), settings), settings)
+    log.log(logging.INFO if market.risk is not None else logging.WARNING, "%s", market.words)
+    return market
 
 
 async def redis_url(config: GatewayConfig) -> tuple[str, embedded.EmbeddedServer | None]:
@@ -236,7 +253,7 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
         await lease.acquire(wait_s=LEASE_WAIT_S)
         journal = Journal(client, keys, lease.epoch, lease.owner)
         await _check_safety(journal, config)
-        engine = Engine(config.settings())
+        engine = Engine(config.settings(), market=make_market(config, clock))
         seq = await restore(journal, engine)
         models = ReadModels(views, keys, lease.epoch, every_s=SHOWN_EVERY_S)
         inbox = Inbox()
@@ -316,4 +333,5 @@ def status(gateway: Gateway) -> dict[str, Any]:
         "waiting_to_send": gateway.loop.router.waiting() if gateway.loop.router is not None else 0,
         "version": version("rebalance-gateway"),
         "config": gateway.digest,
+        "risk": gateway.engine.market.words,
     }

@@ -23,7 +23,7 @@ from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from gateway.domain.request import Mode, Others, Regime, RequestState
+from gateway.domain.request import Mode, Others, PolicyName, Regime, RequestState
 from gateway.errors import InvalidTargets, StoreUnavailable
 from gateway.runtime.clock import Clock, clock_of
 from gateway.runtime.connect import BLOCK_MS, READ_TIMEOUT_S, connect, unix_url
@@ -130,11 +130,13 @@ class GatewayClient:
         mode: Mode | str = Mode.EXECUTE,
         regime: Regime | str = Regime.NORMAL,
         execution: Mapping[str, Any] | None = None,
+        policy: PolicyName | str = "",
     ) -> Ticket:
         """Put target weights on the stream and return at once; the same `request_id` is the same request.
 
         Weights are fractions of net asset value: text, Decimal, or floats (cut, not rounded, to ten places).
-        `execution` is how to work it, like {"style": "twap", "duration_s": 600, "slices": 10}.
+        `execution` is how to work it, like {"style": "twap", "duration_s": 600, "slices": 10};
+        `policy` is the rule to decide by, the account's own when empty.
         """
         now = self._clock.now()
         request_id = request_id or f"{account}-{secrets.token_hex(8)}"
@@ -151,6 +153,7 @@ class GatewayClient:
                 "regime": str(regime),
             }
             | ({"execution": written(execution)} if execution else {})
+            | ({"policy": str(policy)} if policy else {})
         )
         read_weights(read_message(raw).targets, allow_short=True)
         return Ticket(request_id, await self._put(self._keys.targets, raw))

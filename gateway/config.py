@@ -26,10 +26,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from gateway.domain.instrument import Instrument
 from gateway.domain.settings import (
     AccountSettings,
-    Costs,
     Decision,
     DropCopySettings,
+    Harvest,
     Limits,
+    Risk,
     Settings,
 )
 from gateway.errors import ConfigError
@@ -47,9 +48,9 @@ from gateway.sections import (
     LinkSection,
     Name,
     RedisSection,
-    Section,
     SigningSection,
 )
+from gateway.valuation import RiskSection, Section
 
 
 class GatewayConfig(BaseSettings):
@@ -71,6 +72,9 @@ class GatewayConfig(BaseSettings):
     drop_copies: dict[str, DropCopySection] = {}
     accounts: dict[str, AccountSection]
     instruments: dict[str, InstrumentSection]
+    risk: RiskSection = RiskSection()
+    closed_days: frozenset[date] = frozenset()
+    substitutes: dict[str, tuple[str, ...]] = {}
     folder: Path = Path()
 
     @classmethod
@@ -100,6 +104,9 @@ class GatewayConfig(BaseSettings):
                 name: DropCopySettings(one.of, one.grace_s, one.halts)
                 for name, one in self.drop_copies.items()
             },
+            closed_days=self.closed_days,
+            substitutes=dict(self.substitutes),
+            risk=Risk(**self.risk.model_dump(exclude={"history"})),
         )
 
     def sessions(self) -> dict[str, FixSection]:
@@ -135,7 +142,7 @@ class GatewayConfig(BaseSettings):
 def load(path: Path) -> GatewayConfig:
     """Read the configuration file and the files beside it; raises `ConfigError`."""
     document = _read_toml(path)
-    for part in ("accounts", "instruments"):
+    for part in ("accounts", "instruments", "substitutes"):
         named = document.pop(f"{part}_file", None)
         if named is not None:
             document[part] = {**_read_toml(path.parent / named), **document.get(part, {})}
@@ -155,9 +162,10 @@ def _account(name: str, section: AccountSection) -> AccountSettings:
         taxable=section.taxable,
         lot_method=section.lot_method,
         limits=Limits(**section.limits.model_dump()),
-        costs=Costs(**section.costs.model_dump()),
+        costs=section.costs.costs(),
         decision=Decision(**section.decision.model_dump()),
         execution=section.execution.execution(),
+        harvest=Harvest(**section.harvest.model_dump()),
     )
 
 
@@ -222,6 +230,11 @@ def _check_references(path: Path, config: GatewayConfig) -> None:
         if len(using) > 1:
             text = f"the keys open one account, and {', '.join(using)} use it; give each a link of its own"
             raise ConfigError(f"{path}: links.{name}: {text}")
+    for symbol, others in config.substitutes.items():
+        unknown = sorted({symbol, *others} - set(config.instruments))
+        if unknown:
+            text = f"{', '.join(unknown[:5])} is not in instruments; add it there, or take it out here"
+            raise ConfigError(f"{path}: substitutes.{symbol}: {text}")
     for name, copy in config.drop_copies.items():
         if copy.of not in config.fix_links():
             known = ", ".join(sorted(config.fix_links())) or "none"

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
+from gateway.decision.market import UNKNOWN, Market
 from gateway.decision.policy import Plan, propose
 from gateway.decision.sizing import fit_to_cash
 from gateway.decision.view import View
@@ -50,10 +51,10 @@ from gateway.outlook import Outlook, watched
 class Desk:
     """Move requests forward; methods return effects and change only what was asked for and told."""
 
-    def __init__(self, settings: Settings, state: State) -> None:
+    def __init__(self, settings: Settings, state: State, market: Market = UNKNOWN) -> None:
         self.settings = settings
         self.state = state
-        self._outlook = Outlook(settings, state)
+        self._outlook = Outlook(settings, state, market)
         self._asked: set[str] = set()
         self._waiting: set[str] = set()
         self._held: set[tuple[str, str]] = set()
@@ -166,6 +167,7 @@ class Desk:
             denied=(*denied, *self._denied_for_price(proposed, view)),
             tracking_error_left=proposed.tracking_error_left,
             schedule=wanted.schedule,
+            policy=proposed.policy,
         )
 
     def _denied_for_price(self, proposed: Plan, view: View) -> Iterable[Denial]:

@@ -3,7 +3,7 @@
 Rules of this room:
 1. `process` first applies the event (`oms/manager.py` changes the state), then reacts to it: the desk
    moves requests, `oms/reconcile.py` settles orders in doubt. `replay` only applies: what was decided
-   stands in the journal.
+   stands in the journal, so a replay needs no market.
 2. A decision is not an effect that happens; it is a `Record`, which comes back as an event once it
    is durable.
 3. No I/O, no clock (the time is the last event's), no randomness, no exception for anything a user,
@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import assert_never
 
+from gateway.decision.market import UNKNOWN, Market
 from gateway.desk import Desk
 from gateway.domain.order import Order, OrdStatus
 from gateway.domain.settings import Settings
@@ -66,15 +67,16 @@ from gateway.oms.state import Applied, Request, State
 class Engine:
     """Hold one household's state and turn each event into effects."""
 
-    def __init__(self, settings: Settings, state: State | None = None) -> None:
+    def __init__(self, settings: Settings, state: State | None = None, market: Market = UNKNOWN) -> None:
         self.settings = settings
         self.state = state if state is not None else State()
-        self.desk = Desk(settings, self.state)
+        self.market = market
+        self.desk = Desk(settings, self.state, market)
 
     def restore(self, state: State) -> None:
         """Begin from a snapshot's state instead of an empty one."""
         self.state = state
-        self.desk = Desk(self.settings, state)
+        self.desk = Desk(self.settings, state, self.market)
 
     def replay(self, event: Event) -> None:
         """Apply one journaled event without reacting to it."""

@@ -22,6 +22,7 @@ from gateway.domain.request import DenyReason as DenyReason
 from gateway.domain.request import Mode as Mode
 from gateway.domain.request import NameDecision as NameDecision
 from gateway.domain.request import Others as Others
+from gateway.domain.request import PolicyName as PolicyName
 from gateway.domain.request import Regime as Regime
 from gateway.domain.request import RequestState as RequestState
 from gateway.domain.schedule import AT_ONCE, Schedule, ScheduleOverride
@@ -98,7 +99,8 @@ class PricesUpdated:
 class TargetsSubmitted:
     """A valid target message was accepted from the stream; `targets` are weights of NAV.
 
-    `execution` is what the message wants otherwise than the account's own execution style.
+    `execution` is what the message wants otherwise than the account's own execution style, `policy` the
+    rule it wants to be decided by instead of the account's.
     """
 
     at: datetime
@@ -113,6 +115,7 @@ class TargetsSubmitted:
     entry_id: str = ""
     signed_by: str = ""
     execution: ScheduleOverride | None = None
+    policy: PolicyName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ class RequestDecided:
     `drift` is the summed absolute weight gap, `max_drift` the largest, `tracking_error_left` the
     annualised tracking error after the trades. `approved` may be sent (sells, then the buys they
     pay for), `denied` may not. `schedule` is the execution style the request keeps to its end, whatever
-    the configuration says later.
+    the configuration says later, `policy` the rule that decided.
     """
 
     at: datetime
@@ -139,6 +142,7 @@ class RequestDecided:
     denied: tuple[Denial, ...] = ()
     tracking_error_left: float = 0.0
     schedule: Schedule = AT_ONCE
+    policy: PolicyName = PolicyName.TRIGGERS
 
 
 @dataclass(frozen=True, slots=True)

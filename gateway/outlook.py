@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from gateway.decision.market import UNKNOWN, Market
 from gateway.decision.view import OpenOrder, View
 from gateway.decision.wash_sale import watch
 from gateway.domain.order import Side
@@ -26,9 +27,10 @@ from gateway.oms.state import Request, State
 class Outlook:
     """Look at one household as it is now."""
 
-    def __init__(self, settings: Settings, state: State) -> None:
+    def __init__(self, settings: Settings, state: State, market: Market = UNKNOWN) -> None:
         self.settings = settings
         self.state = state
+        self.market = market
 
     @property
     def now(self) -> datetime:
@@ -51,8 +53,10 @@ class Outlook:
         """Gather what a request may be decided on."""
         spec = request.spec
         account = self.settings.accounts[spec.account]
+        today = trade_date(self.now, self.settings)
+        last = self.state.rebalanced.get(spec.account)
         return View(
-            trade_date=trade_date(self.now, self.settings),
+            trade_date=today,
             account=account,
             book=self.state.book,
             instruments=self.settings.instruments,
@@ -64,6 +68,11 @@ class Outlook:
                 OpenOrder(order.spec.account, order.spec.symbol, order.spec.side, order.leaves_qty)
                 for order in self.state.open_orders()
             ],
+            risk=self.market.risk_on(today, self.settings),
+            signals=self.market.signals,
+            last_rebalance=trade_date(last, self.settings) if last is not None else None,
+            closed_days=self.settings.closed_days,
+            policy=spec.policy,
         )
 
     def gate(self, account: AccountSettings, nav: Decimal, *, is_urgent: bool) -> Gate:

@@ -13,8 +13,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AwareDatetime,
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     SecretStr,
@@ -25,16 +23,13 @@ from pydantic import (
 from adapters.fix.dialects import Venue, speak
 from gateway.domain.lots import LotMethod
 from gateway.domain.order import OrdType, TimeInForce
+from gateway.domain.request import PolicyName
 from gateway.domain.schedule import ChaseEnd, Schedule, Style
-from gateway.domain.settings import Costs, Decision, DropCopySettings, Execution, Limits
+from gateway.domain.settings import Decision, DropCopySettings, Execution, Limits, Period
+from gateway.valuation import CostsSection, HarvestSection, Section
 
+DAYS_OF_A_WEEK = 7
 Name = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
-
-
-class Section(BaseModel):
-    """Stand under every section: unknown keys are errors, inputs never appear in messages."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class RedisSection(Section):
@@ -48,7 +43,7 @@ class SigningSection(Section):
     """Keys by id for signed target messages; with `required`, unsigned ones are rejected."""
 
     required: bool = False
-    keys: dict[str, SecretStr] = {}
+    keys: dict[str, SecretStr] = Field(default_factory=dict)
 
 
 class ClockSection(Section):
@@ -80,7 +75,7 @@ class FixSection(Section):
     """
 
     dialect: str = "plain"
-    venue: dict[str, Any] = {}
+    venue: dict[str, Any] = Field(default_factory=dict)
     begin_string: str = ""
     sender_comp_id: str = Name
     target_comp_id: str = Name
@@ -210,19 +205,10 @@ class LimitsSection(Section):
     allow_short: bool = False
 
 
-class CostsSection(Section):
-    """Commission schedule and tax rates; see `gateway.domain.settings.Costs`."""
-
-    commission_per_share: Decimal = Field(default=Costs().commission_per_share, ge=0)
-    commission_minimum: Decimal = Field(default=Costs().commission_minimum, ge=0)
-    commission_bps: Decimal = Field(default=Costs().commission_bps, ge=0)
-    short_term_rate: Decimal = Field(default=Costs().short_term_rate, ge=0, le=1)
-    long_term_rate: Decimal = Field(default=Costs().long_term_rate, ge=0, le=1)
-
-
 class DecisionSection(Section):
     """When to trade; see `gateway.domain.settings.Decision`."""
 
+    policy: PolicyName = PolicyName.TRIGGERS
     single_asset_drift: Decimal = Field(default=Decision().single_asset_drift, gt=0)
     concentration_ratio: Decimal = Field(default=Decision().concentration_ratio, gt=1)
     crisis_drift: Decimal = Field(default=Decision().crisis_drift, gt=0)
@@ -231,6 +217,19 @@ class DecisionSection(Section):
     risk_aversion: Decimal = Field(default=Decision().risk_aversion, gt=0)
     horizon_years: Decimal = Field(default=Decision().horizon_years, gt=0)
     wash_sale_window_days: int = Field(default=Decision().wash_sale_window_days, ge=0, le=365)
+    drift_band_absolute: Decimal = Field(default=Decision().drift_band_absolute, ge=0, lt=1)
+    drift_band_relative: Decimal = Field(default=Decision().drift_band_relative, ge=0)
+    invest_cash: Decimal = Field(default=Decision().invest_cash, ge=0, lt=1)
+    calendar_period: Period = Period.MONTHLY
+    calendar_day: int = Field(default=0, ge=0, le=31)
+    cooldown_days: int = Field(default=0, ge=0, le=366)
+    timing: bool = False
+
+    @model_validator(mode="after")
+    def _has_its_day(self) -> DecisionSection:
+        if self.calendar_period is Period.WEEKLY and self.calendar_day > DAYS_OF_A_WEEK:
+            raise ValueError("calendar_day is past the end of a week; write 1 (Monday) to 7")
+        return self
 
 
 class ExecutionSection(Section):
@@ -286,6 +285,7 @@ class AccountSection(Section):
     costs: CostsSection = CostsSection()
     decision: DecisionSection = DecisionSection()
     execution: ExecutionSection = ExecutionSection()
+    harvest: HarvestSection = HarvestSection()
 
 
 class InstrumentSection(Section):
@@ -298,3 +298,4 @@ class InstrumentSection(Section):
     half_spread_bps: Decimal = Field(default=Decimal(2), ge=0)
     volatility: Decimal = Field(default=Decimal("0.30"), gt=0)
     identical_group: str = ""
+    daily_volume: Decimal = Field(default=Decimal(0), ge=0)

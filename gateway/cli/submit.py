@@ -18,7 +18,7 @@ from gateway.cli.styles import execution_options
 from gateway.client import GatewayClient, Result, Ticket
 from gateway.config import load
 from gateway.errors import InvalidTargets
-from gateway.events import Mode, Others, Regime, RequestState
+from gateway.events import Mode, Others, PolicyName, Regime, RequestState
 from gateway.runtime.schema import targets_from_csv
 
 account_option = click.option("--account", default="", help="The account; needed when there are several.")
@@ -27,6 +27,10 @@ others_option = click.option(
 )
 regime_option = click.option(
     "--regime", type=click.Choice([one.value for one in Regime]), help="The market, as you see it."
+)
+COSTS = ("commission", "half_spread", "impact", "conversion")
+policy_option = click.option(
+    "--policy", type=click.Choice([one.value for one in PolicyName]), help="Decide by this rule."
 )
 GOOD = (RequestState.DONE, RequestState.HELD, RequestState.PREVIEWED)
 
@@ -49,6 +53,7 @@ def read_targets(path: str) -> dict[str, Any]:
 @click.option("--request-id", default="", help="Idempotency key; the same id is the same request.")
 @others_option
 @regime_option
+@policy_option
 @execution_options
 @click.option("--approve", "needs_approval", is_flag=True, help="Wait for `gateway approve` before sending.")
 @click.option(
@@ -61,8 +66,8 @@ def read_targets(path: str) -> dict[str, Any]:
 @click.pass_obj
 def submit(
     context: Context, file: str, account: str, request_id: str, others: str | None, regime: str | None,
-    needs_approval: bool, lifetime: float, key_id: str, wait: bool, timeout: float, *, is_json: bool,
-    execution: dict[str, Any],
+    policy: str | None, needs_approval: bool, lifetime: float, key_id: str, wait: bool, timeout: float, *,
+    is_json: bool, execution: dict[str, Any],
 ) -> int:  # fmt: skip
     """Submit target weights from FILE (CSV or JSON; - reads standard input).
 
@@ -76,6 +81,7 @@ def submit(
         "request_id": request_id or message.get("request_id", ""),
         "others": others or message.get("others", Others.KEEP),
         "regime": regime or message.get("regime", Regime.NORMAL),
+        "policy": policy or message.get("policy", ""),
         "mode": Mode.APPROVE if needs_approval else message.get("mode", Mode.EXECUTE),
         "lifetime_s": lifetime,
         "execution": {**message.get("execution", {}), **execution},
@@ -99,14 +105,15 @@ def submit(
 @account_option
 @others_option
 @regime_option
+@policy_option
 @execution_options
 @click.option("--key", "key_id", default="", help="Sign with this key of signing.keys.")
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait.")
 @as_json
 @click.pass_obj
 def preview(
-    context: Context, file: str, account: str, others: str | None, regime: str | None, key_id: str,
-    timeout: float, is_json: bool, execution: dict[str, Any],
+    context: Context, file: str, account: str, others: str | None, regime: str | None, policy: str | None,
+    key_id: str, timeout: float, is_json: bool, execution: dict[str, Any],
 ) -> int:  # fmt: skip
     """Show what would be sent for FILE, why, and at what cost and tax. Nothing is sent.
 
@@ -121,6 +128,7 @@ def preview(
             account=only_account(config, account or message.get("account", "")),
             others=others or message.get("others", Others.KEEP),
             regime=regime or message.get("regime", Regime.NORMAL),
+            policy=policy or message.get("policy", ""),
             mode=Mode.PREVIEW,
             lifetime_s=timeout,
             execution={**message.get("execution", {}), **execution},
@@ -146,7 +154,7 @@ def print_decision(decision: dict[str, Any]) -> None:
         [
             name["symbol"], f"{name['weight_before']:.2%}", f"{name['weight_target']:.2%}",
             f"{name['weight_after']:.2%}", name["qty"], f"{name['benefit']:.2f}",
-            f"{name['commission'] + name['half_spread']:.2f}", f"{name['tax']:.2f}", name["note"],
+            f"{sum(name[part] for part in COSTS):.2f}", f"{name['tax']:.2f}", name["note"],
         ]
         for name in decision["names"]
     ]  # fmt: skip

@@ -8,7 +8,9 @@ Rules of this room:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
@@ -17,18 +19,92 @@ from gateway.domain.instrument import Instrument
 from gateway.domain.lots import Lot, LotMethod, Relief, is_long_term, relieve
 from gateway.domain.order import Side
 from gateway.domain.proposal import Proposal
-from gateway.domain.settings import Costs, Decision
+from gateway.domain.settings import AccountSettings, Costs, Decision
 
 BPS = Decimal(10_000)
+TRADING_DAYS = 252
 ZERO = Decimal(0)
 
 
-def commission(costs: Costs, qty: Decimal, notional: Decimal) -> Decimal:
-    """Return what the broker charges for one order: per share plus per value, at least the minimum."""
+@dataclass(frozen=True, slots=True)
+class Charges:
+    """Hold what trading takes, part by part, in the account's currency; tax is not among it."""
+
+    commission: float
+    half_spread: float
+    impact: float
+    conversion: float
+
+
+def commission(costs: Costs, qty: Decimal, notional: Decimal, side: Side = Side.SELL) -> Decimal:
+    """Return what the broker charges for one order, in the account's currency: see `Costs` for the rule.
+
+    Without a side it is a sale, the dearer one: fees of the SEC and of FINRA are on sales only. Where a
+    maximum is below the minimum, the maximum holds (so at IBKR). Fractions of a cent are not rounded up:
+    brokers round the day's total, not the order's.
+    """
     if not qty:
         return ZERO
-    charged = costs.commission_per_share * qty + costs.commission_bps * notional / BPS
-    return max(costs.commission_minimum, charged)
+    charged = costs.commission_per_order + per_share(costs, qty) + costs.commission_bps * notional / BPS
+    charged = max(costs.commission_minimum, charged)
+    if costs.commission_maximum_bps:
+        charged = min(charged, costs.commission_maximum_bps * notional / BPS)
+    charged += costs.clearing_per_share * qty
+    if side is not Side.BUY:
+        charged += costs.sell_fee_bps * notional / BPS
+        charged += min(costs.sell_fee_per_share * qty, costs.sell_fee_maximum)
+    return charged
+
+
+def per_share(costs: Costs, qty: Decimal) -> Decimal:
+    """Return the part of a commission that goes by the share, each share at the rate of its tier."""
+    if not costs.tiers:
+        return costs.commission_per_share * qty
+    first, last = costs.monthly_shares, costs.monthly_shares + qty
+    ends = [tier.above for tier in costs.tiers[1:]] + [last]
+    return sum(
+        (
+            tier.per_share * max(ZERO, min(end, last) - max(tier.above, first))
+            for tier, end in zip(costs.tiers, ends, strict=True)
+        ),
+        ZERO,
+    )
+
+
+def dearest_per_share(costs: Costs) -> Decimal:
+    """Return the highest rate a share can be charged: the bound that sizing reckons with."""
+    return max((tier.per_share for tier in costs.tiers), default=costs.commission_per_share)
+
+
+def impact(costs: Costs, instrument: Instrument, qty: float, notional: float) -> float:
+    """Return what our own trade moves the price against us: Y * sigma_day * sqrt(qty / ADV) of its value.
+
+    Y is `Costs.impact`, of order one; nothing is charged where the daily volume is not known.
+    Source: the square-root law, Grinold & Kahn 2000 (ch. 16); Toth et al. 2011, Phys. Rev. X 1, 021006.
+    """
+    if not instrument.daily_volume:
+        return 0.0
+    share = qty / float(instrument.daily_volume)
+    daily = float(instrument.volatility) / math.sqrt(TRADING_DAYS)
+    return float(costs.impact) * daily * math.sqrt(share) * notional
+
+
+def conversion(settings: AccountSettings, instrument: Instrument, notional: Decimal) -> Decimal:
+    """Return what changing the money costs, 0 in the account's own currency."""
+    if instrument.currency == settings.currency:
+        return ZERO
+    return settings.costs.fx_bps * notional / BPS
+
+
+def charges(view: View, symbol: str, side: Side, qty: Decimal, price: Decimal) -> Charges:
+    """Return every part of what a trade of `qty` at `price` takes, before tax."""
+    settings, instrument, notional = view.account, view.instruments[symbol], qty * price
+    return Charges(
+        commission=float(commission(settings.costs, qty, notional, side)),
+        half_spread=half_spread(instrument, float(notional)),
+        impact=impact(settings.costs, instrument, float(qty), float(notional)),
+        conversion=float(conversion(settings, instrument, notional)),
+    )
 
 
 def half_spread(instrument: Instrument, notional: float) -> float:
@@ -57,14 +133,15 @@ def worst_price(view: View, symbol: str, side: Side, price: Decimal) -> Decimal:
 
 
 def cash_needed(view: View, item: Proposal) -> Decimal:
-    """Return the most cash a buy can take: quantity at its worst price and the commission on that."""
+    """Return the most cash a buy can take: quantity at its worst price, commission and conversion on that."""
     worst = worst_price(view, item.symbol, item.side, item.price) * item.qty
-    return worst + commission(view.account.costs, item.qty, worst)
+    charged = commission(view.account.costs, item.qty, worst, Side.BUY)
+    return worst + charged + conversion(view.account, view.instruments[item.symbol], worst)
 
 
 def proceeds(item: Proposal) -> Decimal:
-    """Return the cash a sale should bring: value at the reference price less commission and half spread."""
-    return item.notional - Decimal(str(item.commission + item.half_spread))
+    """Return the cash a sale should bring: value at the reference price less all it costs."""
+    return item.notional - Decimal(str(item.cost))
 
 
 def lots_closed(lots: Sequence[Lot], side: Side, qty: Decimal, method: LotMethod) -> list[Relief]:
@@ -97,10 +174,11 @@ def price_trade(view: View, symbol: str, side: Side, qty: Decimal, gap: float, n
     settings, instrument, price = view.account, view.instruments[symbol], view.prices[symbol]
     account = view.book.accounts[settings.name]
     notional = qty * price
-    charged = commission(settings.costs, qty, notional)
+    parts = charges(view, symbol, side, qty, price)
     due = 0.0
     if account.taxable:
         closed = lots_closed(account.lots.get(symbol, ()), side, qty, account.lot_method)
+        charged = commission(settings.costs, qty, notional, side)
         due = tax(settings.costs, closed, price + side.sign * charged / qty, view.trade_date)
     after = gap - side.sign * float(notional / nav)
     return Proposal(
@@ -109,7 +187,9 @@ def price_trade(view: View, symbol: str, side: Side, qty: Decimal, gap: float, n
         qty=qty,
         price=price,
         benefit=benefit(settings.decision, float(instrument.volatility), gap, after, float(nav)),
-        commission=float(charged),
-        half_spread=half_spread(instrument, float(notional)),
+        commission=parts.commission,
+        half_spread=parts.half_spread,
         tax=due,
+        impact=parts.impact,
+        conversion=parts.conversion,
     )

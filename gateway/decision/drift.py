@@ -16,6 +16,7 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
+from gateway.decision.risk import RiskModel
 from gateway.decision.view import View
 from gateway.domain.book import Account
 from gateway.events import Others
@@ -45,6 +46,7 @@ class Survey:
     volatility: Floats
     kept: tuple[str, ...]
     missing: tuple[str, ...]
+    risk: RiskModel | None = None
 
     @property
     def gap(self) -> Floats:
@@ -62,13 +64,38 @@ class Survey:
         """Return the largest absolute gap, 0 when there are no names."""
         return float(np.abs(self.gap).max(initial=0.0))
 
-    def tracking_error(self, gap: Floats) -> float:
-        """Return the annual tracking error of `gap` (weights), taking the names as uncorrelated.
+    def exposure(self, gap: Floats) -> Floats:
+        """Return S d for gaps d (weights), S annual: half the slope of the variance along each name."""
+        if self.risk is None:
+            found: Floats = np.square(self.volatility) * gap
+            return found
+        return self.risk.product(self.symbols, self.volatility, gap)
 
-        The settings know a volatility for each name and no correlations; related names that are
-        both under or both over their targets make the true figure larger.
+    def tracking_error(self, gap: Floats) -> float:
+        """Return the annual tracking error of `gap` (weights): sqrt(d' S d), S = 252 daily covariances.
+
+        Without a risk model the settings know a volatility for each name and no correlations; related
+        names that are both under or both over their targets then make the true figure larger.
         """
-        return float(np.sqrt(np.square(self.volatility * gap).sum()))
+        return float(np.sqrt(max(0.0, float(gap @ self.exposure(gap)))))
+
+    def drift_cost(self, gap: Floats, risk_aversion: float) -> float:
+        """Return what `gap` costs a year, in money: 0.5 * gamma * TE^2 * NAV.
+
+        Source: the certainty equivalent of mean-variance utility, as in Leland 2000, "Optimal portfolio
+        implementation with transactions costs and capital gains taxes".
+        """
+        return 0.5 * risk_aversion * self.tracking_error(gap) ** 2 * float(self.nav)
+
+    def savings(self, before: Floats, after: Floats, risk_aversion: float) -> Floats:
+        """Return what each name's trade saves of the yearly drift cost, in money; they sum to the whole.
+
+        0.5 * gamma * t_i * (S (d + d'))_i * NAV with t = d - d': the symmetric split of a quadratic form
+        (its Shapley value), so a name pays for what it adds together with the others, and one that
+        hedges another may have a negative share.
+        """
+        found: Floats = (before - after) * self.exposure(before + after)
+        return 0.5 * risk_aversion * float(self.nav) * found
 
 
 def nav_of(account: Account, prices: Mapping[str, Decimal]) -> Decimal:
@@ -113,4 +140,5 @@ def survey(view: View) -> Survey:
         volatility=np.array([float(view.instruments[symbol].volatility) for symbol in symbols]),
         kept=tuple(sorted(set(held) - wanted)),
         missing=tuple(symbol for symbol in symbols if symbol not in prices and view.targets.get(symbol)),
+        risk=view.risk,
     )

@@ -17,15 +17,17 @@ from decimal import Decimal
 
 import numpy as np
 
-from gateway.decision import sizing, triggers
+from gateway.decision import sizing
 from gateway.decision.costs import price_trade, proceeds
+from gateway.decision.drafting import priced, share_of, weight_of
 from gateway.decision.drift import NOISE, ZERO, Survey, survey
+from gateway.decision.policies import decide, policy_of
 from gateway.decision.triggers import Verdict
 from gateway.decision.view import View
 from gateway.decision.wash_sale import SOURCE, watch
 from gateway.domain.order import Side
 from gateway.domain.proposal import Proposal
-from gateway.events import Action, NameDecision
+from gateway.events import Action, NameDecision, PolicyName
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Plan:
 
     `drift` is the summed, `max_drift` the largest absolute gap in weight. `names` explains every
     name held or wanted. `missing_prices` are wanted but have no fresh price. `tracking_error_left`
-    is annual, after the trades that may be sent, names taken as uncorrelated.
+    is annual, after the trades that may be sent, names taken as uncorrelated without a risk model.
     """
 
     action: Action
@@ -47,6 +49,7 @@ class Plan:
     names: tuple[NameDecision, ...]
     missing_prices: tuple[str, ...]
     tracking_error_left: float
+    policy: PolicyName
 
 
 @dataclass(slots=True)
@@ -67,13 +70,15 @@ def propose(view: View) -> Plan:
     if found.nav <= 0:
         verdict = Verdict(Action.HOLD, f"NAV of {found.nav:.2f} is not positive: weights mean nothing")
     else:
-        verdict = triggers.decide(found, view.account.decision, view.regime)
+        verdict = decide(view, found)
     draft = Draft({}, set(), {})
     if verdict.action is Action.HOLD:
-        draft.notes = dict.fromkeys(_off_target(view, found), "held: no trigger fired")
+        is_by_triggers = policy_of(view) is PolicyName.TRIGGERS
+        text = "held: no trigger fired" if is_by_triggers else f"held: {policy_of(view)} does not trade now"
+        draft.notes = dict.fromkeys(_off_target(view, found), text)
     else:
-        draft = _draft(view, found, verdict.action)
-    traded = np.array([_traded(draft, symbol, found.nav) for symbol in found.symbols])
+        draft = _draft(view, found, verdict)
+    traded = np.array([_traded(draft, symbol, found) for symbol in found.symbols])
     ranked = sorted(
         draft.proposals.values(), key=lambda item: (item.side is Side.BUY, -item.benefit, item.symbol)
     )
@@ -88,6 +93,7 @@ def propose(view: View) -> Plan:
         names=_names(view, found, draft),
         missing_prices=found.missing,
         tracking_error_left=found.tracking_error(found.gap - traded),
+        policy=policy_of(view),
     )
 
 
@@ -100,18 +106,15 @@ def _off_target(view: View, found: Survey) -> list[str]:
     ]
 
 
-def _draft(view: View, found: Survey, action: Action) -> Draft:
-    """Size every gap, mark what must not be sent, and cut the buys to the cash there is."""
-    part = view.account.decision.partial_fraction if action is Action.PARTIAL else Decimal(1)
-    wish = sizing.wish(view, found, float(part))
+def _draft(view: View, found: Survey, verdict: Verdict) -> Draft:
+    """Size what is to be traded, mark what must not be sent, and cut the buys to the cash there is."""
+    action = verdict.action
+    trade = verdict.trade
+    if trade is None:
+        trade = found.gap * share_of(action, view.account.decision)
+    wish, proposals = priced(view, found, trade)
     gaps = dict(zip(found.symbols, found.gap.tolist(), strict=True))
-    draft = Draft({}, set(), {})
-    for symbol, lots in zip(wish.symbols, wish.lots.tolist(), strict=True):
-        if lots:
-            qty = abs(lots) * view.instruments[symbol].lot_size
-            draft.proposals[symbol] = price_trade(
-                view, symbol, _side(view, symbol, lots), qty, gaps[symbol], found.nav
-            )
+    draft = Draft(proposals, set(), {})
     _mark_wash_sales(view, draft, is_urgent=action is Action.IMMEDIATE)
     for item in draft.proposals.values():
         _judge(draft, item, is_urgent=action is Action.IMMEDIATE)
@@ -133,13 +136,6 @@ def _judge(draft: Draft, item: Proposal, *, is_urgent: bool) -> None:
         draft.notes[item.symbol] = f"not sent: {text}"
     else:
         draft.sendable.add(item.symbol)
-
-
-def _side(view: View, symbol: str, lots: int) -> Side:
-    """Choose Side(54): what is sold without being held is sold short."""
-    if lots > 0:
-        return Side.BUY
-    return Side.SELL if view.book.position(view.account.name, symbol) > 0 else Side.SELL_SHORT
 
 
 def _mark_wash_sales(view: View, draft: Draft, *, is_urgent: bool) -> None:
@@ -198,16 +194,19 @@ def _cut_to_cash(
             draft.sendable.discard(symbol)
             draft.notes[symbol] = f"the cash does not pay for any of {item.qty}"
         elif qty != item.qty:
-            draft.proposals[symbol] = price_trade(view, symbol, Side.BUY, qty, gaps[symbol], found.nav)
+            draft.proposals[symbol] = _cut(view, found, item, qty, gaps[symbol])
             draft.notes[symbol] = f"cut from {item.qty} to the cash there is"
 
 
-def _traded(draft: Draft, symbol: str, nav: Decimal) -> float:
+def _cut(view: View, found: Survey, item: Proposal, qty: Decimal, gap: float) -> Proposal:
+    """Price a smaller buy; with a risk model it keeps its share of the benefit, a lower bound."""
+    cut = price_trade(view, item.symbol, Side.BUY, qty, gap, found.nav)
+    return cut if found.risk is None else replace(cut, benefit=item.benefit * float(qty / item.qty))
+
+
+def _traded(draft: Draft, symbol: str, found: Survey) -> float:
     """Return the weight that the trade to be sent moves, signed, 0 when there is none."""
-    if symbol not in draft.sendable:
-        return 0.0
-    item = draft.proposals[symbol]
-    return item.side.sign * float(item.notional / nav)
+    return weight_of(draft.proposals.get(symbol) if symbol in draft.sendable else None, found)
 
 
 def _names(view: View, found: Survey, draft: Draft) -> tuple[NameDecision, ...]:
@@ -238,13 +237,15 @@ def _decided(
         price=price,
         weight_before=weight,
         weight_target=target,
-        weight_after=weight + _traded(draft, symbol, found.nav),
+        weight_after=weight + _traded(draft, symbol, found),
         qty=item.side.sign * item.qty,
         benefit=item.benefit,
         commission=item.commission,
         half_spread=item.half_spread,
         tax=item.tax,
         note=draft.notes.get(symbol, ""),
+        impact=item.impact,
+        conversion=item.conversion,
     )
 
 

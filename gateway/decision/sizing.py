@@ -18,7 +18,7 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from gateway.decision.costs import BPS, cash_needed, commission, half_spread, worst_price
+from gateway.decision.costs import BPS, cash_needed, charges, conversion, dearest_per_share, worst_price
 from gateway.decision.drift import ZERO, Floats, Survey
 from gateway.decision.view import View
 from gateway.domain.order import Side
@@ -26,6 +26,7 @@ from gateway.domain.proposal import Proposal
 
 Lots = npt.NDArray[np.int64]
 Index = npt.NDArray[np.intp]
+ONE = Decimal(1)
 UNLIMITED = 2**53
 """More lots than any order has, and still exact as a float."""
 ALMOST = 1e-9
@@ -38,8 +39,9 @@ NOISE = 1e-12
 class Grid:
     """Hold what one lot of each name costs; one entry per name, money in the account's currency.
 
-    `unit` is the value of a lot at the reference price, `worst` what a buy may pay for it, `rate` its
-    commission, `minimum` the least commission of an order. Orders below `least` lots are not placed.
+    `unit` is the value of a lot at the reference price, `worst` what a buy may pay for it, all but its
+    commission included, `rate` that commission, `minimum` the least of an order, `fixed` what every order
+    pays on top. Orders below `least` lots are not placed. What a cap on commissions saves is not counted.
     """
 
     unit: Floats
@@ -47,14 +49,15 @@ class Grid:
     rate: Floats
     minimum: float
     least: Lots
+    fixed: float = 0.0
 
     def take(self, at: Index) -> Grid:
         """Return the grid of the names `at` alone."""
-        return Grid(self.unit[at], self.worst[at], self.rate[at], self.minimum, self.least[at])
+        return Grid(self.unit[at], self.worst[at], self.rate[at], self.minimum, self.least[at], self.fixed)
 
     def cost(self, lots: Lots) -> Floats:
         """Return the cash that buying `lots` takes, name by name."""
-        charged = np.maximum(self.minimum, lots * self.rate)
+        charged = self.fixed + np.maximum(self.minimum, lots * self.rate)
         taken: Floats = np.where(lots > 0, lots * self.worst + charged, 0.0)
         return taken
 
@@ -96,7 +99,7 @@ def afford(wanted: Floats, most: Lots, grid: Grid, budget: float) -> Lots:
         return most
     if budget <= 0:
         return np.zeros_like(most)
-    fixed = grid.minimum * np.count_nonzero(most)
+    fixed = (grid.minimum + grid.fixed) * np.count_nonzero(most)
     share = min(1.0, max(0.0, (budget - fixed) / float((grid.worst + grid.rate) @ wanted)))
     lots = np.minimum(np.floor(share * wanted).astype(np.int64), most)
     lots[lots < grid.least] = 0
@@ -124,7 +127,7 @@ def _buy(lots: Lots, more: Lots, order: Index, grid: Grid, left: float) -> float
         lots[order[:fits]] += more[order[:fits]]
         left -= float(total[fits - 1]) if fits else 0.0
         first, order = order[fits : fits + 1], order[fits + 1 :]
-        free = left - grid.minimum * (lots[first] == 0)
+        free = left - (grid.minimum + grid.fixed) * (lots[first] == 0)
         part = np.minimum(np.maximum(free, 0.0) // (grid.worst[first] + grid.rate[first]), more[first])
         part = np.where(lots[first] + part >= grid.least[first], part, 0.0).astype(np.int64)
         grown = lots.copy()
@@ -143,12 +146,14 @@ def grid_of(view: View, names: Sequence[tuple[str, Decimal]]) -> Grid:
     unit = np.array([float(price) for _, price in names]) * size
     worst = size * np.array([float(worst_price(view, symbol, Side.BUY, price)) for symbol, price in names])
     floor = np.array([float(kind.min_notional) for kind in kinds])
+    changed = np.array([float(conversion(view.account, kind, ONE)) for kind in kinds])
     return Grid(
         unit=unit,
-        worst=worst,
-        rate=float(costs.commission_per_share) * size + float(costs.commission_bps / BPS) * worst,
-        minimum=float(costs.commission_minimum),
+        worst=worst * (1 + changed) + float(costs.clearing_per_share) * size,
+        rate=float(dearest_per_share(costs)) * size + float(costs.commission_bps / BPS) * worst,
+        minimum=float(max(ZERO, costs.commission_minimum - costs.commission_per_order)),
         least=np.maximum(1, np.ceil(floor / unit - ALMOST)).astype(np.int64),
+        fixed=float(costs.commission_per_order),
     )
 
 
@@ -163,7 +168,12 @@ class Wish:
 
 
 def wish(view: View, found: Survey, fraction: float) -> Wish:
-    """Turn `fraction` of each gap into whole lots, net of open orders, before any look at cash.
+    """Turn `fraction` of each gap into whole lots, as `wish_of` does."""
+    return wish_of(view, found, found.gap * fraction)
+
+
+def wish_of(view: View, found: Survey, trade: Floats) -> Wish:
+    """Turn weights to trade into whole lots, net of open orders, before any look at cash.
 
     Names without a price are left out. A sale is at most what is held less what open orders may
     sell; with short sales on, a name that is not held may be sold without that bound, but a
@@ -172,7 +182,7 @@ def wish(view: View, found: Survey, fraction: float) -> Wish:
     at = np.flatnonzero(~np.isnan(found.price))
     symbols = tuple(found.symbols[index] for index in at)
     grid = grid_of(view, [(symbol, view.prices[symbol]) for symbol in symbols])
-    gap = found.gap[at] * fraction * float(found.nav)
+    gap = trade[at] * float(found.nav)
     sellable = _sellable(view, symbols)
     return Wish(symbols, grid, np.abs(gap) / grid.unit, nearest_lots(gap, grid, sellable))
 
@@ -234,11 +244,13 @@ def fit_to_cash(proposals: Sequence[Proposal], cash: Decimal, view: View) -> lis
 def _cut(item: Proposal, qty: Decimal, view: View) -> Proposal:
     if qty == item.qty:
         return item
-    notional = qty * item.price
+    parts = charges(view, item.symbol, item.side, qty, item.price)
     return replace(
         item,
         qty=qty,
         benefit=item.benefit * float(qty / item.qty),
-        commission=float(commission(view.account.costs, qty, notional)),
-        half_spread=half_spread(view.instruments[item.symbol], float(notional)),
+        commission=parts.commission,
+        half_spread=parts.half_spread,
+        impact=parts.impact,
+        conversion=parts.conversion,
     )

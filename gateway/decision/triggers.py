@@ -8,7 +8,7 @@ Rules of this room:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,10 +21,15 @@ SEVERITY = (Action.HOLD, Action.PARTIAL, Action.FULL, Action.IMMEDIATE)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Say how far to trade, and why in one line."""
+    """Say how far to trade, and why in one line.
+
+    `trade` is the weight of NAV to trade of each name of the survey, signed; None stands for the action's
+    own share of every gap: all of it, or for PARTIAL the account's `partial_fraction`.
+    """
 
     action: Action
     reason: str
+    trade: Floats | None = field(default=None, compare=False)
 
 
 def single_asset(found: Survey, decision: Decision) -> Verdict | None:

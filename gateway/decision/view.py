@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from gateway.decision.regime import Signals
+from gateway.decision.risk import RiskModel
 from gateway.domain.book import Book
 from gateway.domain.instrument import Instrument
 from gateway.domain.order import Side
+from gateway.domain.request import PolicyName
 from gateway.domain.settings import AccountSettings
 from gateway.events import Others, Regime
 
@@ -31,6 +34,11 @@ class View:
     `prices` are reference prices by symbol (only those known and fresh), `targets` are weights of
     NAV by symbol, `open_orders` are the whole household's. `trade_date` is today in the market's
     own time zone.
+
+    `risk` is how the names move together, None where nothing is known: they are then taken as
+    uncorrelated. `signals` say how the market is, `last_rebalance` when this account last traded for a
+    request, `closed_days` when the market is closed besides weekends, `policy` what the request wants
+    otherwise than the account.
     """
 
     trade_date: date
@@ -42,3 +50,8 @@ class View:
     others: Others
     regime: Regime
     open_orders: Sequence[OpenOrder] = ()
+    risk: RiskModel | None = None
+    signals: Signals | None = None
+    last_rebalance: date | None = None
+    closed_days: frozenset[date] = frozenset()
+    policy: PolicyName | None = None

@@ -14,7 +14,8 @@ class Instrument:
     `tick_size` the price step, `min_notional` the smallest order value, both in `currency`.
     `identical_group` names the set of substantially identical securities (IRC 1091); empty means
     the symbol stands alone. `half_spread_bps` is in basis points of price; `volatility` is the
-    annual standard deviation of returns (0.30 = 30 %).
+    annual standard deviation of returns (0.30 = 30 %). `daily_volume` is the average daily volume in
+    units; 0 means unknown, and no market impact is charged.
     """
 
     symbol: str
@@ -25,6 +26,7 @@ class Instrument:
     half_spread_bps: Decimal = Decimal(2)
     volatility: Decimal = Decimal("0.30")
     identical_group: str = ""
+    daily_volume: Decimal = Decimal(0)
 
     @property
     def group(self) -> str:

@@ -17,8 +17,8 @@ from gateway.domain.order import Side
 class Proposal:
     """Propose to trade `qty` (positive, whole lots) of one name at reference price `price`.
 
-    `benefit`, `commission`, `half_spread` and `tax` are money over the horizon in the account's
-    currency; `wash_sale` is the conflict in one sentence, empty when there is none.
+    `benefit`, `tax` and the parts of the cost are money over the horizon in the account's currency;
+    `wash_sale` is the conflict in one sentence, empty when there is none.
     """
 
     symbol: str
@@ -30,6 +30,8 @@ class Proposal:
     half_spread: float = 0.0
     tax: float = 0.0
     wash_sale: str = ""
+    impact: float = 0.0
+    conversion: float = 0.0
 
     @property
     def notional(self) -> Decimal:
@@ -38,8 +40,8 @@ class Proposal:
 
     @property
     def cost(self) -> float:
-        """Return what the trade takes today in money: commission and half spread; tax is not in it."""
-        return self.commission + self.half_spread
+        """Return what the trade takes today in money: commission, half spread, impact, conversion; no tax."""
+        return self.commission + self.half_spread + self.impact + self.conversion
 
     @property
     def is_worth_it(self) -> bool:
@@ -60,4 +62,5 @@ class Approved:
         if self.proposal.side is not Side.BUY:
             return Decimal(0)
         price = self.limit_price if self.limit_price is not None else self.proposal.price
-        return self.proposal.qty * price + Decimal(str(self.proposal.commission))
+        charges = self.proposal.commission + self.proposal.conversion
+        return self.proposal.qty * price + Decimal(str(charges))

@@ -40,6 +40,15 @@ class Regime(StrEnum):
     CRISIS = "crisis"
 
 
+class PolicyName(StrEnum):
+    """Which rule decides whether to trade and how far; see `gateway.decision.policies`."""
+
+    TRIGGERS = "triggers"
+    THRESHOLD = "threshold"
+    CALENDAR = "calendar"
+    SMART = "smart"
+
+
 class DenyReason(StrEnum):
     """Why we refused an order (DENIED, never REJECTED: that is the broker's word)."""
 
@@ -97,11 +106,13 @@ class NameDecision:
     half_spread: float = 0.0
     tax: float = 0.0
     note: str = ""
+    impact: float = 0.0
+    conversion: float = 0.0
 
     @property
     def cost(self) -> float:
-        """Return what trading would cost today: commission and half spread (tax is shown apart)."""
-        return self.commission + self.half_spread
+        """Return what trading would cost today, tax apart: commission, spread, impact, conversion."""
+        return self.commission + self.half_spread + self.impact + self.conversion
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,14 @@ Amounts of money are in the account's currency; rates are fractions unless the n
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 
 from gateway.domain.instrument import Instrument
 from gateway.domain.lots import LotMethod
 from gateway.domain.order import OrdType, TimeInForce
+from gateway.domain.request import PolicyName
 from gateway.domain.schedule import Schedule, ScheduleOverride, Style
 
 
@@ -31,26 +34,70 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Tier:
+    """Charge `per_share` for every share of the month above the first `above`."""
+
+    above: Decimal
+    per_share: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Costs:
-    """Price a trade: commission schedule and the tax rates used to value a realised gain."""
+    """Price a trade: commission schedule, fees, impact, and the tax rates used to value a realised gain.
+
+    The commission of one order is `commission_per_order`, plus `commission_per_share` (or the `tiers`,
+    by shares traded in the month, of which `monthly_shares` are taken to be traded before), plus
+    `commission_bps` of its value; at least `commission_minimum`, and, above all, at most
+    `commission_maximum_bps` of its value (0: no maximum). Outside of both bounds come
+    `clearing_per_share` and, on sales only, `sell_fee_bps` of the value (the SEC's section 31 fee) and
+    `sell_fee_per_share`, at most `sell_fee_maximum` an order (FINRA's trading activity fee).
+    `fx_bps` is what changing money costs when a name trades in another currency than the account's.
+    `impact` is the coefficient of the square-root law (see `gateway.decision.costs.impact`).
+    """
 
     commission_per_share: Decimal = Decimal("0.005")
     commission_minimum: Decimal = Decimal("1.00")
     commission_bps: Decimal = Decimal(0)
+    commission_per_order: Decimal = Decimal(0)
+    commission_maximum_bps: Decimal = Decimal(0)
+    tiers: tuple[Tier, ...] = ()
+    monthly_shares: Decimal = Decimal(0)
+    clearing_per_share: Decimal = Decimal(0)
+    sell_fee_bps: Decimal = Decimal(0)
+    sell_fee_per_share: Decimal = Decimal(0)
+    sell_fee_maximum: Decimal = Decimal(0)
+    fx_bps: Decimal = Decimal(0)
+    impact: Decimal = Decimal(1)
     short_term_rate: Decimal = Decimal("0.37")
     long_term_rate: Decimal = Decimal("0.20")
 
 
+class Period(StrEnum):
+    """How often a calendar policy rebalances."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+    ANNUAL = "annual"
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Say when to trade.
+    """Say when to trade; `policy` names the rule, the others are its numbers.
 
-    `single_asset_drift` is in weight (0.05 = five percentage points), `concentration_ratio` is
-    current over target weight, `crisis_drift` is the summed absolute drift in a crisis.
-    `risk_aversion` is the gamma of 0.5 * gamma * variance per year, `horizon_years` the time over
-    which a drift not corrected is assumed to cost.
+    `triggers`: `single_asset_drift` is in weight (0.05 = five percentage points), `concentration_ratio`
+    is current over target weight, `crisis_drift` is the summed absolute drift in a crisis.
+    `threshold`: `drift_band_absolute` is in weight, `drift_band_relative` a share of the target weight,
+    `invest_cash` the share of NAV in cash above its own target that is invested; 0 switches each off.
+    `calendar`: `calendar_day` counts from 1 in the period (weekly: Monday; monthly, quarterly, annual:
+    the first of its first month), 0 is the period's last day.
+    Any policy: `cooldown_days` calendar days between two rebalances; `risk_aversion` is the gamma of
+    0.5 * gamma * variance per year, `horizon_years` the time over which a drift not corrected is assumed
+    to cost. `timing` lets trends and the regime hasten or delay, see `gateway.decision.timing`.
     """
 
+    policy: PolicyName = PolicyName.TRIGGERS
     single_asset_drift: Decimal = Decimal("0.05")
     concentration_ratio: Decimal = Decimal("1.5")
     crisis_drift: Decimal = Decimal("0.10")
@@ -59,6 +106,32 @@ class Decision:
     risk_aversion: Decimal = Decimal(5)
     horizon_years: Decimal = Decimal(1)
     wash_sale_window_days: int = 30
+    drift_band_absolute: Decimal = Decimal("0.05")
+    drift_band_relative: Decimal = Decimal(0)
+    invest_cash: Decimal = Decimal(0)
+    calendar_period: Period = Period.MONTHLY
+    calendar_day: int = 0
+    cooldown_days: int = 0
+    timing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Harvest:
+    """Say when a loss is worth taking; see `gateway.decision.harvest`.
+
+    `later_rate` is the tax on the gain that the lower basis makes later, `years` from now, discounted at
+    `discount_rate` a year. `ordinary_limit` is what a year's ordinary income takes of a net loss, at
+    `ordinary_rate` (IRC 1211(b)). A swap must be worth `min_benefit`, money after everything, and its
+    substitute must have moved with the name at `min_correlation` or more.
+    """
+
+    later_rate: Decimal = Decimal("0.20")
+    years: Decimal = Decimal(10)
+    discount_rate: Decimal = Decimal("0.05")
+    ordinary_limit: Decimal = Decimal(3000)
+    ordinary_rate: Decimal = Decimal("0.37")
+    min_benefit: Decimal = Decimal(50)
+    min_correlation: Decimal = Decimal("0.50")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +183,21 @@ class AccountSettings:
     costs: Costs = field(default_factory=Costs)
     decision: Decision = field(default_factory=Decision)
     execution: Execution = field(default_factory=Execution)
+    harvest: Harvest = field(default_factory=Harvest)
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """Say what a risk model is made of: the last `window_days` trading days of a history of closes.
+
+    It is out of use once its last day is more than `max_age_days` calendar days ago; `factors` above 0
+    makes a model of that many principal components, for thousands of names.
+    """
+
+    window_days: int = 504
+    max_age_days: int = 5
+    min_observations: int = 60
+    factors: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +211,17 @@ class DropCopySettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Gather one household: its accounts and every instrument they may trade."""
+    """Gather one household: its accounts and every instrument they may trade.
+
+    `closed_days` are days other than weekends on which the market does not trade, `substitutes` what may
+    stand in for a name that is sold for its loss.
+    """
 
     household: str
     accounts: dict[str, AccountSettings]
     instruments: dict[str, Instrument]
     time_zone: str = "America/New_York"
     drop_copies: dict[str, DropCopySettings] = field(default_factory=dict)
+    closed_days: frozenset[date] = frozenset()
+    substitutes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    risk: Risk = field(default_factory=Risk)

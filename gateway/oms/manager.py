@@ -123,6 +123,8 @@ def _orders_planned(state: State, event: OrdersPlanned, settings: Settings) -> A
     request.wave = event.wave
     request.has_waited = False
     request.denied.extend(event.denied)
+    if event.orders:
+        state.rebalanced[event.account] = event.at
     if execution.is_styled(request):
         _go_on(state, request, event, settings)
     sent = {spec.symbol for spec in event.orders if not execution.is_styled(request)}

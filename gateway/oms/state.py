@@ -111,7 +111,8 @@ class State:
 
     `strangers` are orders of ours at a venue that we never sent, by ClOrdID(11) or OrderID(37). `activities`
     are those a venue has stated of an account, newest last; `splits` are splits it has stated whose new
-    position it has not: what, by account and symbol. `opened` says since when a book is ours.
+    position it has not: what, by account and symbol. `opened` says since when a book is ours, `rebalanced`
+    when orders of a request were last planned, by account.
     """
 
     book: Book = field(default_factory=Book)
@@ -127,6 +128,7 @@ class State:
     opened: dict[str, datetime] = field(default_factory=dict)
     activities: dict[str, list[str]] = field(default_factory=dict)
     splits: dict[str, dict[str, str]] = field(default_factory=dict)
+    rebalanced: dict[str, datetime] = field(default_factory=dict)
     epoch: int = 0
     now: datetime | None = None
 

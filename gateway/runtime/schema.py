@@ -21,7 +21,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
-from gateway.domain.request import Mode, Others, Regime
+from gateway.domain.request import Mode, Others, PolicyName, Regime
 from gateway.domain.schedule import MAX_STEPS
 from gateway.errors import InvalidTargets
 from gateway.events import TargetsSubmitted
@@ -95,6 +95,7 @@ class TargetMessage(BaseModel):
     )
     regime: Regime = Field(Regime.NORMAL, description="The market condition the strategy declares.")
     execution: ExecutionMessage = optional("How to work it, where that differs from the account's own way.")
+    policy: PolicyName = optional("Which rule decides this request, where not the account's own.")
 
 
 _FIELDS = ", ".join(TargetMessage.model_fields)
@@ -246,6 +247,7 @@ def parse_targets(
         entry_id=entry_id,
         signed_by=signed_by,
         execution=message.execution.override() if "execution" in message.model_fields_set else None,
+        policy=message.policy,
     )
 
 

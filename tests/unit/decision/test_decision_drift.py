@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
+import numpy as np
 import pytest
-from decision_world import account, household, lot, order
+from decision_world import TODAY, account, calm, household, lot, order
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.decision.drift import survey
+from gateway.decision.drift import Survey, survey
+from gateway.decision.risk import RiskModel
 from gateway.domain.instrument import Instrument
 from gateway.domain.order import Side
 from gateway.events import Others
@@ -69,3 +74,40 @@ def test_tracking_error_is_the_root_of_summed_squares() -> None:
     view = household([account("main", 1000)], {"A": 1, "B": 1}, {"A": "0.1", "B": "-0.1"}, instruments=names)
     found = survey(view)
     assert found.tracking_error(found.gap) == pytest.approx(0.05)
+
+
+RISK = RiskModel.dense(("A", "B"), np.array([[0.04, 0.03], [0.03, 0.09]]), TODAY)
+
+
+def known(*, others: Others = Others.SELL) -> Survey:
+    view = household([account("main", 1000, LOTS)], {"A": 100, "B": 100}, {"A": "0.5"}, others=others)
+    return survey(replace(view, risk=RISK))
+
+
+def test_tracking_error_with_a_risk_model_counts_what_offsets() -> None:
+    found = known()
+    gap = np.array([0.25, -0.5])
+    by_hand = 0.04 * 0.25**2 + 0.09 * 0.5**2 - 2 * 0.03 * 0.25 * 0.5
+    assert found.tracking_error(gap) == pytest.approx(by_hand**0.5)
+    daily = np.array([[0.04, 0.03], [0.03, 0.09]]) / 252
+    assert found.tracking_error(gap) == pytest.approx(np.sqrt(252 * gap @ daily @ gap))
+    assert found.drift_cost(gap, 5) == pytest.approx(0.5 * 5 * by_hand * 4000)
+    assert found.tracking_error(gap * 0) == 0
+
+
+def test_a_name_the_model_does_not_know_stands_alone() -> None:
+    view = household([account("main", 1000)], {"A": 1, "new": 1}, {"A": "0.5", "new": "0.5"})
+    found = survey(replace(view, risk=RISK))
+    assert found.exposure(np.array([0.0, 0.5])) == pytest.approx([0, 0.3**2 * 0.5])
+
+
+@calm
+@given(
+    st.lists(st.floats(-1, 1), min_size=2, max_size=2), st.lists(st.floats(-1, 1), min_size=2, max_size=2),
+    st.booleans(),
+)  # fmt: skip
+def test_savings_by_name_sum_to_the_whole(before: list[float], after: list[float], has_risk: bool) -> None:
+    found = replace(known(), risk=RISK if has_risk else None)
+    one, other = np.array(before), np.array(after)
+    whole = found.drift_cost(one, 5) - found.drift_cost(other, 5)
+    assert found.savings(one, other, 5).sum() == pytest.approx(whole, abs=1e-6)

@@ -49,6 +49,7 @@ from gateway.events import (
     OrderSettled,
     OrdersPlanned,
     OrderUnknown,
+    PolicyName,
     PositionStated,
     PricesUpdated,
     ReportReceived,
@@ -73,10 +74,10 @@ REPORT = Report(
     "r1-AAPL-1-1", "E-77", ExecType.TRADE, OrdStatus.PARTIALLY_FILLED, D(4), D(6), D(4), D("187.2100"),
     D("187.21"), D("0.35"), "O-9", "", "AAPL", Side.BUY, "", AT, D(10), "E-76", "2", "A1",
 )  # fmt: skip
-NAME = NameDecision("AAPL", D("187.2"), 0.1, 0.25, 0.2499, D(10), 12.5, 1.0, 0.4, 0.0, "bought")
+NAME = NameDecision("AAPL", D("187.2"), 0.1, 0.25, 0.2499, D(10), 12.5, 1.0, 0.4, 0.0, "bought", 0.2, 0.1)
 DENIAL = Denial("MSFT", Side.SELL, D(3), DenyReason.WASH_SALE, "sold at a loss 12 days ago")
 APPROVED = (
-    Approved(Proposal("AAPL", Side.BUY, D(10), D("187.2"), 12.5, 1.0, 0.4, 0.0, ""), D("187.67")),
+    Approved(Proposal("AAPL", Side.BUY, D(10), D("187.2"), 12.5, 1.0, 0.4, 0.0, "", 0.2, 0.1), D("187.67")),
     Approved(Proposal("MSFT", Side.SELL, D(3), D("410")), None),
 )
 SAMPLES: list[Event] = [
@@ -105,6 +106,7 @@ SAMPLES: list[Event] = [
         execution=ScheduleOverride(
             Style.VWAP, D(600), volume_curve=(D("0.4"), D(1)), chase_end=ChaseEnd.MARKET
         ),
+        policy=PolicyName.THRESHOLD,
     ),
     RequestDecided(
         at=AT,
@@ -121,6 +123,7 @@ SAMPLES: list[Event] = [
         denied=(DENIAL,),
         tracking_error_left=0.0125,
         schedule=Schedule(Style.CHASE, volume_curve=(D(1), D("2.5")), chase_step_bps=D("7.5")),
+        policy=PolicyName.SMART,
     ),
     OrdersPlanned(at=AT, request_id="r1", account="A1", wave=1, orders=(SPEC,), denied=(DENIAL,)),
     OrderResent(at=AT, cl_ord_id="r1-AAPL-1-1", poss_resend=False),
@@ -182,6 +185,8 @@ def is_within(old: Any, new: Any) -> bool:
     """Say whether everything an old line says still stands; later fields may stand beside it."""
     if isinstance(old, dict):
         return all(key in new and is_within(value, new[key]) for key, value in old.items())
+    if isinstance(old, list):
+        return len(old) == len(new) and all(map(is_within, old, new))
     return bool(old == new)
 
 

@@ -1,0 +1,64 @@
+"""Drafting: weights to trade become priced proposals, before anything is judged or cut to cash.
+
+Rules of this room:
+1. A draft knows nothing of wash sales, gates or cash; `policy.py` looks after those.
+2. With a risk model a proposal's benefit is its share of what the whole draft saves (`Survey.savings`);
+   without one, names are taken one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from gateway.decision import sizing
+from gateway.decision.costs import price_trade
+from gateway.decision.drift import Floats, Survey
+from gateway.decision.view import View
+from gateway.domain.order import Side
+from gateway.domain.proposal import Proposal
+from gateway.domain.settings import Decision
+from gateway.events import Action
+
+
+def share_of(action: Action, decision: Decision) -> float:
+    """Return the share of every gap an action trades by itself."""
+    return float(decision.partial_fraction) if action is Action.PARTIAL else 1.0
+
+
+def priced(view: View, found: Survey, trade: Floats) -> tuple[sizing.Wish, dict[str, Proposal]]:
+    """Return whole lots for the weights to `trade`, and a proposal for each name that gets one."""
+    wish = sizing.wish_of(view, found, trade)
+    gaps = dict(zip(found.symbols, found.gap.tolist(), strict=True))
+    proposals = {}
+    for symbol, lots in zip(wish.symbols, wish.lots.tolist(), strict=True):
+        if lots:
+            qty = abs(lots) * view.instruments[symbol].lot_size
+            side = side_of(view, symbol, lots)
+            proposals[symbol] = price_trade(view, symbol, side, qty, gaps[symbol], found.nav)
+    return wish, valued(view, found, proposals)
+
+
+def valued(view: View, found: Survey, proposals: Mapping[str, Proposal]) -> dict[str, Proposal]:
+    """Return the proposals with their shares of what they save together, where a risk model knows it."""
+    if found.risk is None or not proposals:
+        return dict(proposals)
+    moved = np.array([weight_of(proposals.get(symbol), found) for symbol in found.symbols])
+    decision = view.account.decision
+    saved = found.savings(found.gap, found.gap - moved, float(decision.risk_aversion))
+    shares = dict(zip(found.symbols, (saved * float(decision.horizon_years)).tolist(), strict=True))
+    return {symbol: replace(item, benefit=shares[symbol]) for symbol, item in proposals.items()}
+
+
+def weight_of(item: Proposal | None, found: Survey) -> float:
+    """Return the weight of NAV a proposal moves, signed; 0 for none."""
+    return item.side.sign * float(item.notional / found.nav) if item is not None else 0.0
+
+
+def side_of(view: View, symbol: str, lots: int) -> Side:
+    """Choose Side(54): what is sold without being held is sold short."""
+    if lots > 0:
+        return Side.BUY
+    return Side.SELL if view.book.position(view.account.name, symbol) > 0 else Side.SELL_SHORT

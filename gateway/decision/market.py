@@ -1,0 +1,58 @@
+"""The market as it is known from daily closes: the risk model and, where wanted, the signals.
+
+Rules of this room:
+1. It is made once, from a history somebody read; what could not be made says why, and what to do.
+2. A model that has grown too old while the gateway ran is no longer shown to decisions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from gateway.decision.regime import Signals, signals
+from gateway.decision.risk import History, Refusal, RiskModel, estimate
+from gateway.domain.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Hold what is known of the market; `words` say it, and what is missing, to a person."""
+
+    risk: RiskModel | None = None
+    signals: Signals | None = None
+    words: str = "no price history: names are taken as uncorrelated"
+
+    def risk_on(self, today: date, settings: Settings) -> RiskModel | None:
+        """Return the risk model while it is young enough, else None."""
+        if self.risk is None or self.risk.age_days(today) > settings.risk.max_age_days:
+            return None
+        return self.risk
+
+
+UNKNOWN = Market()
+
+
+def look(history: History, today: date, settings: Settings) -> Market:
+    """Make what the settings ask for of a history of daily closes.
+
+    The signals are made when an account's timing is on; a market that cannot be judged has none.
+    """
+    wanted = settings.risk
+    found = estimate(
+        history, today,
+        {symbol: float(one.volatility) for symbol, one in settings.instruments.items()},
+        window=wanted.window_days, max_age_days=wanted.max_age_days,
+        min_observations=wanted.min_observations, factors=wanted.factors,
+    )  # fmt: skip
+    if isinstance(found, Refusal):
+        return Market(words=f"no risk model: {found.text}; names are taken as uncorrelated")
+    told = (
+        f"risk of {len(found.symbols)} names to {found.as_of}, {found.observations} daily returns, "
+        f"correlations shrunk by {found.shrinkage:.1%}"
+    )
+    has_timing = any(account.decision.timing for account in settings.accounts.values())
+    seen = signals(history) if has_timing else None
+    if has_timing and seen is None:
+        told += "; too short a history to judge the market's regime: timing does nothing"
+    return Market(found, seen, "; ".join((told, *found.notes)))
