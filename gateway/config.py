@@ -94,7 +94,7 @@ class GatewayConfig(BaseSettings):
         """Return what the pure rooms are told."""
         return Settings(
             household=self.household,
-            accounts={name: _account(name, section) for name, section in self.accounts.items()},
+            accounts={name: account_settings(name, section) for name, section in self.accounts.items()},
             instruments={
                 symbol: Instrument(symbol=symbol, **section.model_dump())
                 for symbol, section in self.instruments.items()
@@ -141,20 +141,21 @@ class GatewayConfig(BaseSettings):
 
 def load(path: Path) -> GatewayConfig:
     """Read the configuration file and the files beside it; raises `ConfigError`."""
-    document = _read_toml(path)
+    document = read_toml(path)
     for part in ("accounts", "instruments", "substitutes"):
         named = document.pop(f"{part}_file", None)
         if named is not None:
-            document[part] = {**_read_toml(path.parent / named), **document.get(part, {})}
+            document[part] = {**read_toml(path.parent / named), **document.get(part, {})}
     try:
         config = GatewayConfig(**{**document, "folder": path.parent})
     except ValidationError as problem:
-        raise ConfigError(f"{path}: {_first_mistake(problem)}") from None
+        raise ConfigError(f"{path}: {first_mistake(problem)}") from None
     _check_together(path, config)
     return config
 
 
-def _account(name: str, section: AccountSection) -> AccountSettings:
+def account_settings(name: str, section: AccountSection) -> AccountSettings:
+    """Return what the pure rooms are told of one account."""
     return AccountSettings(
         name=name,
         link=section.link,
@@ -169,7 +170,8 @@ def _account(name: str, section: AccountSection) -> AccountSettings:
     )
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file, numbers as Decimal; raises `ConfigError`."""
     try:
         with path.open("rb") as file:
             return tomllib.load(file, parse_float=Decimal)
@@ -179,7 +181,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid TOML: {problem}") from None
 
 
-def _first_mistake(problem: ValidationError) -> str:
+def first_mistake(problem: ValidationError) -> str:
     """Name the key and what is wrong, without showing any input."""
     errors = problem.errors(include_input=False, include_url=False)
     parts = [str(part) for part in errors[0]["loc"]]

@@ -59,6 +59,10 @@ class Desk:
         self._waiting: set[str] = set()
         self._held: set[tuple[str, str]] = set()
 
+    def look(self, market: Market) -> None:
+        """Decide by what is known of the market now."""
+        self._outlook.market = market
+
     @property
     def now(self) -> datetime:
         """Return the time of the last event."""

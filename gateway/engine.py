@@ -73,6 +73,11 @@ class Engine:
         self.market = market
         self.desk = Desk(settings, self.state, market)
 
+    def look(self, market: Market) -> None:
+        """Know the market better from now on: what was decided stays decided."""
+        self.market = market
+        self.desk.look(market)
+
     def restore(self, state: State) -> None:
         """Begin from a snapshot's state instead of an empty one."""
         self.state = state

@@ -55,6 +55,12 @@ class Track:
     lots: list[int] = field(default_factory=list)
     actions: Counter[str] = field(default_factory=Counter)
     trades: int = 0
+    held: list[dict[str, float]] = field(default_factory=list)
+
+    def weights_at(self, rows: Sequence[int]) -> dict[str, list[float]]:
+        """Return the weight of every name ever held, on the days asked for."""
+        names = sorted({symbol for n in rows for symbol in self.held[n]})
+        return {symbol: [self.held[n].get(symbol, 0.0) for n in rows] for symbol in names}
 
 
 class Taxes:
@@ -207,8 +213,9 @@ class Measure:
 
     def _note(self, track: Track, account: Account, present: Present, trades: Sequence[Traded]) -> None:
         close = present.day.close
-        held = sum((qty * close[symbol] for symbol, qty in account.positions.items()), ZERO)
-        wealth = float(account.cash + held)
+        values = {symbol: float(qty * close[symbol]) for symbol, qty in account.positions.items()}
+        wealth = float(account.cash) + sum(values.values())
+        track.held.append({symbol: value / wealth for symbol, value in values.items()} if wealth else {})
         track.wealth.append(wealth)
         track.cash.append(float(account.cash))
         decided = [

@@ -17,6 +17,9 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from gateway.decision.market import look
+from gateway.decision.regime import SIGNAL_DAYS, TURBULENCE_WINDOW
+from gateway.decision.risk import History as Closes
 from gateway.domain.settings import Settings
 from gateway.events import (
     AccountOpened,
@@ -28,13 +31,15 @@ from gateway.events import (
     PricesUpdated,
     TargetsSubmitted,
 )
-from simulator.backtest.history import Day, History
-from simulator.backtest.tape import Fills, Tape, Terms
+from simulator.backtest.bars import Bars, Day
+from simulator.backtest.tape import Fills, Tape
 from simulator.inprocess import InProcess, Line, Numbered
 
 OPEN, CLOSE = time(9, 30), time(16, 0)
 FRESH_START_DAYS = 20
 """A gateway is started anew so often: that is when it forgets what has long ended."""
+PAST_DAYS = TURBULENCE_WINDOW + SIGNAL_DAYS + 1
+"""Days of history that the market's signals look back."""
 ZERO = Decimal(0)
 CENT = Decimal("0.01")
 
@@ -56,14 +61,16 @@ class Scenario:
     """Say what is played: accounts with their opening books, what they want, what flows in and out.
 
     `wanted` gives an account's targets on a day from what is known that day. `decides` says whether the day
-    is one on which targets are submitted at all.
+    is one on which targets are submitted at all. Every `looks_every` days the engine is given a risk model
+    and the market's signals, made of the closes of the days before; 0 is never.
     """
 
     opening: Sequence[AccountOpened]
     wanted: Mapping[str, Wanted]
     flows: Sequence[Flow] = ()
     decides: Callable[[Day], bool] = field(default=lambda _day: True)
-    terms: Terms = field(default_factory=Terms)
+    fills: Fills = Fills.CLOSE
+    looks_every: int = 21
 
 
 @dataclass(slots=True)
@@ -79,14 +86,14 @@ class Present:
 class Run:
     """Play a history through one engine; iterate to go on day by day."""
 
-    def __init__(self, history: History, settings: Settings, scenario: Scenario) -> None:
+    def __init__(self, history: Bars, settings: Settings, scenario: Scenario) -> None:
         self.history = history
         self.settings = settings
         self.scenario = scenario
         self._zone = ZoneInfo(settings.time_zone)
         (link,) = {account.link for account in settings.accounts.values()}
         costs = {name: account.costs for name, account in settings.accounts.items()}
-        self.tape = Tape(settings.instruments, costs, scenario.terms)
+        self.tape = Tape(settings.instruments, costs, scenario.fills)
         self._line = Line(link, self.tape)
         self.world = InProcess(
             settings, {link: self._line}, self._at(history.days[0], OPEN), scenario.opening
@@ -124,9 +131,17 @@ class Run:
             world.start()
         elif place % FRESH_START_DAYS == 0:
             self._start_anew()
+        if self.scenario.looks_every and place % self.scenario.looks_every == 0:
+            world.engine.look(look(self._past(place), day.on, self.settings))
         self._state(day)
         self.tape.begin(day)
         world.run(for_s=60)
+
+    def _past(self, place: int) -> Closes:
+        """Return the closes of the days before, as a gateway reads them from its history file."""
+        window = max(PAST_DAYS, self.settings.risk.window_days + 1)
+        rows = slice(max(0, place - window), place)
+        return Closes(self.history.days[rows], self.history.symbols, self.history.close[rows])
 
     def _close(self, day: Day) -> None:
         """Let the close come: prices, then targets; what is sent trades now or waits for the next day."""
@@ -196,6 +211,3 @@ class Run:
     def _trading_day(self, day: date) -> date:
         """Return the first trading day on or after a day; the last one for a day beyond them all."""
         return next((one for one in self.history.days if one >= day), self.history.days[-1])
-
-
-__all__ = ["Fills", "Flow", "Present", "Run", "Scenario"]

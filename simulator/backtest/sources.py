@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.backtest.history import Happening, History, HistoryError
+from simulator.backtest.bars import Bars, Happening, HistoryError
 
 BUNDLED = {
     "sp500": ("skfolio", "datasets/data/sp500_dataset.csv.gz"),
@@ -37,7 +37,7 @@ KNOWN = {"date", "symbol", "close", "dividend", "split", *BARS}
 Row = Mapping[str, str]
 
 
-def read_history(source: str, folder: Path = Path()) -> History:
+def read_history(source: str, folder: Path = Path()) -> Bars:
     """Read `bundled:NAME`, a `.csv`, `.csv.gz` or `.parquet` file; raises `HistoryError`."""
     kind, _, name = source.partition(":")
     if kind == "bundled":
@@ -52,7 +52,7 @@ def read_history(source: str, folder: Path = Path()) -> History:
     return _from_rows(list(csv.DictReader(StringIO(text.decode("utf-8-sig")))), str(source))
 
 
-def _bundled(name: str) -> History:
+def _bundled(name: str) -> Bars:
     if name not in BUNDLED:
         raise HistoryError(f"bundled:{name} is not known; there are {', '.join(sorted(BUNDLED))}")
     package, inside = BUNDLED[name]
@@ -80,7 +80,7 @@ def _text(value: Any) -> str:
     return value.isoformat()[:10] if hasattr(value, "isoformat") else str(value)
 
 
-def _from_rows(rows: Sequence[Row], name: str) -> History:
+def _from_rows(rows: Sequence[Row], name: str) -> Bars:
     if not rows:
         raise HistoryError(f"{name}: there is no row; write a header and a row a day")
     columns = list(rows[0])
@@ -93,7 +93,7 @@ def _from_rows(rows: Sequence[Row], name: str) -> History:
     return history.checked()
 
 
-def _wide(rows: Sequence[Row], columns: Sequence[str], name: str) -> History:
+def _wide(rows: Sequence[Row], columns: Sequence[str], name: str) -> Bars:
     symbols = tuple(column.strip() for column in columns[1:])
     if not symbols or len(set(symbols)) != len(symbols):
         raise HistoryError(f"{name}: write a column for each symbol, each once")
@@ -103,10 +103,10 @@ def _wide(rows: Sequence[Row], columns: Sequence[str], name: str) -> History:
             table[place, at] = _number(row[column], name, place, column)
     days = [_day(row[columns[0]], name, place) for place, row in enumerate(rows)]
     order = np.argsort(np.array(days, dtype="datetime64[D]"), kind="stable")
-    return History(tuple(days[n] for n in order), symbols, table[order], name=name)
+    return Bars(tuple(days[n] for n in order), symbols, table[order], name=name)
 
 
-def _long(rows: Sequence[Row], columns: Sequence[str], name: str) -> History:
+def _long(rows: Sequence[Row], columns: Sequence[str], name: str) -> Bars:
     places = {column.strip().lower(): column for column in columns}
     if "close" not in places or (unknown := set(places) - KNOWN):
         what = "close is missing" if "close" not in places else f"column {min(unknown)} is not known"
@@ -129,7 +129,7 @@ def _long(rows: Sequence[Row], columns: Sequence[str], name: str) -> History:
             tables[bar][at] = _number(row[places[bar]], name, n, bar)
         if (found := _happening(row, places, symbol, name, n)) is not None:
             happenings.setdefault(day, []).append(found)
-    return History(
+    return Bars(
         tuple(days), tuple(symbols), tables["close"], **{bar: tables.get(bar) for bar in BARS},
         happenings={day: tuple(found) for day, found in happenings.items()}, name=name,
     )  # fmt: skip

@@ -2,28 +2,27 @@
 
 Rules of this room:
 1. It knows the present day and the days before; it is told of the next one when it begins.
-2. A trade pays half the spread and the impact of its own size: coefficient * daily volatility *
-   sqrt(quantity / volume) of the price (square-root law; Grinold & Kahn, Active Portfolio Management).
+2. What a trade costs is said by the product's own cost model (`gateway.decision.costs`): half the spread and the
+   impact of its size move its price, commission and fees are charged. Volume is the instrument's, or the day's.
 3. A limit is kept: what cannot trade within it waits for the end of its day and expires.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from gateway.decision.costs import commission
+from gateway.decision.costs import commission, half_spread, impact
 from gateway.domain.instrument import Instrument
 from gateway.domain.order import ExecType, OrderSpec, OrdStatus, OrdType, Report, Side
 from gateway.domain.settings import Costs
 from gateway.events import CancelOrder, CancelRejected, OrderUnknown, ReportReceived, SendOrder
-from simulator.backtest.history import Day
+from simulator.backtest.bars import Day
 from simulator.inprocess import Numbered, Wish
 
-BPS = Decimal(10_000)
 PLACES = Decimal("0.000001")
 ZERO = Decimal(0)
 
@@ -34,18 +33,6 @@ class Fills(StrEnum):
     CLOSE = "close"
     NEXT_OPEN = "next_open"
     NEXT_TYPICAL = "next_typical"
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How the tape fills: `impact` is the coefficient of the square-root law, 0 for none.
-
-    `volatility` is the daily one, by symbol, for the impact alone.
-    """
-
-    fills: Fills = Fills.CLOSE
-    impact: float = 0.0
-    volatility: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +58,9 @@ class Tape:
     """Fill orders at the prices of the present day. It is the venue behind one line of `InProcess`."""
 
     def __init__(
-        self, instruments: Mapping[str, Instrument], costs: Mapping[str, Costs], terms: Terms | None = None
+        self, instruments: Mapping[str, Instrument], costs: Mapping[str, Costs], fills: Fills = Fills.CLOSE
     ) -> None:
-        self.terms = terms or Terms()
+        self.fills = fills
         self._instruments = instruments
         self._costs = costs
         self._day: Day | None = None
@@ -86,11 +73,11 @@ class Tape:
     def begin(self, day: Day) -> None:
         """Let the next day begin: what waited for its prices may trade from now on."""
         self._day = day
-        self._is_trading = self.terms.fills is not Fills.CLOSE
+        self._is_trading = self.fills is not Fills.CLOSE
 
     def close(self) -> None:
         """Let the day's close come: with fills at the close it is the one moment of trading."""
-        self._is_trading = self.terms.fills is Fills.CLOSE
+        self._is_trading = self.fills is Fills.CLOSE
 
     def end(self) -> None:
         """Let the trading of the day be over; orders sent from now on wait for the next."""
@@ -153,7 +140,7 @@ class Tape:
             if not is_within:
                 return self._ended(spec, ExecType.EXPIRED, OrdStatus.EXPIRED, now)
         self._seen[spec.cl_ord_id] = OrdStatus.FILLED
-        charged = commission(self._costs[spec.account], spec.order_qty, spec.order_qty * px)
+        charged = commission(self._costs[spec.account], spec.order_qty, spec.order_qty * px, spec.side)
         self.traded.append(
             Traded(
                 spec.account, spec.symbol, spec.side, spec.order_qty, px, reference, charged, spec.cl_ord_id
@@ -164,7 +151,7 @@ class Tape:
     def _reference(self, spec: OrderSpec) -> Decimal | None:
         """Return today's price of history; None where the name does not trade."""
         assert self._day is not None  # noqa: S101 - a day has begun before anything is sent
-        match self.terms.fills:
+        match self.fills:
             case Fills.CLOSE:
                 return self._day.close.get(spec.symbol)
             case Fills.NEXT_OPEN:
@@ -175,13 +162,13 @@ class Tape:
     def _price(self, spec: OrderSpec, reference: Decimal) -> Decimal:
         """Return what a trade pays or brings: the reference, half the spread, the impact of its size."""
         assert self._day is not None  # noqa: S101 - the reference is of that day
-        share = self._instruments[spec.symbol].half_spread_bps / BPS
-        volume = self._day.volume.get(spec.symbol, 0.0)
-        if self.terms.impact and volume > 0:
-            part = (float(spec.order_qty) / volume) ** 0.5
-            sigma = self.terms.volatility.get(spec.symbol, 0.0)
-            share += Decimal(self.terms.impact * sigma * part).quantize(PLACES)
-        return (reference * (1 + spec.side.sign * share)).quantize(PLACES)
+        instrument = self._instruments[spec.symbol]
+        if not instrument.daily_volume and (volume := self._day.volume.get(spec.symbol, 0.0)) > 0:
+            instrument = replace(instrument, daily_volume=Decimal(volume))
+        value = float(spec.order_qty * reference)
+        costs = self._costs[spec.account]
+        lost = half_spread(instrument, value) + impact(costs, instrument, float(spec.order_qty), value)
+        return (reference * (1 + spec.side.sign * Decimal(lost / value))).quantize(PLACES)
 
     def _ended(self, spec: OrderSpec, kind: ExecType, status: OrdStatus, now: datetime) -> ReportReceived:
         self._seen[spec.cl_ord_id] = status

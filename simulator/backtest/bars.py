@@ -1,4 +1,4 @@
-"""History: what prices were, day by day, and what happened to the shares. Arrays in, nothing read here.
+"""Bars: what prices were, day by day, and what happened to the shares. Arrays in, nothing read here.
 
 Rules of this room:
 1. A price is NaN before a name was listed and after it was delisted, and never in between: a gap is refused
@@ -50,7 +50,7 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class Bars:
     """Hold daily bars: arrays of shape (days, symbols), in the currency of the instruments.
 
     `open`, `high`, `low` and `volume` are None where only closes are known: then every price of a day is its
@@ -70,7 +70,7 @@ class History:
     def __len__(self) -> int:
         return len(self.days)
 
-    def checked(self) -> History:
+    def checked(self) -> Bars:
         """Return this history, sound; raises `HistoryError`."""
         if len(self.days) < 2 or not self.symbols:  # noqa: PLR2004 - one day has no change
             raise HistoryError("a history needs two days and one symbol at least")
@@ -96,7 +96,7 @@ class History:
             bad = self.days[first + int(np.flatnonzero(column[first : last + 1] <= 0)[0])]
             raise HistoryError(f"{symbol} has a price of 0 or below on {bad}")
 
-    def between(self, first: date | None, last: date | None, symbols: Sequence[str] = ()) -> History:
+    def between(self, first: date | None, last: date | None, symbols: Sequence[str] = ()) -> Bars:
         """Return the part from `first` to `last`, both in, with these symbols (all when empty)."""
         unknown = sorted(set(symbols) - set(self.symbols))
         if unknown:
@@ -117,7 +117,7 @@ class History:
         def cut(table: Floats | None) -> Floats | None:
             return None if table is None else table[at]
 
-        return History(
+        return Bars(
             days=tuple(self.days[n] for n in rows), symbols=wanted, close=self.close[at], open=cut(self.open),
             high=cut(self.high), low=cut(self.low), volume=cut(self.volume), happenings=self.happenings,
             name=self.name,
