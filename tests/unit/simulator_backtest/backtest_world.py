@@ -59,8 +59,8 @@ def settings(symbols: Sequence[str], *, accounts: Sequence[str] = ("main",), **c
     account = AccountSettings(
         "main", "history",
         limits=Limits(
-            price_max_age_s=Decimal(10**6), max_order_notional=Decimal(10**12), max_order_nav_share=Decimal(1),
-            max_turnover=Decimal(10), max_orders_per_request=1000,
+            price_max_age_s=Decimal(10**6), max_order_notional=Decimal(10**12),
+            max_order_nav_share=Decimal(1), max_turnover=Decimal(10), max_orders_per_request=1000,
         ),
         costs=changes.pop("costs", FREE), decision=changes.pop("decision", EAGER),
         execution=Execution(
@@ -101,7 +101,8 @@ def run(
     known = household or settings(history.symbols)
     scenario = Scenario(
         opening=opening or [opened(account=name) for name in known.accounts],
-        wanted=dict.fromkeys(known.accounts, wanted), flows=flows, fills=fills, decides=decides, looks_every=0,
+        wanted=dict.fromkeys(known.accounts, wanted), flows=flows, fills=fills, decides=decides,
+        looks_every=0,
     )  # fmt: skip
     return Run(history, known, scenario)
 

@@ -38,18 +38,6 @@ def test_taxes_of_a_year_are_paid_in_april_of_the_next() -> None:
     lots = [LotOpened("A", "2020-01-02", Decimal(1000), Decimal(10_000))]
     history = bars({"A": [100.0] * 340}, first=date(2024, 1, 2))
     household = settings(["A"], taxable=True, costs=Costs(impact=Decimal(0), commission_minimum=Decimal(0)))
-    played = run(
-        history,
-        fixed(),
-        household=household,
-        opening=[opened(0, lots)],
-        decides=lambda day: day.on.year == 2024,
-    )
-    measure = Measure(played).follow()
-    track = measure.tracks["main"]
-    assert {
-        one.symbol for one in played.tape.traded
-    } == set()  # nothing is wanted, and nothing is named: kept
     sold = run(
         history, lambda _day: {"A": Decimal(0)}, household=household, opening=[opened(0, lots)],
         decides=lambda day: day.on.year == 2024,

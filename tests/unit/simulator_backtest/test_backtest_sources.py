@@ -120,7 +120,6 @@ def test_bundled_data_without_its_package_names_what_to_install(monkeypatch: pyt
 
 
 def test_the_bundled_names_are_real_and_without_a_gap() -> None:
-    pytest.importorskip("skfolio", exc_type=ImportError) if False else None
     if sources.importlib.util.find_spec("skfolio") is None:
         pytest.skip("the data extra is not installed")
     found = read_history("bundled:sp500")
