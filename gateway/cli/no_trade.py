@@ -51,13 +51,22 @@ def _read(ctx: click.Context, option: click.Parameter, value: str | None) -> Any
     return float(found) if found.ndim == 0 else found
 
 
+def _read_number(ctx: click.Context, option: click.Parameter, value: str | None) -> Any:
+    """Read a number where an array would mean nothing."""
+    found = _read(ctx, option, value)
+    if isinstance(found, np.ndarray):
+        raise click.BadParameter(f"{value!r} is an array; one number is asked for", param=option)
+    return found
+
+
 def _command(name: str, solve: Callable[..., Any]) -> click.Command:
     """Make the command of one problem: an option a parameter."""
     options: list[click.Parameter] = [
         click.Option(
             [f"--{key.strip('_').replace('_', '-')}", key],
             required=one.default is inspect.Parameter.empty,
-            callback=_read,
+            callback=_read if "Array" in one.annotation else _read_number,
+            metavar="JSON" if "Array" in one.annotation else "NUMBER",
         )
         for key, one in inspect.signature(solve).parameters.items()
     ]

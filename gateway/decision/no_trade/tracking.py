@@ -15,8 +15,10 @@ Rules: `mu` is the asset's drift over that of the rest of the portfolio; the tar
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from gateway.decision.no_trade.numeric import Array, bisect, gauss, newton, slop
 
 NODES = 64
 LEAST_GROWTH = 1.001
+NEVER = "no rule was found: k is too large for this target, it would never be traded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +117,7 @@ def tracking_threshold(
         raise ValueError(f"width must be above 0 and below {room:.6g}, where the weight would be 0 or 1")
     law = laws.half_width(sigma=sigma, target=target, gamma=gamma, k=k, reset=reset)
     if width is None:
-        start, end = min(law, 0.9 * room) * 1e-3, room * (1 - 1e-9)
-        width = bisect(lambda at: slope(lambda d: _threshold(world, d, reset)[0], at), start, end)
+        width = _first_minimum(lambda d: _threshold(world, d, reset)[0], min(law, room) / 50, room)
     cost, tracking, turnover = (float(part.real) for part in _threshold(world, complex(width), reset))
     low, high = target - width, target + width
     return Rule(low, high, target - reset * width, target + reset * width, 0.0, cost, tracking, turnover, law)
@@ -130,9 +132,18 @@ def tracking_calendar(
         raise ValueError("period must be above 0: it is in years, 1/12 for monthly")
     law = laws.calendar_period(sigma=sigma, target=target, gamma=gamma, k=k)
     if period is None:
-        period = bisect(lambda at: slope(lambda t: _calendar(world, t)[0], at), law * 1e-2, law * 1e2)
+        period = _first_minimum(lambda t: _calendar(world, t)[0], law / 50, law * 50)
     cost, tracking, turnover = (float(part.real) for part in _calendar(world, complex(period)))
     return Rule(target, target, target, target, period, cost, tracking, turnover, law)
+
+
+def _first_minimum(cost: Callable[[complex], Any], start: float, end: float) -> float:
+    """Return the first minimum from `start` up; a cost may fall again where a weight is all but lost."""
+    tries = np.geomspace(start, end * (1 - 1e-9), 60)
+    for low, high in pairwise(tries):
+        if slope(cost, high) > 0:
+            return bisect(lambda at: slope(cost, at), float(low), float(high))
+    raise ValueError(NEVER)
 
 
 def _weight(y: Any) -> Any:
@@ -147,7 +158,8 @@ def _edges(world: World, law: float) -> Array:
     The costs grow from small to their size, each solution the start of the next.
     """
     spread = world.target * (1 - world.target)
-    share, found, growth = min(1.0, (0.1 * spread / law) ** 3), None, 2.0
+    steep = 1 + abs(world.tilt)
+    share, found, growth = min(1.0, (0.1 * spread / (law * steep)) ** 3), None, 2.0
     start = world.centre + np.array([-1.0, 1.0]) * law * share ** (1 / 3) / spread
     while found is None or share < 1:
         now = share if found is None else min(1.0, share * growth)
@@ -159,7 +171,7 @@ def _edges(world: World, law: float) -> Array:
         elif found is not None and growth > LEAST_GROWTH:
             growth = math.sqrt(growth)
         else:
-            raise ValueError("no band was found: k is too large for this target, it would never be traded")
+            raise ValueError(NEVER)
     return found
 
 
