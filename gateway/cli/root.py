@@ -52,7 +52,7 @@ class Commands(click.Group):
         "settle": "command",
         "status": "read", "orders": "read", "book": "read", "request": "read", "news": "read",
         "rejected": "read", "replay": "replay", "schema": "read", "config": "read", "venues": "venues",
-        "certify": "certify", "backtest": "backtest", "demo": "demo",
+        "certify": "certify", "demo": "demo", "backtest": "backtest", "no-trade": "no_trade",
     }  # fmt: skip
 
     def list_commands(self, ctx: click.Context) -> list[str]:
