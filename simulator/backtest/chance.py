@@ -39,7 +39,7 @@ def block_length(count: int) -> int:
     Source: Hall, Horowitz and Jing, On blocking rules for the bootstrap with dependent data, Biometrika 1995;
     at least a month, for wealth follows the market in spells.
     """
-    return max(MONTH, round(float(count) ** (1 / 3)))
+    return max(MONTH, round(float(np.cbrt(count))))
 
 
 def of_mean(
