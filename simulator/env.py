@@ -98,7 +98,7 @@ class RebalanceEnv(gymnasium.Env[Observation, Any]):
 
 
 class RebalanceVectorEnv(VectorEnv[Observation, Any, npt.NDArray[Any]]):
-    """Many portfolios of one problem, each with its own stretch of the market; they begin and end together."""
+    """Many portfolios of one problem, each in its own stretch of the market; they begin and end together."""
 
     def __init__(
         self, problem: Problem, market: Market, portfolios: int, *, actions: str = WORDS,

@@ -61,10 +61,10 @@ class Card:
         """Say in one sentence why the rule should not be used, empty when it may."""
         if self.beats_default:
             return ""
+        difference, low, high = (1e4 * one for one in (self.difference, self.low, self.high))
         return (
-            f"out of sample ({self.tested}) it cost {self.difference * 1e4:+.2f} bp a year against
-            {self.default}, " f"95 % between {self.low * 1e4:+.2f} and {self.high * 1e4:+.2f}: it does not
-            beat it"
+            f"out of sample ({self.tested}) it cost {difference:+.2f} bp a year against {self.default}, "
+            f"95 % between {low:+.2f} and {high:+.2f}: it does not beat it"
         )
 
 

@@ -2,8 +2,9 @@
 
 Rules of this room:
 1. It knows the present day and the days before; it is told of the next one when it begins.
-2. What a trade costs is said by the product's own cost model (`gateway.decision.costs`): half the spread and the
-   impact of its size move its price, commission and fees are charged. Volume is the instrument's, or the day's.
+2. What a trade costs is said by the product's own cost model (`gateway.decision.costs`): half the spread and
+   the impact of its size move its price, commission and fees are charged. Volume is the instrument's, or the
+   day's.
 3. A limit is kept: what cannot trade within it waits for the end of its day and expires.
 """
 
