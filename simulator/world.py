@@ -91,7 +91,8 @@ def replayed(returns: Floats) -> Market:
     def draw(days: int, portfolios: int, rng: Rng) -> Floats:
         begins = rng.integers(0, count, size=portfolios)
         rows = (begins[None, :] + np.arange(days)[:, None]) % count
-        return returns[rows]
+        found: Floats = returns[rows]
+        return found
 
     return draw
 
@@ -164,6 +165,12 @@ class World:
         gap: Floats = self.problem.targets - self.weights
         return gap
 
+    @property
+    def restlessness(self) -> Floats:
+        """Return how volatile the market is against what is usual: the mean log ratio of volatilities."""
+        found: Floats = 0.5 * np.log(self.variance / self._usual).mean(axis=1)
+        return found
+
     def seen(self) -> Floats:
         """Return what a policy sees, (portfolios, 3 * names + 3).
 
@@ -172,7 +179,7 @@ class World:
         last trade.
         """
         names = self.weights.shape
-        ratio = np.log(self.variance / self._usual).mean(axis=1)
+        ratio = self.restlessness
         off = self.gap
         error = np.sqrt(np.einsum("ij,jk,ik->i", off, self.problem.covariance, off))
         return np.concatenate(

@@ -93,16 +93,13 @@ def show(data: dict[str, Any]) -> None:
     rows = []
     for run in data["runs"]:
         for part, one in run["figures"].items():
-            rows.append(
-                [
-                    run["name"], part, f"{one['growth']:.2%}", f"{one['volatility']:.2%}", f"{one['turnover']:.1%}",
-                    f"{one['cost'] * 1e4:.1f}", f"{one['tax'] * 1e4:.1f}", f"{one['drift']:.2%}",
-                    f"{one['end']:,.0f}", f"{run['after_tax']:,.0f}" if part == "all" else "",
-                ]
-            )  # fmt: skip
+            after_tax = f"{run['after_tax']:,.0f}" if part == "all" else ""
+            rates = [f"{one[name]:.2%}" for name in ("growth", "volatility", "turnover", "drift")]
+            shares = [f"{one[name] * 1e4:.1f}" for name in ("cost", "tax")]
+            rows.append([run["name"], part, *rates, *shares, f"{one['end']:,.0f}", after_tax])
         if run["halted"]:
             click.echo(f"{run['name']} was halted: {'; '.join(run['halted'].values())}", err=True)
-    header = ["run", "days", "growth", "vol", "turnover", "cost bp", "tax bp", "drift", "wealth", "after tax"]
+    header = ["run", "days", "growth", "vol", "turnover", "drift", "cost bp", "tax bp", "wealth", "after tax"]
     print_table(header, rows, "A year, after cost and taxes paid")
     differences = [
         [name, what, *(f"{found[key] * scale:+.{places}f}" for key in ("value", "low", "high")), unit]

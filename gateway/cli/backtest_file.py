@@ -52,7 +52,7 @@ class FlowSection(Section):
 
 
 class TargetsSection(Section):
-    """What is wanted: the same weight of everything listed (`equal`, in all), fixed weights, or a file of them.
+    """What is wanted: equal weights of all that is listed (`equal` in sum), fixed weights, or a file of them.
 
     The file has columns date,symbol,weight; a row counts from its day on, until the next day with rows.
     """

@@ -52,7 +52,8 @@ class Commands(click.Group):
         "settle": "command",
         "status": "read", "orders": "read", "book": "read", "request": "read", "news": "read",
         "rejected": "read", "replay": "replay", "schema": "read", "config": "read", "venues": "venues",
-        "certify": "certify", "demo": "demo", "backtest": "backtest", "no-trade": "no_trade",
+        "certify": "certify", "demo": "demo",
+        "backtest": "backtest", "train": "train", "no-trade": "no_trade",
     }  # fmt: skip
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -1,0 +1,1 @@
+"""Learning to rebalance: a policy search in numpy, PPO where torch is installed, one exam for both."""
