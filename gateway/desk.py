@@ -64,6 +64,10 @@ class Desk:
         """Return the time of the last event."""
         return self._outlook.now
 
+    def see(self, market: Market) -> None:
+        """Look at another market from now on."""
+        self._outlook.market = market
+
     def ask(self, key: str, make: Callable[[], Event]) -> list[Effect]:
         """Ask for a record once, until `answered` says that it came back."""
         if key in self._asked:

@@ -73,6 +73,11 @@ class Engine:
         self.market = market
         self.desk = Desk(settings, self.state, market)
 
+    def see(self, market: Market) -> None:
+        """Decide from now on with what is known of the market; what was decided stands."""
+        self.market = market
+        self.desk.see(market)
+
     def restore(self, state: State) -> None:
         """Begin from a snapshot's state instead of an empty one."""
         self.state = state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import check_known, make_clock, make_market
+from gateway import app
+from gateway.app import check_known, keep_market, make_clock, make_market
 from gateway.config import GatewayConfig, load
 from gateway.decision.market import UNKNOWN, Market
 from gateway.domain.book import Account
 from gateway.domain.order import Order, OrderSpec, OrdType, Side, TimeInForce
+from gateway.engine import Engine
 from gateway.errors import ConfigError
 from gateway.events import Mode, RequestState, TargetsSubmitted
 from gateway.oms.state import Request, State
@@ -111,3 +114,36 @@ def test_an_old_history_does_not_stop_the_gateway_and_is_told(
 def test_a_history_that_is_not_there_is_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"risk\.history"):
         market_of(tmp_path, monkeypatch, "closes.csv")
+
+
+async def test_a_history_that_changes_is_looked_at_again_and_a_broken_one_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = market_of(tmp_path, monkeypatch, "closes.csv", closes="\n".join(CLOSES.splitlines()[:-1]))
+    monkeypatch.setattr(app, "MARKET_EVERY_S", 0.005)
+    config = load(tmp_path / "gateway.toml")
+    engine = Engine(config.settings(), market=first)
+    keeper = asyncio.create_task(keep_market(config, engine, make_clock(config)))
+
+    async def until(is_so: Callable[[], bool]) -> None:
+        for _ in range(2000):
+            if is_so():
+                return
+            await asyncio.sleep(0.005)
+        raise AssertionError("it never came true")
+
+    await asyncio.sleep(0.05)
+    assert engine.market is first
+    (tmp_path / "closes.csv").write_text(CLOSES, encoding="utf-8")
+    await until(lambda: engine.market is not first)
+    second = engine.market
+    assert second.risk is not None
+    assert second.risk.as_of == date(2022, 12, 28)
+    (tmp_path / "closes.csv").write_text("half a li", encoding="utf-8")
+    await until(lambda: "the risk model stays as it was" in caplog.text)
+    caplog.clear()
+    (tmp_path / "closes.csv").unlink()
+    await until(lambda: "no such file of daily closes" in caplog.text)
+    assert engine.market is second
+    keeper.cancel()
+    await asyncio.gather(keeper, return_exceptions=True)

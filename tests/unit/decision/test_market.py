@@ -71,6 +71,10 @@ def test_a_model_is_out_of_use_when_it_has_grown_old() -> None:
     assert found.risk_on(DAY + timedelta(days=5), settings(max_age_days=5)) is found.risk
     assert found.risk_on(DAY + timedelta(days=6), settings(max_age_days=5)) is None
     assert UNKNOWN.risk_on(DAY, settings()) is None
+    assert found.words_on(DAY, settings()) == found.words
+    assert UNKNOWN.words_on(DAY, settings()) == UNKNOWN.words
+    late = found.words_on(DAY + timedelta(days=6), settings())
+    assert late == f"{found.words}; too old to use on 2023-01-03: append the closes since to the history"
 
 
 # -------------------------------------------------------------------------------- through the engine
@@ -129,6 +133,14 @@ def test_a_snapshot_keeps_the_market() -> None:
     room = Room(look(HISTORY, DAY, settings()))
     room.engine.restore(room.engine.state)
     assert room.engine.desk._outlook.market is room.engine.market
+
+
+def test_a_market_seen_later_counts_from_then_on() -> None:
+    twins = RiskModel.dense(("AAPL", "MSFT"), np.array([[0.09, 0.0899], [0.0899, 0.09]]), DAY)
+    room = Room()
+    assert room.decide().approved
+    room.engine.see(Market(twins))
+    assert room.decide(name="R2").approved == ()
 
 
 def test_a_request_may_name_its_policy_and_the_decision_says_which_it_was() -> None:
