@@ -276,6 +276,7 @@ async def _drained(gateway: Gateway, loop_task: asyncio.Future[None], timeout_s:
 async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
     """Acquire the lease, recover the state, put the parts together; undo all of it at the end."""
     clock = make_clock(config)
+    market = await asyncio.to_thread(make_market, config, clock)
     keys = Keys(config.household)
     url, server = await redis_url(config)
     client, reader, views = journal_client(url), reader_client(url), view_client(url)
@@ -284,7 +285,7 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
         await lease.acquire(wait_s=LEASE_WAIT_S)
         journal = Journal(client, keys, lease.epoch, lease.owner)
         await _check_safety(journal, config)
-        engine = Engine(config.settings(), market=make_market(config, clock))
+        engine = Engine(config.settings(), market=market)
         seq = await restore(journal, engine)
         models = ReadModels(views, keys, lease.epoch, every_s=SHOWN_EVERY_S)
         inbox = Inbox()
