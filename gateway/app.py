@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from adapters.base import Broker, Source
@@ -46,6 +47,7 @@ from gateway.runtime.wire import decode_state, encode_state
 
 SNAPSHOT_EVERY = 20_000
 LEASE_WAIT_S = 12.0
+MARKET_EVERY_S = 60.0
 SHOWN_EVERY_S = 0.05
 """Read models and news lag this far behind: each write of theirs costs the journal a turn at the disk."""
 
@@ -72,6 +74,33 @@ def make_market(config: GatewayConfig, clock: Clock) -> Market:
     market = look(history, trade_date(clock.now(), settings), settings)
     log.log(logging.INFO if market.risk is not None else logging.WARNING, "%s", market.words)
     return market
+
+
+async def keep_market(config: GatewayConfig, engine: Engine, clock: Clock) -> None:
+    """Look at the price history again whenever its file has changed, for ever.
+
+    A file that cannot be read, perhaps because it is being written, leaves the market as it was.
+    """
+    path = config.folder / config.risk.history
+    seen = await asyncio.to_thread(_changed_at, path)
+    while True:
+        await asyncio.sleep(MARKET_EVERY_S)
+        now = await asyncio.to_thread(_changed_at, path)
+        if now == seen:
+            continue
+        seen = now
+        try:
+            engine.see(await asyncio.to_thread(make_market, config, clock))
+        except ConfigError as problem:
+            log.warning("the risk model stays as it was: %s", problem)
+
+
+def _changed_at(path: Path) -> int:
+    """Return when a file last changed, 0 when it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 async def redis_url(config: GatewayConfig) -> tuple[str, embedded.EmbeddedServer | None]:
@@ -190,6 +219,8 @@ async def serve(
         }
         if gateway.server is not None:
             parts["embedded Redis"] = gateway.server.keep_alive()
+        if config.risk.history:
+            parts["price history"] = keep_market(config, gateway.engine, gateway.clock)
         on_ready(gateway)
         await _supervise(gateway, parts, stop)
 
@@ -245,6 +276,7 @@ async def _drained(gateway: Gateway, loop_task: asyncio.Future[None], timeout_s:
 async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
     """Acquire the lease, recover the state, put the parts together; undo all of it at the end."""
     clock = make_clock(config)
+    market = await asyncio.to_thread(make_market, config, clock)
     keys = Keys(config.household)
     url, server = await redis_url(config)
     client, reader, views = journal_client(url), reader_client(url), view_client(url)
@@ -253,7 +285,7 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
         await lease.acquire(wait_s=LEASE_WAIT_S)
         journal = Journal(client, keys, lease.epoch, lease.owner)
         await _check_safety(journal, config)
-        engine = Engine(config.settings(), market=make_market(config, clock))
+        engine = Engine(config.settings(), market=market)
         seq = await restore(journal, engine)
         models = ReadModels(views, keys, lease.epoch, every_s=SHOWN_EVERY_S)
         inbox = Inbox()
@@ -333,5 +365,7 @@ def status(gateway: Gateway) -> dict[str, Any]:
         "waiting_to_send": gateway.loop.router.waiting() if gateway.loop.router is not None else 0,
         "version": version("rebalance-gateway"),
         "config": gateway.digest,
-        "risk": gateway.engine.market.words,
+        "risk": gateway.engine.market.words_on(
+            trade_date(gateway.clock.now(), gateway.engine.settings), gateway.engine.settings
+        ),
     }

@@ -59,14 +59,14 @@ class Desk:
         self._waiting: set[str] = set()
         self._held: set[tuple[str, str]] = set()
 
-    def look(self, market: Market) -> None:
-        """Decide by what is known of the market now."""
-        self._outlook.market = market
-
     @property
     def now(self) -> datetime:
         """Return the time of the last event."""
         return self._outlook.now
+
+    def see(self, market: Market) -> None:
+        """Look at another market from now on."""
+        self._outlook.market = market
 
     def ask(self, key: str, make: Callable[[], Event]) -> list[Effect]:
         """Ask for a record once, until `answered` says that it came back."""

@@ -73,10 +73,10 @@ class Engine:
         self.market = market
         self.desk = Desk(settings, self.state, market)
 
-    def look(self, market: Market) -> None:
-        """Know the market better from now on: what was decided stays decided."""
+    def see(self, market: Market) -> None:
+        """Decide from now on with what is known of the market; what was decided stands."""
         self.market = market
-        self.desk.look(market)
+        self.desk.see(market)
 
     def restore(self, state: State) -> None:
         """Begin from a snapshot's state instead of an empty one."""

@@ -154,7 +154,7 @@ def print_decision(decision: dict[str, Any]) -> None:
         [
             name["symbol"], f"{name['weight_before']:.2%}", f"{name['weight_target']:.2%}",
             f"{name['weight_after']:.2%}", name["qty"], f"{name['benefit']:.2f}",
-            f"{sum(name[part] for part in COSTS):.2f}", f"{name['tax']:.2f}", name["note"],
+            f"{sum(name.get(part, 0.0) for part in COSTS):.2f}", f"{name['tax']:.2f}", name["note"],
         ]
         for name in decision["names"]
     ]  # fmt: skip

@@ -30,10 +30,10 @@ ZERO = Decimal(0)
 class Charges:
     """Hold what trading takes, part by part, in the account's currency; tax is not among it."""
 
-    commission: float
+    commission: Decimal
     half_spread: float
     impact: float
-    conversion: float
+    conversion: Decimal
 
 
 def commission(costs: Costs, qty: Decimal, notional: Decimal, side: Side = Side.SELL) -> Decimal:
@@ -100,10 +100,10 @@ def charges(view: View, symbol: str, side: Side, qty: Decimal, price: Decimal) -
     """Return every part of what a trade of `qty` at `price` takes, before tax."""
     settings, instrument, notional = view.account, view.instruments[symbol], qty * price
     return Charges(
-        commission=float(commission(settings.costs, qty, notional, side)),
+        commission=commission(settings.costs, qty, notional, side),
         half_spread=half_spread(instrument, float(notional)),
         impact=impact(settings.costs, instrument, float(qty), float(notional)),
-        conversion=float(conversion(settings, instrument, notional)),
+        conversion=conversion(settings, instrument, notional),
     )
 
 
@@ -178,8 +178,7 @@ def price_trade(view: View, symbol: str, side: Side, qty: Decimal, gap: float, n
     due = 0.0
     if account.taxable:
         closed = lots_closed(account.lots.get(symbol, ()), side, qty, account.lot_method)
-        charged = commission(settings.costs, qty, notional, side)
-        due = tax(settings.costs, closed, price + side.sign * charged / qty, view.trade_date)
+        due = tax(settings.costs, closed, price + side.sign * parts.commission / qty, view.trade_date)
     after = gap - side.sign * float(notional / nav)
     return Proposal(
         symbol=symbol,
@@ -187,9 +186,9 @@ def price_trade(view: View, symbol: str, side: Side, qty: Decimal, gap: float, n
         qty=qty,
         price=price,
         benefit=benefit(settings.decision, float(instrument.volatility), gap, after, float(nav)),
-        commission=parts.commission,
+        commission=float(parts.commission),
         half_spread=parts.half_spread,
         tax=due,
         impact=parts.impact,
-        conversion=parts.conversion,
+        conversion=float(parts.conversion),
     )

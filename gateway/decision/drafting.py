@@ -4,6 +4,8 @@ Rules of this room:
 1. A draft knows nothing of wash sales, gates or cash; `policy.py` looks after those.
 2. With a risk model a proposal's benefit is its share of what the whole draft saves (`Survey.savings`);
    without one, names are taken one by one.
+3. A part is priced as what it trades, before it is traded: the sketch this product began from measured
+   the gap that was left after half of it was closed, halved that again, and so charged a quarter.
 """
 
 from __future__ import annotations

@@ -25,9 +25,17 @@ class Market:
 
     def risk_on(self, today: date, settings: Settings) -> RiskModel | None:
         """Return the risk model while it is young enough, else None."""
-        if self.risk is None or self.risk.age_days(today) > settings.risk.max_age_days:
-            return None
-        return self.risk
+        return None if self.risk is None or self._is_old(self.risk, today, settings) else self.risk
+
+    def words_on(self, today: date, settings: Settings) -> str:
+        """Return the words, and whether the model is out of use."""
+        if self.risk is None or not self._is_old(self.risk, today, settings):
+            return self.words
+        return f"{self.words}; too old to use on {today}: append the closes since to the history"
+
+    @staticmethod
+    def _is_old(risk: RiskModel, today: date, settings: Settings) -> bool:
+        return risk.age_days(today) > settings.risk.max_age_days
 
 
 UNKNOWN = Market()

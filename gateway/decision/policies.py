@@ -4,7 +4,7 @@ Rules of this room:
 1. A policy is one method, `decide`: a view and its survey in, a `Verdict` out; it keeps nothing between
    two calls, so it runs the same live, in a preview and in a backtest.
 2. On its own target every policy holds: there is no gap left that it would trade.
-3. What all policies share stands in the function `decide`: the cooldown and the timing. An IMMEDIATE
+3. What all policies share stands in the function `decide`: the timing, then the cooldown. An IMMEDIATE
    verdict waits for neither.
 4. A policy that comes later is one more entry of `POLICIES` and one more `PolicyName`.
 """
@@ -12,6 +12,7 @@ Rules of this room:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Protocol
 
 import numpy as np
@@ -149,14 +150,16 @@ def policy_of(view: View) -> PolicyName:
 
 
 def decide(view: View, found: Survey) -> Verdict:
-    """Ask the policy, then let cooldown and timing delay or hasten what it wants."""
+    """Ask the policy, let timing delay or hasten what it wants, and hold it while it is too early."""
+    decision, last = view.account.decision, view.last_rebalance
     verdict = POLICIES[policy_of(view)].decide(view, found)
     if verdict.action is Action.IMMEDIATE:
         return verdict
-    decision, last = view.account.decision, view.last_rebalance
-    if verdict.action is not Action.HOLD and last is not None:
-        left = decision.cooldown_days - (view.trade_date - last).days
-        if left > 0:
-            text = f"rebalanced on {last}, {left} days of the cooldown are left; else {verdict.reason}"
-            return Verdict(Action.HOLD, text)
-    return timing.adjusted(verdict, view, found) if decision.timing else verdict
+    if decision.timing:
+        verdict = timing.adjusted(verdict, view, found)
+    if verdict.action is Action.HOLD or last is None:
+        return verdict
+    first = last + timedelta(days=decision.cooldown_days)
+    if view.trade_date >= first:
+        return verdict
+    return Verdict(Action.HOLD, f"rebalanced on {last}, cooling down until {first}; else {verdict.reason}")

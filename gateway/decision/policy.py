@@ -199,7 +199,7 @@ def _cut_to_cash(
 
 
 def _cut(view: View, found: Survey, item: Proposal, qty: Decimal, gap: float) -> Proposal:
-    """Price a smaller buy; with a risk model it keeps its share of the benefit, a lower bound."""
+    """Price a smaller buy; with a risk model it keeps its part of the benefit, in proportion."""
     cut = price_trade(view, item.symbol, Side.BUY, qty, gap, found.nav)
     return cut if found.risk is None else replace(cut, benefit=item.benefit * float(qty / item.qty))
 

@@ -108,7 +108,7 @@ class TwoStates:
     stay: tuple[float, float]
 
     def densities(self, returns: Floats) -> tuple[Floats, Floats]:
-        """Return the normal density of each return in each state (days, 2) over the larger, and its logarithm.
+        """Return the normal density in each state (days, 2) over the larger one, and the larger's logarithm.
 
         Scaled by the larger of the two, no return is so far out that both are nothing.
         """
@@ -140,7 +140,7 @@ class TwoStates:
         return float((np.log(self._forward(density)[1]) + peak).sum())
 
     def _forward(self, density: Floats) -> tuple[Floats, Floats]:
-        """Return the filtered chances (days, 2) and each day's likelihood given the days before, both scaled."""
+        """Return the filtered chances (days, 2) and each day's scaled likelihood given the days before."""
         stay_calm, stay_stormy = self.stay
         calm, storm = self.start
         chances, likelihood = np.empty_like(density), np.empty(len(density))

@@ -23,6 +23,9 @@ Floats = npt.NDArray[np.float64]
 TRADING_DAYS = 252
 MIN_OBSERVATIONS = 60
 """Daily returns below which no covariance is estimated: about a quarter of a year."""
+DENSE_NAMES = 500
+"""More names than this share so many principal components instead of a full matrix, unless told otherwise."""
+MANY_FACTORS = 20
 MAX_CONDITION = 1e4
 """Largest over smallest eigenvalue of a correlation matrix; what lies below the floor is raised to it."""
 
@@ -178,7 +181,8 @@ def estimate(
     The last `window` rows of `history` count; of those, the days on which every usable name has a close.
     Returns are simple, from one such day to the next, and standardised: correlations are shrunk towards
     zero by `ledoit_wolf`, each name keeps its own sample variance. With `factors` k > 0 correlations are
-    k principal components and what is specific instead, for thousands of names.
+    k principal components and what is specific instead; so they are, with `MANY_FACTORS`, for more than
+    `DENSE_NAMES` names.
     Ages are calendar days: a weekend and a holiday make four.
     """
     oldest = today - timedelta(days=max_age_days)
@@ -199,8 +203,8 @@ def estimate(
     if gaps := len(prices) - len(closes):
         notes += (f"{gaps} of {len(prices)} days left out: not every name has a close",)
     returns = closes[1:] / closes[:-1] - 1
-    loadings, specific, shrinkage, raised = _model_of(returns, factors)
-    notes += (f"{raised} eigenvalues raised to the floor",) if raised else ()
+    loadings, specific, shrinkage, more = _model_of(returns, factors)
+    notes += more
     unknown = tuple(sorted(set(volatilities) - set(usable)))
     return RiskModel(
         symbols=usable + unknown,
@@ -240,19 +244,24 @@ def _usable(
     return tuple(usable), tuple(notes)
 
 
-def _model_of(returns: Floats, factors: int) -> tuple[Floats, Floats, float, int]:
-    """Return annual loadings, annual specific variance, the shrinkage and how many eigenvalues were raised.
+def _model_of(returns: Floats, factors: int) -> tuple[Floats, Floats, float, tuple[str, ...]]:
+    """Return annual loadings, annual specific variance, the shrinkage and notes on how it was made.
 
     With factors, no name is left less specific variance than `1 / MAX_CONDITION` of its own.
     """
     deviation = returns.std(axis=0)
     standard = (returns - returns.mean(axis=0)) / deviation
     scale = deviation * np.sqrt(TRADING_DAYS)
+    notes: tuple[str, ...] = ()
+    if not factors and len(scale) > DENSE_NAMES:
+        factors = MANY_FACTORS
+        notes = (f"{len(scale)} names: taken as {factors} factors and what is specific",)
     if not factors:
         correlation, shrinkage = ledoit_wolf(standard)
         correlation, raised = conditioned(correlation)
-        return scale[:, None] * np.linalg.cholesky(correlation), np.zeros(len(scale)), shrinkage, raised
+        notes = (f"{raised} eigenvalues raised to the floor",) if raised else ()
+        return scale[:, None] * np.linalg.cholesky(correlation), np.zeros(len(scale)), shrinkage, notes
     _, singular, right = np.linalg.svd(standard, full_matrices=False)
     loadings = right[:factors].T * singular[:factors] / np.sqrt(len(standard))
     left = np.maximum(1 - np.square(loadings).sum(axis=1), 1 / MAX_CONDITION)
-    return scale[:, None] * loadings, np.square(scale) * left, 0.0, 0
+    return scale[:, None] * loadings, np.square(scale) * left, 0.0, notes

@@ -249,8 +249,8 @@ def _cut(item: Proposal, qty: Decimal, view: View) -> Proposal:
         item,
         qty=qty,
         benefit=item.benefit * float(qty / item.qty),
-        commission=parts.commission,
+        commission=float(parts.commission),
         half_spread=parts.half_spread,
         impact=parts.impact,
-        conversion=parts.conversion,
+        conversion=float(parts.conversion),
     )

@@ -191,7 +191,7 @@ class Risk:
     """Say what a risk model is made of: the last `window_days` trading days of a history of closes.
 
     It is out of use once its last day is more than `max_age_days` calendar days ago; `factors` above 0
-    makes a model of that many principal components, for thousands of names.
+    makes a model of that many principal components (0: as many as the number of names asks for).
     """
 
     window_days: int = 504

@@ -132,7 +132,7 @@ class Run:
         elif place % FRESH_START_DAYS == 0:
             self._start_anew()
         if self.scenario.looks_every and place % self.scenario.looks_every == 0:
-            world.engine.look(look(self._past(place), day.on, self.settings))
+            world.engine.see(look(self._past(place), day.on, self.settings))
         self._state(day)
         self.tape.begin(day)
         world.run(for_s=60)

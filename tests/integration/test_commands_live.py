@@ -105,6 +105,10 @@ def test_a_preview_says_everything_and_sends_nothing(say: Say) -> None:
     found = told(say, "preview", str(EXAMPLE / "targets.csv"))
     assert found["request"]["state"] == "previewed"
     assert len(found["decision"]["names"]) == 20
+    assert found["decision"]["policy"] == "triggers"
+    other = told(say, "preview", str(EXAMPLE / "targets.csv"), "--policy", "smart")
+    assert other["decision"]["policy"] == "smart"
+    assert told(say, "status")["risk"] == "no price history: names are taken as uncorrelated"
     assert told(say, "orders") == []
 
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from gateway.app import check_known
+from gateway import app
+from gateway.app import check_known, keep_market, make_clock, make_market
 from gateway.config import GatewayConfig, load
+from gateway.decision.market import UNKNOWN, Market
 from gateway.domain.book import Account
 from gateway.domain.order import Order, OrderSpec, OrdType, Side, TimeInForce
+from gateway.engine import Engine
 from gateway.errors import ConfigError
 from gateway.events import Mode, RequestState, TargetsSubmitted
 from gateway.oms.state import Request, State
 
 AT = datetime(2024, 3, 12, tzinfo=UTC)
+CONFIG = Path(__file__).parents[2] / "config"
 
 
 def state(symbol: str = "AAPL", account: str = "main", link: str = "sim") -> State:
@@ -62,3 +68,82 @@ def test_a_name_of_an_unfinished_request_is_missed(config: GatewayConfig) -> Non
     made.book.accounts["main"].positions = {}
     with pytest.raises(ConfigError, match="request R1 is not finished and names GONE"):
         check_known(made, config)
+
+
+CLOSES = "date,AAPL,MSFT\n" + "\n".join(
+    f"{date(2022, 9, 1) + timedelta(days=at)},{100 + at % 7},{50 + at % 5}" for at in range(119)
+)
+
+
+def market_of(folder: Path, monkeypatch: pytest.MonkeyPatch, history: str, **words: str) -> Market:
+    """The market of the example configuration with a history of closes, at its own simulated time."""
+    for name in ("gateway.toml", "accounts.toml", "instruments.toml"):
+        (folder / name).write_text((CONFIG / name).read_text(encoding="utf-8"), encoding="utf-8")
+    shutil.copytree(CONFIG / "example", folder / "example")
+    if "closes" in words:
+        (folder / "closes.csv").write_text(words["closes"], encoding="utf-8")
+    monkeypatch.setenv("GATEWAY_STATE_FOLDER", str(folder / "state"))
+    if history:
+        monkeypatch.setenv("GATEWAY_RISK__HISTORY", history)
+    config = load(folder / "gateway.toml")
+    return make_market(config, make_clock(config))
+
+
+def test_without_a_history_names_are_uncorrelated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert market_of(tmp_path, monkeypatch, "") is UNKNOWN
+
+
+def test_a_history_beside_the_configuration_becomes_the_market(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = market_of(tmp_path, monkeypatch, "closes.csv", closes=CLOSES)
+    assert found.risk is not None
+    assert found.risk.observations == 118
+    assert found.risk.as_of == date(2022, 12, 28)
+
+
+def test_an_old_history_does_not_stop_the_gateway_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = "\n".join(CLOSES.splitlines()[:100])
+    found = market_of(tmp_path, monkeypatch, "closes.csv", closes=old)
+    assert found.risk is None
+    assert "append the closes since" in caplog.text
+
+
+def test_a_history_that_is_not_there_is_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"risk\.history"):
+        market_of(tmp_path, monkeypatch, "closes.csv")
+
+
+async def test_a_history_that_changes_is_looked_at_again_and_a_broken_one_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = market_of(tmp_path, monkeypatch, "closes.csv", closes="\n".join(CLOSES.splitlines()[:-1]))
+    monkeypatch.setattr(app, "MARKET_EVERY_S", 0.005)
+    config = load(tmp_path / "gateway.toml")
+    engine = Engine(config.settings(), market=first)
+    keeper = asyncio.create_task(keep_market(config, engine, make_clock(config)))
+
+    async def until(is_so: Callable[[], bool]) -> None:
+        for _ in range(2000):
+            if is_so():
+                return
+            await asyncio.sleep(0.005)
+        raise AssertionError("it never came true")
+
+    await asyncio.sleep(0.05)
+    assert engine.market is first
+    (tmp_path / "closes.csv").write_text(CLOSES, encoding="utf-8")
+    await until(lambda: engine.market is not first)
+    second = engine.market
+    assert second.risk is not None
+    assert second.risk.as_of == date(2022, 12, 28)
+    (tmp_path / "closes.csv").write_text("half a li", encoding="utf-8")
+    await until(lambda: "the risk model stays as it was" in caplog.text)
+    caplog.clear()
+    (tmp_path / "closes.csv").unlink()
+    await until(lambda: "no such file of daily closes" in caplog.text)
+    assert engine.market is second
+    keeper.cancel()
+    await asyncio.gather(keeper, return_exceptions=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,7 +13,9 @@ import pytest
 
 from gateway.config import load
 from gateway.domain.order import OrdType, TimeInForce
-from gateway.domain.settings import DropCopySettings
+from gateway.domain.request import PolicyName
+from gateway.domain.settings import DropCopySettings, Period, Risk, Tier
+from gateway.domain.tariffs import TARIFFS
 from gateway.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "gateway.toml"
@@ -209,3 +213,88 @@ def test_an_accounts_execution_style_is_read(tmp_path: Path) -> None:
     ).settings()
     schedule = found.accounts["main"].execution.schedule
     assert (schedule.style, schedule.step_s, schedule.weights) == ("vwap", 30, (3, 1, 2))
+
+
+def test_a_named_price_list_is_filled_in_and_what_is_written_beside_it_wins(tmp_path: Path) -> None:
+    accounts = '[main.costs]\nschedule = "ibkr-tiered"\nmonthly_shares = 400000\ncommission_minimum = 0.5'
+    config = load(write(tmp_path, accounts=accounts))
+    costs = config.settings().accounts["main"].costs
+    published = TARIFFS["ibkr-tiered"].costs
+    assert costs == replace(published, monthly_shares=Decimal(400_000), commission_minimum=Decimal("0.5"))
+    assert json.loads(config.model_dump_json())["accounts"]["main"]["costs"]["schedule"] == "ibkr-tiered"
+
+
+def test_tiers_policies_risk_and_harvest_are_read(tmp_path: Path) -> None:
+    accounts = """
+[main.costs]
+tiers = [{ above = 0, per_share = 0.004 }, { above = 1000, per_share = 0.002 }]
+[main.decision]
+policy = "calendar"
+calendar_period = "weekly"
+calendar_day = 5
+cooldown_days = 31
+timing = true
+[main.harvest]
+years = 4
+"""
+    top = "closed_days = [2024-12-25]\n[risk]\nwindow_days = 252\n[substitutes]\nAAPL = []"
+    settings = load(write(tmp_path, accounts=accounts, top=top)).settings()
+    account = settings.accounts["main"]
+    assert account.costs.tiers == (Tier(Decimal(0), Decimal("0.004")), Tier(Decimal(1000), Decimal("0.002")))
+    decision = account.decision
+    assert (decision.policy, decision.calendar_period) == (PolicyName.CALENDAR, Period.WEEKLY)
+    assert (decision.calendar_day, decision.cooldown_days, decision.timing) == (5, 31, True)
+    assert account.harvest.years == 4
+    assert settings.closed_days == {date(2024, 12, 25)}
+    assert settings.risk == Risk(window_days=252)
+    assert settings.substitutes == {"AAPL": ()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"accounts": '[main.costs]\nschedule = "ibkr"'},
+            "accounts.main.costs: Value error, schedule is not a known price list; write one of ibkr-fixed",
+        ),
+        ({"accounts": "[main.costs]\nfees = 1"}, "accounts.main.costs.fees"),
+        (
+            {"accounts": "[main.costs]\ntiers = [{ above = 5, per_share = 0 }]"},
+            "tiers must begin at above = 0",
+        ),
+        (
+            {"accounts": "[main.costs]\ntiers = [{above = 0, per_share = 1}, {above = 0, per_share = 2}]"},
+            "tiers must begin at above = 0 and climb",
+        ),
+        ({"accounts": '[main.decision]\npolicy = "luck"'}, "accounts.main.decision.policy"),
+        (
+            {"accounts": '[main.decision]\ncalendar_period = "weekly"\ncalendar_day = 8'},
+            "calendar_day is past the end of a week",
+        ),
+        (
+            {"top": "[risk]\nwindow_days = 100\nmin_observations = 200"},
+            "min_observations is above window_days",
+        ),
+        ({"top": '[substitutes]\nAAPL = ["MSFT"]'}, "substitutes.AAPL: MSFT is not in instruments"),
+        ({"top": "[substitutes]\nIBM = []"}, "substitutes.IBM: IBM is not in instruments"),
+        ({"top": 'substitutes_file = "none.toml"'}, "none.toml: no such file"),
+    ],
+)
+def test_what_the_decision_layer_cannot_work_with_names_the_key(
+    tmp_path: Path, changes: dict[str, str], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        load(write(tmp_path, **changes))
+
+
+def test_the_example_substitutes_fit_the_example_instruments(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8").replace(
+        'instruments_file = "instruments.toml"',
+        'instruments_file = "instruments.toml"\nsubstitutes_file = "substitutes.toml"',
+    )
+    for name in ("accounts.toml", "instruments.toml", "substitutes.toml"):
+        (tmp_path / name).write_text((EXAMPLE.parent / name).read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "example").mkdir()
+    (tmp_path / "example" / "lots.csv").write_bytes((EXAMPLE.parent / "example" / "lots.csv").read_bytes())
+    (tmp_path / "gateway.toml").write_text(text, encoding="utf-8")
+    assert len(load(tmp_path / "gateway.toml").settings().substitutes) == 20

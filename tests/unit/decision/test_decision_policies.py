@@ -207,7 +207,7 @@ def test_the_cooldown_holds_any_policy_but_an_immediate_one(last: int | None, le
     found = verdict(view)
     assert found.action is (Action.HOLD if left else Action.FULL)
     if left:
-        assert f"rebalanced on {when}, {left} days of the cooldown are left; else A is" in found.reason
+        assert f"rebalanced on {when}, cooling down until {days(left)}; else A is" in found.reason
     crisis = replace(view, regime=Regime.CRISIS, policy=PolicyName.TRIGGERS)
     assert verdict(crisis).action is Action.IMMEDIATE
 
@@ -220,6 +220,17 @@ def test_timing_is_asked_only_when_it_is_on() -> None:
     on = replace(view, account=replace(view.account, decision=timed))
     assert verdict(on).action is Action.FULL
     assert verdict(on).reason.startswith("hastened: volatility is 3.0 times its median; ")
+
+
+def test_a_storm_does_not_end_a_cooldown() -> None:
+    stormy = Signals(days(-1), Regime.CRISIS, 3.0, 0.99)
+    view = world(
+        {"A": 60, "B": 40}, {"A": "0.54", "B": "0.46"}, PolicyName.THRESHOLD, signals=stormy, last=days(-1),
+        timing=True, drift_band_absolute="0.5", cooldown_days=2,
+    )  # fmt: skip
+    assert verdict(view).action is Action.HOLD
+    assert "cooling down until 2024-03-13; else hastened" in verdict(view).reason
+    assert verdict(replace(view, last_rebalance=days(-2))).action is Action.FULL
 
 
 def test_holding_says_which_policy_holds() -> None:

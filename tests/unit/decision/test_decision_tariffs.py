@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from decision_world import account, calm, dec, household, lot
+from decision_world import AT_REFERENCE, account, calm, dec, household, lot
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +24,7 @@ from gateway.decision.costs import (
 from gateway.decision.sizing import fit_to_cash, grid_of
 from gateway.decision.view import View
 from gateway.domain.instrument import Instrument
+from gateway.domain.lots import LotMethod
 from gateway.domain.order import Side
 from gateway.domain.proposal import Approved
 from gateway.domain.settings import AccountSettings, Costs, Tier
@@ -115,7 +116,8 @@ def test_every_part_of_the_cost_is_in_the_proposal_and_in_its_cash() -> None:
     )
     item = price_trade(view, "A", Side.BUY, dec(10), 0.1, dec(10_000))
     parts = charges(view, "A", Side.BUY, dec(10), dec(100))
-    assert (parts.commission, parts.half_spread, parts.conversion) == pytest.approx((0.05, 0.5, 2.5))
+    assert (parts.commission, parts.conversion) == (dec("0.05"), dec("2.5"))
+    assert parts.half_spread == pytest.approx(0.5)
     assert parts.impact == pytest.approx(0.3 / 252**0.5 * 0.001**0.5 * 1000)
     assert item.cost == pytest.approx(0.05 + 0.5 + 2.5 + parts.impact)
     assert cash_needed(view, item) == dec("100.25") * 10 * (1 + dec("0.0025")) + dec("0.05")
@@ -187,3 +189,34 @@ def test_a_commission_never_falls_when_more_is_traded(costs: Costs, one: int, mo
     )
     assert per_share(costs, dec(one + more)) >= per_share(costs, dec(one))
     assert commission(costs, dec(one), dec(10)) >= commission(costs, dec(one), dec(10), Side.BUY)
+
+
+def test_a_buyer_pays_no_sellers_fees() -> None:
+    view = household([account("main", 200_000)], {"A": 100}, costs=ALPACA, execution=AT_REFERENCE)
+    item = price_trade(view, "A", Side.BUY, dec(1000), 0.5, dec(200_000))
+    assert item.commission == pytest.approx(float(CAT * 1000))
+    assert cash_needed(view, item) == 100_000 + CAT * 1000
+
+
+def test_a_price_that_is_gone_is_the_proposals_own() -> None:
+    view = household([account("main", 200_000)], {"A": 100}, costs=ALPACA, execution=AT_REFERENCE)
+    item = price_trade(view, "A", Side.BUY, dec(10), 0.5, dec(200_000))
+    assert cash_needed(replace(view, prices={}), item) == cash_needed(view, item)
+
+
+@pytest.mark.parametrize(
+    ("method", "gain"), [(LotMethod.FIFO, 60), (LotMethod.LIFO, 20), (LotMethod.HIFO, -10)]
+)
+def test_tax_is_that_of_the_lots_the_method_sells(method: LotMethod, gain: int) -> None:
+    lots = [
+        lot("A", "0.5", 40, bought=-900), lot("A", "0.5", 110, bought=-800), lot("A", "0.5", 80, bought=-700)
+    ]  # fmt: skip
+    free = Costs(
+        commission_minimum=dec(0),
+        commission_per_share=dec(0),
+        short_term_rate=dec(1),
+        long_term_rate=dec("0.5"),
+    )
+    view = household([account("main", 0, lots, lot_method=method)], {"A": 100}, costs=free)
+    item = price_trade(view, "A", Side.SELL, dec("0.5"), -0.1, dec(150))
+    assert item.tax == pytest.approx(gain * 0.5 * 0.5), "half a share, at the long rate"

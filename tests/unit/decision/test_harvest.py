@@ -205,8 +205,8 @@ def test_the_room_shrinks_from_swap_to_swap_and_the_best_comes_first() -> None:
 def test_a_substitute_must_be_alike_not_identical_priced_and_free(
     others: list[str], words: dict[str, Any], why: str
 ) -> None:
-    known = [Instrument("C"), *words.pop("instruments", ())]
-    view = world([lot("A", 100, 1000)], {"A": 900, "B": 450, "D": 10}, instruments=known, **words)
+    known = [Instrument("C"), *words.get("instruments", ())]
+    view = world([lot("A", 100, 1000)], {"A": 900, "B": 450, "D": 10}, **{**words, "instruments": known})
     found = plan(view, {"A": others})
     assert found.swaps == ()
     assert why in found.passed_over["A"]

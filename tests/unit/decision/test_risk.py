@@ -247,6 +247,14 @@ def test_factors_keep_each_variance_and_the_common_part() -> None:
     assert ours == pytest.approx(dense.variance(history.symbols, equal, equal), rel=0.05)
 
 
+def test_many_names_are_taken_as_factors_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(risk, "DENSE_NAMES", 29)
+    found = model(random_history(30, 504))
+    assert found.loadings.shape == (30, 20)
+    assert found.notes == ("30 names: taken as 20 factors and what is specific",)
+    assert model(random_history(29, 504)).loadings.shape == (29, 29)
+
+
 def test_more_factors_than_names_leave_a_floor_of_specific_variance() -> None:
     found = model(random_history(3, 100), factors=10)
     assert found.loadings.shape == (3, 3)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.request import Mode, Others, Regime
+from gateway.domain.request import Mode, Others, PolicyName, Regime
 from gateway.errors import InvalidTargets
 from gateway.events import TargetsSubmitted
 from gateway.runtime.schema import (
@@ -57,6 +57,16 @@ def test_a_good_message_becomes_an_event() -> None:
         as_of=NOW - timedelta(seconds=1), expires_at=NOW + timedelta(hours=1, seconds=0.5),
         others=Others.SELL, mode=Mode.PREVIEW, regime=Regime.CRISIS, entry_id="5-0", signed_by="k1",
     )  # fmt: skip
+
+
+def test_a_message_may_name_its_policy() -> None:
+    assert parse(message()).policy is None
+    assert parse(message(policy="smart")).policy is PolicyName.SMART
+    for wrong in ("luck", "", None, 1):
+        with pytest.raises(InvalidTargets) as problem:
+            parse(message(policy=wrong))
+        assert problem.value.field == "policy"
+        assert problem.value.reason.startswith("is not one of 'triggers', 'threshold', 'calendar'")
 
 
 def test_a_forgotten_symbol_is_kept_by_default() -> None:
