@@ -1,0 +1,2 @@
+"""The optimiser."""
+from gateway.decision.optimise.problem import Covariance, Group, Problem, TaxLots

@@ -1,0 +1,146 @@
+"""Minimise the dual: a damped, projected, semismooth Newton method with a line search.
+
+The dual is piecewise quadratic, so once the right pieces are found one step lands on the minimum, to the
+last digits. On the way three things keep it honest: a little damping of prices nothing answers to, steps cut
+or stretched until the slope along them has halved, and a proof when there is no minimum to find.
+
+Source: Qi and Sun, A nonsmooth version of Newton's method (1993); Bertsekas, Projected Newton methods (1982);
+Li, Sun and Toh, on semismooth Newton methods for such duals (2018).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import numpy as np
+
+from gateway.decision.optimise.dual import Dual, Point
+from gateway.decision.optimise.problem import Floats, Index
+
+EXACT = 1e-13
+"""A dual whose slope is this small is at its minimum: weights are right to this."""
+DAMPING = 1e-4
+LEAST_DAMPING = 1e-12
+HALVED = 0.5
+STRETCH = 4.0
+TRIES = 60
+SLACK = 1e-13
+"""By how much of itself a value may rise: it is a sum of rounded numbers."""
+
+
+class Ending(Enum):
+    """Say why the search ended."""
+
+    MINIMUM = auto()
+    UNBOUNDED = auto()
+    STALLED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Hold where the search ended, why, and after how many steps."""
+
+    point: Point
+    ending: Ending
+    steps: int
+
+
+def minimise(dual: Dual, start: Floats, most_steps: int) -> Search:
+    """Search from the prices `start` (K + R + 1,), which are lifted to their floors first."""
+    point = dual.at(np.maximum(start, dual.floor))
+    ceiling = dual.ceiling()
+    ceiling += SLACK + 1e-9 * abs(ceiling)
+    for step in range(most_steps):
+        if dual.off(point) <= EXACT:
+            return Search(point, Ending.MINIMUM, step)
+        if -point.value > ceiling:
+            return Search(point, Ending.UNBOUNDED, step)
+        following = _along(dual, point, _direction(dual, point), ceiling)
+        if following is None:
+            return Search(point, Ending.STALLED, step)
+        point = following
+    return Search(point, Ending.STALLED, most_steps)
+
+
+def _direction(dual: Dual, point: Point) -> Floats:
+    """Return Newton's direction over the prices that may move, zero for the others.
+
+    A price on its floor that the direction would push through it is taken out, and the direction found anew:
+    otherwise the bent path might rise from its first inch.
+    """
+    grounded = point.prices <= dual.floor
+    free = ~grounded | (point.slope < 0)
+    free[-1] &= dual.is_bound
+    while True:
+        step = _newton(dual, point, np.flatnonzero(free))
+        sunk = grounded & (step < 0)
+        if not sunk.any():
+            return step
+        free &= ~sunk
+
+
+def _newton(dual: Dual, point: Point, at: Index) -> Floats:
+    """Solve the damped Newton system for the prices `at`, the factors' among them."""
+    names = np.flatnonzero(point.weight)
+    columns = dual.matrix[np.ix_(names, at)]
+    if at.size and at[-1] == point.prices.size - 1:
+        columns[:, -1] = np.sign(point.trades[names])
+    damping = min(DAMPING, max(LEAST_DAMPING, dual.off(point)))
+    own = np.where(at < dual.factors, 1.0 / dual.risk_aversion, damping * dual.full[at])
+    step = np.zeros(point.prices.size)
+    if names.size < dual.factors:
+        step[at] = _by_names(dual, point, columns, own, at, names)
+    else:
+        curved = columns.T @ (columns * point.weight[names, None])
+        curved[np.diag_indices_from(curved)] += own
+        step[at] = np.linalg.solve(curved, -point.slope[at])
+    return step
+
+
+def _by_names(dual: Dual, point: Point, columns: Floats, own: Floats, at: Index, names: Index) -> Floats:
+    """Solve the same system over the trades that move: cheaper where they are fewer than the factors."""
+    k, count = dual.factors, names.size
+    factor, row = columns[:, :k], columns[:, k:]
+    slope = point.slope[at]
+    system = np.zeros((count + row.shape[1], count + row.shape[1]))
+    system[:count, :count] = dual.risk_aversion * (factor @ factor.T)
+    system[:count, :count][np.diag_indices(count)] += dual.curvature[names]
+    system[:count, count:] = -row
+    system[count:, :count] = row.T
+    system[count:, count:][np.diag_indices(row.shape[1])] = own[k:]
+    right = np.concatenate((-dual.risk_aversion * (factor @ slope[:k]), -slope[k:]))
+    moved = np.linalg.solve(system, right)
+    return np.concatenate((-dual.risk_aversion * (slope[:k] + factor.T @ moved[:count]), moved[count:]))
+
+
+def _along(dual: Dual, point: Point, step: Floats, ceiling: float) -> Point | None:
+    """Walk along `step`, bent at the floors, until the slope along it has halved; None when it never falls."""
+    first = float(point.slope @ step)
+    if first >= 0:
+        return None
+    near, far = (0.0, first), None
+    length, best = 1.0, None
+    for _ in range(TRIES):
+        prices = np.maximum(point.prices + length * step, dual.floor)
+        found = dual.at(prices)
+        slope = float(found.slope @ np.where(prices > dual.floor, step, 0.0))
+        falls = found.value <= point.value + SLACK * abs(point.value)
+        if falls and (best is None or found.value < best.value):
+            best = found
+        if falls and (abs(slope) <= -HALVED * first or -found.value > ceiling):
+            return found
+        if falls and slope < 0:
+            near = (length, slope)
+        else:
+            far = (length, slope)
+        length = _next(near, far)
+    return best
+
+
+def _next(near: tuple[float, float], far: tuple[float, float] | None) -> float:
+    """Return the next length to try: beyond, or between at the straight line's root, off the ends."""
+    if far is None:
+        return near[0] * STRETCH
+    share = 0.5 if far[1] <= 0 else near[1] / (near[1] - far[1])
+    return near[0] + min(0.9, max(0.1, share)) * (far[0] - near[0])
