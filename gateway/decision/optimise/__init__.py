@@ -1,2 +1,22 @@
-"""The optimiser."""
+"""The optimiser: tracking error, cost and tax by lot, minimised under everything an account forbids.
+
+`solve` finds weights, `whole_lots` makes them whole lots that the cash pays for, `explain` says why, name by
+name, and `residuals` checks a solution against the conditions of optimality. Pure numpy, no solver library.
+"""
+
+from gateway.decision.optimise.continuous import Options, solve
 from gateway.decision.optimise.problem import Covariance, Group, Problem, TaxLots
+from gateway.decision.optimise.solution import Parts, Prices, Solution, Status
+
+__all__ = [
+    "Covariance",
+    "Group",
+    "Options",
+    "Parts",
+    "Prices",
+    "Problem",
+    "Solution",
+    "Status",
+    "TaxLots",
+    "solve",
+]

@@ -20,6 +20,9 @@ from gateway.decision.optimise.problem import Floats, Index
 
 EXACT = 1e-13
 """A dual whose slope is this small is at its minimum: weights are right to this."""
+SETTLED = 1e-9
+PATIENCE = 4
+"""Below `SETTLED`, this many steps without halving the slope mean that only rounding is left."""
 DAMPING = 1e-4
 LEAST_DAMPING = 1e-12
 HALVED = 0.5
@@ -51,8 +54,11 @@ def minimise(dual: Dual, start: Floats, most_steps: int) -> Search:
     point = dual.at(np.maximum(start, dual.floor))
     ceiling = dual.ceiling()
     ceiling += SLACK + 1e-9 * abs(ceiling)
+    best, waited = np.inf, 0
     for step in range(most_steps):
-        if dual.off(point) <= EXACT:
+        off = dual.off(point)
+        best, waited = (off, 0) if off <= HALVED * best else (best, waited + 1)
+        if off <= EXACT or (off <= SETTLED and waited >= PATIENCE):
             return Search(point, Ending.MINIMUM, step)
         if -point.value > ceiling:
             return Search(point, Ending.UNBOUNDED, step)

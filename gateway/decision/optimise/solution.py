@@ -116,10 +116,20 @@ def sold_of(problem: Problem, ladder: Ladder, trades: Floats) -> Floats:
 
 
 def hold(problem: Problem, status: Status, reason: str, steps: int = 0) -> Solution:
-    """Return the solution that trades nothing because of `reason`."""
+    """Return the solution that trades nothing because of `reason`; of an invalid problem nothing is counted."""
     held = np.asarray(problem.held, dtype=float)
-    nothing = np.zeros(held.shape)
+    tracking = np.nan
+    if status is not Status.INVALID:
+        left = held - problem.target
+        tracking = 0.5 * problem.risk_aversion * float(left @ problem.covariance.times(left))
     return Solution(
-        status, reason, held.copy(), nothing, np.zeros(np.shape(problem.lots.name)),
-        float(problem.budget - held.sum()), Parts(np.nan, 0.0, 0.0, 0.0), -np.inf, steps,
-    )  # fmt: skip
+        status=status,
+        reason=reason,
+        weights=held.copy(),
+        trades=np.zeros(held.shape),
+        sold=np.zeros(np.shape(problem.lots.name)),
+        cash=float(problem.budget - held.sum()),
+        parts=Parts(tracking, 0.0, 0.0, 0.0),
+        bound=-np.inf,
+        steps=steps,
+    )
