@@ -9,12 +9,13 @@ Rules of this room:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from gateway.decision.optimise.convex import Found, Frame, solve_convex
 from gateway.decision.optimise.ladder import ladder_of
+from gateway.decision.optimise.minimum import is_clear, with_minimum
 from gateway.decision.optimise.newton import Ending
 from gateway.decision.optimise.problem import NOISE, Floats, Problem, fault
 from gateway.decision.optimise.rows import Box, box_of, out_of_reach, rows_of
@@ -30,11 +31,12 @@ LEADING = 3
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Bound the work: Newton steps a solve, solves for a singular covariance, rounds for minimum trades."""
+    """Bound the work: Newton steps a solve, solves for a singular covariance, branches
+    for minimum trades that no simple rounding meets."""
 
     most_steps: int = 300
     most_rounds: int = 60
-    most_trade_rounds: int = 12
+    most_branches: int = 96
 
 
 def solve(problem: Problem, options: Options | None = None, start: Prices | None = None) -> Solution:
@@ -65,14 +67,13 @@ def _solve(problem: Problem, options: Options, start: Prices | None) -> Solution
     if first.ending is Ending.STALLED:
         text = f"no optimum within {first.steps} steps: rows off by {first.off:.1e}"
         return hold(problem, Status.UNCONVERGED, text, first.steps)
-    smallest = problem.each(problem.minimum_trade)
-    tried = [first] if _is_clear(first.trades, smallest) else _with_minimum(frame, box, first, options)
-    chosen = min(tried, key=lambda found: found.objective, default=None)
+    chosen, steps = first, first.steps
+    if not is_clear(first.trades, problem.each(problem.minimum_trade)):
+        chosen, steps = with_minimum(frame, box, first, options.most_branches)
     trades, note = _best(frame, box, chosen)
     if trades is None:
         text = "no trades that keep the minimum trade were found within the constraints"
-        return hold(problem, Status.UNCONVERGED, text, first.steps)
-    steps = first.steps + sum(found.steps for found in tried if found is not first)
+        return hold(problem, Status.UNCONVERGED, text, steps)
     return _answer(frame, trades, note, first.bound, (chosen or first).prices, steps)
 
 
@@ -95,45 +96,6 @@ def _contradiction(frame: Frame, found: Found) -> str:
     return f"nothing within bounds and locks meets all of: {', '.join(blamed)}"
 
 
-def _is_clear(trades: Floats, smallest: Floats) -> bool:
-    """Say whether every trade is nothing or at least the smallest allowed."""
-    size = np.abs(trades)
-    return not ((size > NOISE) & (size < smallest - NOISE)).any()
-
-
-def _with_minimum(frame: Frame, box: Box, first: Found, options: Options) -> list[Found]:
-    """Solve with minimum trades twice: too small a trade becomes the nearer of none and the least; or none."""
-    return [
-        found
-        for share in (0.5, 1.0)
-        if (found := _rounded(frame, box, first, share, options.most_trade_rounds)) is not None
-    ]
-
-
-def _rounded(frame: Frame, box: Box, first: Found, share: float, most_rounds: int) -> Found | None:
-    """Fix too small trades, solve for the others, until none is too small; None when that is impossible.
-
-    Trades of at least `share` of the least become at least the least; the others none.
-    """
-    smallest = frame.problem.each(frame.problem.minimum_trade)
-    found, steps = first, 0
-    for _ in range(most_rounds):
-        size = np.abs(found.trades)
-        short = (size > NOISE) & (size < smallest - NOISE)
-        if not short.any():
-            return replace(found, steps=steps)
-        grows = short & (size >= share * smallest)
-        buys, sells = grows & (found.trades > 0), grows & (found.trades < 0)
-        least = np.where(buys, smallest, np.where(short & ~sells, 0.0, box.least))
-        most = np.where(sells, -smallest, np.where(short & ~buys, 0.0, box.most))
-        box = Box(least, most)
-        found = solve_convex(frame, box, found.prices)
-        steps += found.steps
-        if found.ending is not Ending.MINIMUM:
-            return None
-    return None
-
-
 def _best(frame: Frame, box: Box, chosen: Found | None) -> tuple[Floats | None, str]:
     """Compare what was found with doing nothing and with trading to the target; return trades and a note."""
     nothing = np.zeros(len(frame.problem.symbols))
@@ -145,7 +107,7 @@ def _best(frame: Frame, box: Box, chosen: Found | None) -> tuple[Floats | None, 
     full = frame.problem.target - frame.problem.held
     if (objective := _allowed(frame, box, full)) < value - WORTH:
         best, value = full, objective
-    if _allowed(frame, box, nothing) <= value + WORTH:
+    if (objective := _allowed(frame, box, nothing)) < np.inf and objective <= value + WORTH:
         best, note = nothing, "holding is best: no trade saves more tracking error than it costs"
     return best, note
 
@@ -153,8 +115,8 @@ def _best(frame: Frame, box: Box, chosen: Found | None) -> tuple[Floats | None, 
 def _allowed(frame: Frame, box: Box, trades: Floats) -> float:
     """Return the objective of `trades`, infinity where they are not allowed."""
     is_inside = (trades >= box.least - NOISE).all() and (trades <= box.most + NOISE).all()
-    is_clear = _is_clear(trades, frame.problem.each(frame.problem.minimum_trade))
-    if is_inside and is_clear and frame.rows.excess(trades).max() <= KEPT:
+    is_whole = is_clear(trades, frame.problem.each(frame.problem.minimum_trade))
+    if is_inside and is_whole and frame.rows.excess(trades).max() <= KEPT:
         return parts_of(frame.problem, frame.ladder, trades).objective
     return np.inf
 
