@@ -127,7 +127,7 @@ def _along(dual: Dual, point: Point, step: Floats, ceiling: float) -> Point | No
         return None
     near, far = (0.0, first), None
     length, best = 1.0, None
-    for _ in range(TRIES):
+    for count in range(TRIES):
         prices = np.maximum(point.prices + length * step, dual.floor)
         found = dual.at(prices)
         slope = float(found.slope @ np.where(prices > dual.floor, step, 0.0))
@@ -140,13 +140,17 @@ def _along(dual: Dual, point: Point, step: Floats, ceiling: float) -> Point | No
             near = (length, slope)
         else:
             far = (length, slope)
-        length = _next(near, far)
+        length = _next(near, far, count)
     return best
 
 
-def _next(near: tuple[float, float], far: tuple[float, float] | None) -> float:
-    """Return the next length to try: beyond, or between at the straight line's root, off the ends."""
+def _next(near: tuple[float, float], far: tuple[float, float] | None, count: int) -> float:
+    """Return the next length to try: beyond, or between, in turn at the straight line's root and near `near`.
+
+    The second kind finds a short step before a floor, behind which the slope may be flat and rising.
+    """
     if far is None:
         return near[0] * STRETCH
     share = 0.5 if far[1] <= 0 else near[1] / (near[1] - far[1])
-    return near[0] + min(0.9, max(0.1, share)) * (far[0] - near[0])
+    share = min(0.9, max(0.1, share)) if count % 2 == 0 else 0.1
+    return near[0] + share * (far[0] - near[0])
