@@ -26,7 +26,7 @@ NEAR = 1e-10
 """How far an objective may be above its proved bound, as a share of one plus its size."""
 FIRM = 1e-3
 """A specific variance of at least this share of the whole needs no tie."""
-TIES = (0.1, 0.02, 0.004, 0.0008)
+TIES = (0.1, 0.01, 0.001, 0.0001, 0.00001)
 """Ties, as shares of a name's own curvature: one a round, the last one repeated."""
 
 
