@@ -31,8 +31,11 @@ LEADING = 3
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Bound the work: Newton steps a solve, solves for a singular covariance, branches
-    for minimum trades that no simple rounding meets."""
+    """Bound the work.
+
+    Newton steps of one search, rounds for a singular covariance, and branches for minimum trades that no
+    simple rounding meets.
+    """
 
     most_steps: int = 300
     most_rounds: int = 60
@@ -67,14 +70,15 @@ def _solve(problem: Problem, options: Options, start: Prices | None) -> Solution
     if first.ending is Ending.STALLED:
         text = f"no optimum within {first.steps} steps: rows off by {first.off:.1e}"
         return hold(problem, Status.UNCONVERGED, text, first.steps)
-    chosen, steps = first, first.steps
+    chosen: Found | None = first
+    steps = first.steps
     if not is_clear(first.trades, problem.each(problem.minimum_trade)):
         chosen, steps = with_minimum(frame, box, first, options.most_branches)
     trades, note = _best(frame, box, chosen)
     if trades is None:
         text = "no trades that keep the minimum trade were found within the constraints"
         return hold(problem, Status.UNCONVERGED, text, steps)
-    return _answer(frame, trades, note, first.bound, (chosen or first).prices, steps)
+    return _answer(frame, trades, note, first.bound, (first if chosen is None else chosen).prices, steps)
 
 
 def _start(frame: Frame, start: Prices | None) -> Floats:

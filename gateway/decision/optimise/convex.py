@@ -61,19 +61,19 @@ def solve_convex(frame: Frame, box: Box, start: Floats) -> Found:
     own = problem.risk_aversion * problem.covariance.specific
     size = np.maximum(whole, max(1e-3 * float(whole.mean()) if whole.size else 0.0, 1e-12))
     loose = own < FIRM * size
-    prices, centre, steps = start, np.clip(np.zeros(whole.size), box.least, box.most), 0
-    found = None
-    for round_ in range(frame.most_rounds if loose.any() else 1):
+    centre, prices, steps = np.clip(np.zeros(whole.size), box.least, box.most), start, 0
+    last = frame.most_rounds if loose.any() else 1
+    round_ = 0
+    while True:
         tie = TIES[min(round_, len(TIES) - 1)]
+        round_ += 1
         pull = np.where(loose, tie * size, 0.0)
         search = minimise(_dual(frame, box, pull, centre), prices, frame.most_steps)
         steps += search.steps
         found = replace(_found(frame, box, search, pull * (search.point.trades - centre)), steps=steps)
         prices, centre = search.point.prices, search.point.trades
-        if found.ending is not Ending.STALLED:
-            break
-    assert found is not None
-    return found
+        if found.ending is not Ending.STALLED or round_ >= last:
+            return found
 
 
 def _dual(frame: Frame, box: Box, pull: Floats, centre: Floats) -> Dual:
@@ -85,14 +85,15 @@ def _dual(frame: Frame, box: Box, pull: Floats, centre: Floats) -> Dual:
 
 
 def _found(frame: Frame, box: Box, search: Search, tied: Floats) -> Found:
-    """Judge a search. Trades that minimise f + `tied` @ t prove f >= f(trades) - abs(tied) @ (the box's width)."""
+    """Judge a search.
+
+    Trades that minimise f + `tied` @ t prove f never below f(trades) - abs(tied) @ (width of the box).
+    """
     trades = search.point.trades
     objective = parts_of(frame.problem, frame.ladder, trades).objective
     off = float(frame.rows.excess(trades).max(initial=0.0))
-    if tied.any():
-        bound = objective - float(np.abs(tied) @ (box.most - box.least))
-    else:
-        bound = -search.point.value
+    moved = objective - float(np.abs(tied) @ (box.most - box.least))
+    bound = moved if tied.any() else -search.point.value
     ending = search.ending
     if ending is not Ending.UNBOUNDED:
         near = objective - bound <= NEAR * (1 + abs(objective))

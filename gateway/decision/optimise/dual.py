@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gateway.decision.optimise.ladder import Ladder
-from gateway.decision.optimise.problem import Bools, Covariance, Floats
+from gateway.decision.optimise.problem import Covariance, Floats
 from gateway.decision.optimise.rows import Box, Rows
 
 
@@ -72,7 +72,7 @@ class Dual:
             own @ self.gap**2 + self.pull @ self.centre**2 - self.curvature @ self._want**2
         )
         self.matrix = np.hstack((factors, self.rows.matrix.T, np.zeros((self.gap.size, 1))))
-        free = np.concatenate((np.full(factors.shape[1], True), self.rows.is_equal, [False]))
+        free = np.concatenate((np.ones(factors.shape[1], dtype=bool), self.rows.is_equal, [False]))
         self.floor = np.where(free, -np.inf, 0.0)
         self.full = np.einsum("ij,i->j", self.matrix**2, 1.0 / self.curvature)
         self.full[-1] = (1.0 / self.curvature).sum()
@@ -91,7 +91,7 @@ class Dual:
     @property
     def factors(self) -> int:
         """Return K."""
-        return self.covariance.factors.shape[1]
+        return int(self.covariance.factors.shape[1])
 
     @property
     def is_bound(self) -> bool:

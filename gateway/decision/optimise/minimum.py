@@ -99,7 +99,7 @@ def _branched(
 
 
 def _branches(box: Box, at: int, least: float) -> list[Box]:
-    """Split the box at name `at`: nothing, at least `least` bought, at least `least` sold, where it has room."""
+    """Split the box at name `at`, where it has room: `least` or more bought, or sold, or nothing."""
     low, high = float(box.least[at]), float(box.most[at])
     spans = [(max(low, least), high), (low, min(high, -least)), (max(low, 0.0), min(high, 0.0))]
     parts = []

@@ -121,7 +121,7 @@ def _by_names(dual: Dual, point: Point, columns: Floats, own: Floats, at: Index,
 
 
 def _along(dual: Dual, point: Point, step: Floats, ceiling: float) -> Point | None:
-    """Walk along `step`, bent at the floors, until the slope along it has halved; None when it never falls."""
+    """Walk along `step`, bent at the floors, until the slope along it has halved; None if it never falls."""
     first = float(point.slope @ step)
     if first >= 0:
         return None

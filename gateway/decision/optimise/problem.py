@@ -22,7 +22,7 @@ Index = npt.NDArray[np.intp]
 NOISE = 1e-12
 """Weights closer than this are equal: it is rounding of binary fractions."""
 SINGULAR = 1e-10
-"""A correlation matrix with a smaller eigenvalue counts as singular, with one below minus it as indefinite."""
+"""Correlations with a smaller eigenvalue, per name, are singular; with one below minus it, indefinite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Covariance:
 
     @classmethod
     def by_factors(cls, loadings: Floats, specific: Floats, between: Floats | None = None) -> Covariance:
-        """Take a factor model: `loadings` (N, K), `specific` variances (N,), `between` (K, K) or the identity."""
+        """Take a factor model: `loadings` (N, K), `specific` variances (N,), `between` (K, K) or identity."""
         loadings = np.asarray(loadings, dtype=float)
         if between is not None:
             values, vectors = np.linalg.eigh(np.asarray(between, dtype=float))
@@ -55,9 +55,9 @@ class Covariance:
         The smallest eigenvalue of the correlations becomes the specific part, the rest N factors: the
         optimiser needs a diagonal to lean on. Takes one symmetric eigenvalue decomposition.
         """
-        matrix = np.asarray(matrix, dtype=float)
-        nothing = cls(np.zeros((matrix.shape[0], 0)), np.zeros(matrix.shape[0]))
-        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.isfinite(matrix).all():
+        matrix = np.atleast_2d(np.asarray(matrix, dtype=float))
+        nothing = cls(np.zeros((len(matrix), 0)), np.zeros(len(matrix)))
+        if matrix.shape != matrix.shape[:1] * 2 or not np.isfinite(matrix).all():
             return cls(nothing.factors, nothing.specific, "the covariance must be square and finite")
         if not np.allclose(matrix, matrix.T, rtol=1e-8, atol=1e-14):
             return cls(nothing.factors, nothing.specific, "the covariance is not symmetric")
@@ -154,10 +154,25 @@ class Problem:
 def fault(problem: Problem) -> str:
     """Say in one sentence what makes `problem` unusable, or return the empty string."""
     count = len(problem.symbols)
-    if problem.covariance.fault:
-        return problem.covariance.fault
-    if problem.covariance.factors.ndim != 2 or problem.covariance.factors.shape[0] != count:
-        return f"covariance.factors must have {count} rows, one for each name"
+    covariance = problem.covariance
+    if covariance.fault:
+        return covariance.fault
+    if covariance.factors.shape != (count, *covariance.factors.shape[1:2]):
+        return f"covariance.factors must be a matrix of {count} rows, one for each name"
+    if not np.isfinite(covariance.factors).all():
+        return "covariance.factors must be finite"
+    return (
+        _fault_of_vectors(problem)
+        or _fault_of_numbers(problem)
+        or _fault_of_lots(problem)
+        or _fault_of_groups(problem)
+    )
+
+
+def _fault_of_vectors(problem: Problem) -> str:
+    count = len(problem.symbols)
+    whole = ("held", "target", "covariance.specific")
+    signless = ("covariance.specific", "buy_cost", "sell_cost", "minimum_trade")
     vectors = {
         "held": problem.held, "target": problem.target, "covariance.specific": problem.covariance.specific,
         "buy_cost": problem.buy_cost, "sell_cost": problem.sell_cost, "lower": problem.lower,
@@ -166,15 +181,13 @@ def fault(problem: Problem) -> str:
     }  # fmt: skip
     for label, value in vectors.items():
         array = np.asarray(value)
-        if array.shape not in ((), (count,)) or (label in ("held", "target") and array.shape != (count,)):
+        if array.shape not in ((), (count,)) or (label in whole and array.shape != (count,)):
             return f"{label} must have {count} entries, one for each name, and has the shape {array.shape}"
         if not np.isfinite(array).all():
             return _of(problem, label, ~np.isfinite(array), "must be finite")
-        if label in ("covariance.specific", "buy_cost", "sell_cost", "minimum_trade") and (array < 0).any():
+        if label in signless and (array < 0).any():
             return _of(problem, label, array < 0, "must not be negative")
-    if not np.isfinite(problem.covariance.factors).all():
-        return "covariance.factors must be finite"
-    return _fault_of_numbers(problem) or _fault_of_lots(problem) or _fault_of_groups(problem)
+    return ""
 
 
 def _of(problem: Problem, label: str, wrong: Bools, text: str) -> str:
@@ -200,7 +213,7 @@ def _fault_of_lots(problem: Problem) -> str:
     lots, count = problem.lots, len(problem.symbols)
     if not lots.name.shape == lots.weight.shape == lots.tax.shape or lots.name.ndim != 1:
         return "lots.name, lots.weight and lots.tax must have one entry for each lot"
-    if lots.name.size and not (0 <= lots.name.min() and lots.name.max() < count):
+    if lots.name.size and not (lots.name.min() >= 0 and lots.name.max() < count):
         return "lots.name must be positions in symbols"
     if not (np.isfinite(lots.weight).all() and np.isfinite(lots.tax).all() and (lots.weight >= 0).all()):
         return "lots must have finite weights, not negative, and finite taxes"
@@ -213,7 +226,7 @@ def _fault_of_lots(problem: Problem) -> str:
 def _fault_of_groups(problem: Problem) -> str:
     for group in problem.groups:
         members = np.asarray(group.members)
-        if members.size and not (0 <= members.min() and members.max() < len(problem.symbols)):
+        if members.size and not (members.min() >= 0 and members.max() < len(problem.symbols)):
             return f"group {group.label} has members that are no positions in symbols"
         if np.unique(members).size != members.size:
             return f"group {group.label} names a member twice"

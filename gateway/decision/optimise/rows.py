@@ -90,8 +90,8 @@ def box_of(problem: Problem) -> Box | str:
         at = int(np.argmax(wrong))
         low, high = float(problem.each(problem.lower)[at]), float(problem.each(problem.upper)[at])
         return (
-            f"{problem.symbols[at]} is held at {problem.held[at]:.6f}, must lie within {low:.6f} and"
-            f" {high:.6f}, and its locks or its minimum trade forbid the trade: widen the bound or lift the lock"
+            f"{problem.symbols[at]} is held at {problem.held[at]:.6f} and must lie within {low:.6f} and"
+            f" {high:.6f}, but its locks or its minimum trade forbid that: widen the bound or lift the lock"
         )
     return Box(least, np.maximum(most, least))
 

@@ -116,7 +116,7 @@ def sold_of(problem: Problem, ladder: Ladder, trades: Floats) -> Floats:
 
 
 def hold(problem: Problem, status: Status, reason: str, steps: int = 0) -> Solution:
-    """Return the solution that trades nothing because of `reason`; of an invalid problem nothing is counted."""
+    """Return the solution that trades nothing because of `reason`; an invalid problem is not counted."""
     held = np.asarray(problem.held, dtype=float)
     tracking = np.nan
     if status is not Status.INVALID:

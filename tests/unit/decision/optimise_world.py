@@ -1,11 +1,13 @@
-"""Random rebalances of every kind, and the same problem written down for Clarabel and cvxpy."""
+"""Random rebalances of every kind, and the same problems written down for Clarabel."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
 
+import clarabel
 import numpy as np
+from scipy import sparse
 
 from gateway.decision.optimise import Covariance, Group, Problem, TaxLots
 
@@ -39,16 +41,14 @@ def plain(names: int, lots: int, seed: int, factors: int = 20) -> Problem:
 
 
 def varied(seed: int) -> Problem:
-    """A problem with a random choice of everything: size, covariance, locks, bounds, cash, groups, turnover."""
+    """A random choice of everything: size, covariance, lots, locks, bounds, cash, groups, turnover."""
     chance = np.random.default_rng([seed, 1])
     names = int(chance.integers(2, 60))
     problem = plain(names, int(chance.integers(1, 7)), seed, int(chance.integers(1, 8)))
     factors, specific = problem.covariance.factors, problem.covariance.specific
     kind = int(chance.integers(3))
     if kind == 1:
-        problem = replace(
-            problem, covariance=Covariance.by_matrix(factors @ factors.T + np.diag(specific))
-        )
+        problem = replace(problem, covariance=Covariance.by_matrix(factors @ factors.T + np.diag(specific)))
     if kind == 2:
         problem = replace(problem, covariance=Covariance(factors, specific * chance.uniform(0.02, 0.3)))
     problem = replace(
@@ -84,96 +84,133 @@ def varied(seed: int) -> Problem:
 
 @dataclass(frozen=True)
 class Cone:
-    """A conic problem: minimise 0.5 z'Pz + q'z, Az + s = b, s in `equal` zeros then `above` not negative."""
+    """Minimise 0.5 z'Pz + q'z + constant, where Az + s = b, s first `equal` zeros, then none negative.
 
-    P: Any
-    q: Any
-    A: Any
-    b: Any
+    z = (weights, factor exposures, buys, one sale a rung); `widths` says how many of each.
+    """
+
+    quadratic: Any
+    linear: Any
+    matrix: Any
+    bound: Any
     equal: int
-    above: int
     constant: float
-    names: int
+    widths: tuple[int, int, int, int]
 
 
-def conic(problem: Problem) -> Cone:
-    """Write `problem` for a conic solver: z = (x, factor exposures, buys, one sale a rung), our clip included."""
-    from scipy import sparse
+class Lines:
+    """Collect lines of a conic problem: blocks of the four kinds of variables, and a bound."""
 
-    count, k = problem.covariance.factors.shape
-    gamma, lots = problem.risk_aversion, problem.lots
-    held, target = problem.held, problem.target
-    buy, sell = problem.each(problem.buy_cost), problem.each(problem.sell_cost)
-    rest = np.maximum(held - np.bincount(lots.name, lots.weight, minlength=count), 0.0)
-    owner = np.concatenate((lots.name, np.arange(count)))
-    room = np.concatenate((lots.weight, rest))
-    price = np.maximum(np.concatenate((lots.tax, np.zeros(count))) + sell[owner], -buy[owner])
-    rungs, eye = owner.size, sparse.identity
-    size = count + k + count + rungs
-    specific = problem.covariance.specific
-    P = sparse.diags(np.concatenate((gamma * specific, np.full(k, gamma), np.zeros(count + rungs))))
-    q = np.concatenate((-gamma * specific * target, np.zeros(k), buy, price))
-    owns = sparse.coo_matrix((np.ones(rungs), (owner, np.arange(rungs))), (count, rungs))
-    lines, bounds = [], []
+    def __init__(self, widths: tuple[int, int, int, int]) -> None:
+        self.widths = widths
+        self.blocks: list[Any] = []
+        self.bounds: list[Any] = []
 
-    def add(x: Any, bound: Any, y: Any = None, bought: Any = None, sold: Any = None) -> None:
-        height = np.size(bound)
-        parts = [x, y, bought, sold]
-        widths = [count, k, count, rungs]
-        blocks = [
-            sparse.csc_matrix((height, w)) if p is None else sparse.csc_matrix(p)
-            for p, w in zip(parts, widths, strict=True)
+    def add(self, bound: Any, **kinds: Any) -> None:
+        """Add lines `x` @ weights + `y` @ exposures + `buys` @ buys + `sales` @ sales <= (or =) `bound`."""
+        bound = np.atleast_1d(bound)
+        parts = [kinds.get(kind) for kind in ("x", "y", "buys", "sales")]
+        shaped = [
+            sparse.csc_matrix((bound.size, width)) if part is None else sparse.csc_matrix(part)
+            for part, width in zip(parts, self.widths, strict=True)
         ]
-        lines.append(sparse.hstack(blocks))
-        bounds.append(np.atleast_1d(bound))
+        self.blocks.append(sparse.hstack(shaped))
+        self.bounds.append(bound)
 
-    factors = problem.covariance.factors
-    add(eye(count), held, bought=-eye(count), sold=owns)
-    if k:
-        add(factors.T, factors.T @ target, y=-eye(k))
-    equal = count + k
-    one = np.ones((1, count))
-    low, high = problem.budget - problem.cash_upper, problem.budget - problem.cash_lower
-    spans = [(one, low, high)]
+    @property
+    def height(self) -> int:
+        """How many lines there are."""
+        return sum(bound.size for bound in self.bounds)
+
+
+def rungs(problem: Problem) -> tuple[Any, Any, Any]:
+    """Holder, room and unclipped price of every lot, and of what each name holds beyond its lots."""
+    lots, count = problem.lots, len(problem.symbols)
+    rest = np.maximum(problem.held - np.bincount(lots.name, lots.weight, minlength=count), 0.0)
+    owner = np.concatenate((lots.name, np.arange(count)))
+    price = np.concatenate((lots.tax, np.zeros(count))) + problem.each(problem.sell_cost)[owner]
+    return owner, np.concatenate((lots.weight, rest)), price
+
+
+def conic(problem: Problem, *, clipped: bool = True) -> Cone:
+    """Write a long-only `problem` for a conic solver; not `clipped`, it may sell and buy one name at once."""
+    count, k = problem.covariance.factors.shape
+    factors, specific, gamma = problem.covariance.factors, problem.covariance.specific, problem.risk_aversion
+    buy = problem.each(problem.buy_cost)
+    owner, room, price = rungs(problem)
+    if clipped:
+        price = np.maximum(price, -buy[owner])
+    widths = (count, k, count, owner.size)
+    ones = [sparse.identity(width) for width in widths]
+    lines = Lines(widths)
+    owns = sparse.coo_matrix((np.ones(owner.size), (owner, np.arange(owner.size))), (count, owner.size))
+    lines.add(problem.held, x=ones[0], buys=-ones[2], sales=owns)
+    lines.add(factors.T @ problem.target, x=factors.T, y=-ones[1])
+    equal = add_spans(problem, lines)
+    if np.isfinite(problem.turnover):
+        lines.add(problem.turnover, buys=np.ones((1, count)), sales=np.ones((1, owner.size)))
+    locked = problem.locked(problem.no_trade)
+    upper, lower = problem.each(problem.upper), problem.each(problem.lower)
+    no_buy, no_sell = problem.locked(problem.no_buy) | locked, problem.locked(problem.no_sell) | locked
+    lines.add(np.where(no_buy, np.minimum(upper, problem.held), upper), x=ones[0])
+    lines.add(-np.where(no_sell, np.maximum(lower, problem.held), lower), x=-ones[0])
+    lines.add(np.zeros(count), buys=-ones[2])
+    lines.add(np.zeros(owner.size), sales=-ones[3])
+    lines.add(room, sales=ones[3])
+    quadratic = np.concatenate((gamma * specific, np.full(k, gamma), np.zeros(count + owner.size)))
+    return Cone(
+        quadratic=sparse.csc_matrix(sparse.diags(quadratic)),
+        linear=np.concatenate((-gamma * specific * problem.target, np.zeros(k), buy, price)),
+        matrix=sparse.vstack(lines.blocks).tocsc(),
+        bound=np.concatenate(lines.bounds),
+        equal=equal,
+        constant=0.5 * gamma * float(specific @ problem.target**2),
+        widths=widths,
+    )
+
+
+def add_spans(problem: Problem, lines: Lines) -> int:
+    """Add cash and groups, exact ones first; return how many lines are equalities now."""
+    count = len(problem.symbols)
+    spans = [(np.ones((1, count)), problem.budget - problem.cash_upper, problem.budget - problem.cash_lower)]
     for group in problem.groups:
         inside = np.zeros((1, count))
         inside[0, group.members] = 1
         spans.append((inside, group.lower, group.upper))
     for inside, low, high in spans:
         if low == high:
-            add(inside, high)
-            equal += 1
+            lines.add(high, x=inside)
+    equal = lines.height
     for inside, low, high in spans:
         if low < high:
-            if np.isfinite(high):
-                add(inside, high)
-            if np.isfinite(low):
-                add(-inside, -low)
-    if np.isfinite(problem.turnover):
-        add(None, problem.turnover, bought=one, sold=np.ones((1, rungs)))
-    locked = problem.locked(problem.no_trade)
-    no_buy, no_sell = problem.locked(problem.no_buy) | locked, problem.locked(problem.no_sell) | locked
-    upper = np.where(no_buy, np.minimum(problem.each(problem.upper), held), problem.each(problem.upper))
-    lower = np.where(no_sell, np.maximum(problem.each(problem.lower), held), problem.each(problem.lower))
-    add(eye(count), upper)
-    add(-eye(count), -lower)
-    add(None, np.zeros(count), bought=-eye(count))
-    add(None, np.zeros(rungs), sold=-eye(rungs))
-    add(None, room, sold=eye(rungs))
-    A = sparse.vstack(lines).tocsc()
-    b = np.concatenate(bounds)
-    constant = 0.5 * gamma * float(specific @ target**2)
-    return Cone(sparse.csc_matrix(sparse.triu(P)), q, A, b, equal, b.size - equal, constant, count)
+            for sign, bound in ((1, high), (-1, -low)):
+                if np.isfinite(bound):
+                    lines.add(bound, x=sign * inside)
+    return equal
 
 
 def by_clarabel(cone: Cone, tolerance: float = 1e-11) -> tuple[str, float, Any]:
-    """Solve with Clarabel called directly: status, objective, weights."""
-    import clarabel
-
+    """Solve with Clarabel called directly: status, objective, all variables."""
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     settings.max_threads = 1
     settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = tolerance
-    kinds = [clarabel.ZeroConeT(cone.equal), clarabel.NonnegativeConeT(cone.above)]
-    answer = clarabel.DefaultSolver(cone.P, cone.q, cone.A, cone.b, kinds, settings).solve()
-    return str(answer.status), answer.obj_val + cone.constant, np.array(answer.x[: cone.names])
+    kinds = [clarabel.ZeroConeT(cone.equal), clarabel.NonnegativeConeT(cone.bound.size - cone.equal)]
+    answer = clarabel.DefaultSolver(
+        cone.quadratic, cone.linear, cone.matrix, cone.bound, kinds, settings
+    ).solve()
+    return str(answer.status), answer.obj_val + cone.constant, np.array(answer.x)
+
+
+def singular(seed: int) -> Problem:
+    """A varied problem whose covariance has no specific part: of none, of half, hardly any, or of few days."""
+    problem, chance = varied(seed), np.random.default_rng([seed, 2])
+    names = len(problem.symbols)
+    specific = problem.covariance.specific
+    kinds = (0.0, chance.random(names) < 0.5, 1e-6)
+    if seed % 4 < len(kinds):
+        covariance = Covariance(problem.covariance.factors, specific * kinds[seed % 4])
+    else:
+        days = chance.normal(0, 0.02, (max(2, names // 2), names))
+        covariance = Covariance.by_matrix(252 * np.cov(days.T))
+    return replace(problem, covariance=covariance)
