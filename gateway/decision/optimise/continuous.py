@@ -23,6 +23,8 @@ from gateway.decision.optimise.solution import Prices, Solution, Status, hold, p
 
 KEPT = 1e-9
 """How far rows may be off in an answer, in weight."""
+DUST = 1e-14
+"""A trade this small is none; dropping it moves no row by more than rounding."""
 WORTH = 1e-13
 """A trade that saves less than this share of NAV is not made."""
 LEADING = 3
@@ -105,9 +107,7 @@ def _best(frame: Frame, box: Box, chosen: Found | None) -> tuple[Floats | None, 
     nothing = np.zeros(len(frame.problem.symbols))
     best, value, note = None, np.inf, ""
     if chosen is not None:
-        best, value = np.where(np.abs(chosen.trades) > NOISE, chosen.trades, 0.0), chosen.objective
-        if frame.rows.excess(best).max() > KEPT:
-            best = chosen.trades
+        best, value = np.where(np.abs(chosen.trades) > DUST, chosen.trades, 0.0), chosen.objective
     full = frame.problem.target - frame.problem.held
     if (objective := _allowed(frame, box, full)) < value - WORTH:
         best, value = full, objective

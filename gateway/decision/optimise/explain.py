@@ -15,7 +15,7 @@ import numpy as np
 from gateway.decision.optimise.ladder import Ladder, ladder_of
 from gateway.decision.optimise.problem import Bools, Floats, Problem
 from gateway.decision.optimise.rows import Box, box_of, rows_of
-from gateway.decision.optimise.solution import Solution
+from gateway.decision.optimise.solution import Prices, Solution
 
 TOUCH = 1e-9
 """A weight this close to a bound, or a rung's end, is on it; a price this small is none."""
@@ -133,7 +133,7 @@ def explain(problem: Problem, solution: Solution, trades: Floats | None = None) 
     cost = problem.each(problem.buy_cost) * np.maximum(made, 0.0) + sell * sold.sum(axis=0)
     tax, forgone = (ladder.true - sell) * sold, ((ladder.price - ladder.true) * sold).sum(axis=0)
     low, high = edges(ladder, Box(np.full(made.shape, -np.inf), np.full(made.shape, np.inf)), made)
-    limits = _limits(problem, solution, box, made)
+    limits = _limits(problem, prices, box, made)
     reasons = []
     for at, symbol in enumerate(problem.symbols):
         lots = tuple(
@@ -166,9 +166,9 @@ def _held(symbol: str, held: float, reason: str) -> NameReason:
     return NameReason(symbol, held, held, *nothing, lots=(), limits=(), text=f"held: {reason}")
 
 
-def _limits(problem: Problem, solution: Solution, box: Box, trades: Floats) -> list[tuple[str, ...]]:
+def _limits(problem: Problem, prices: Prices, box: Box, trades: Floats) -> list[tuple[str, ...]]:
     """Name, for each name, the bounds and locks it stands on and the rows that price it."""
-    rows, prices = rows_of(problem), solution.prices
+    rows = rows_of(problem)
     no_trade = problem.locked(problem.no_trade)
     smallest = problem.each(problem.minimum_trade)
     is_top, is_bottom = trades >= box.most - TOUCH, trades <= box.least + TOUCH
@@ -183,10 +183,9 @@ def _limits(problem: Problem, solution: Solution, box: Box, trades: Floats) -> l
         ("lower bound", is_bottom & ~no_sell),
         ("minimum trade", (smallest > 0) & (np.abs(size - smallest) <= TOUCH)),
     ]
-    if prices is not None:
-        binding = np.abs(prices.rows) > TOUCH
-        marks += [(label, rows.matrix[at] != 0) for at, label in enumerate(prices.labels) if binding[at]]
-        marks.append(("turnover", np.full(trades.shape, prices.turnover > TOUCH)))
+    binding = np.abs(prices.rows) > TOUCH
+    marks += [(label, rows.matrix[at] != 0) for at, label in enumerate(prices.labels) if binding[at]]
+    marks.append(("turnover", np.full(trades.shape, prices.turnover > TOUCH)))
     return [tuple(label for label, mark in marks if mark[at]) for at in range(trades.size)]
 
 
@@ -194,11 +193,16 @@ def _sentence(name: NameReason) -> str:
     """Say in one sentence what is done to a name and why; money in basis points of NAV."""
     limited = f"; limited by: {', '.join(name.limits)}" if name.limits else ""
     if abs(name.trade) <= TOUCH:
-        costs = f"buying costs {name.buying:.6f} and selling {name.selling:.6f}"
-        return f"kept: of a unit of weight, bought, {name.saves:.6f} is saved; {costs}{limited}"
+        costs = f"buying costs {_plain(name.buying, 6)} and selling {_plain(name.selling, 6)}"
+        return f"kept: of a unit of weight, bought, {_plain(name.saves, 6)} is saved; {costs}{limited}"
     verb = "bought" if name.trade > 0 else "sold"
-    text = f"{verb} {abs(name.trade):.4%} of NAV: saves {name.benefit * BP:.3f} bp of tracking error"
-    text += f", costs {name.cost * BP:.3f} bp"
+    text = f"{verb} {abs(name.trade):.4%} of NAV: saves {_plain(name.benefit * BP, 3)} bp of tracking error"
+    text += f", costs {_plain(name.cost * BP, 3)} bp"
     if name.tax:
-        text += f" and {name.tax * BP:.3f} bp of tax"
+        text += f" and {_plain(name.tax * BP, 3)} bp of tax"
     return text + limited
+
+
+def _plain(value: float, digits: int) -> str:
+    """Write a number without a minus before nothing."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"

@@ -18,7 +18,6 @@ from gateway.decision.optimise.rows import Box
 
 FEW = 8
 """With at most so many trades too small, branching is worth its solves."""
-ROUNDS = 12
 
 
 def too_small(trades: Floats, smallest: Floats) -> Bools:
@@ -55,7 +54,7 @@ def _rounded(frame: Frame, box: Box, first: Found, share: float) -> tuple[Found 
     """
     smallest = frame.problem.each(frame.problem.minimum_trade)
     found, steps = first, 0
-    for _ in range(ROUNDS):
+    while True:  # a name that was fixed is never too small again: there are at most N rounds
         short = too_small(found.trades, smallest)
         if not short.any():
             return found, steps
@@ -68,8 +67,7 @@ def _rounded(frame: Frame, box: Box, first: Found, share: float) -> tuple[Found 
         found = solve_convex(frame, box, found.prices)
         steps += found.steps
         if found.ending is not Ending.MINIMUM:
-            break
-    return None, steps
+            return None, steps
 
 
 def _branched(

@@ -62,7 +62,11 @@ def minimise(dual: Dual, start: Floats, most_steps: int) -> Search:
             return Search(point, Ending.MINIMUM, step)
         if -point.value > ceiling:
             return Search(point, Ending.UNBOUNDED, step)
-        following = _along(dual, point, _direction(dual, point), ceiling)
+        try:
+            direction = _direction(dual, point)
+        except np.linalg.LinAlgError:
+            return Search(point, Ending.STALLED, step)
+        following = _along(dual, point, direction, ceiling)
         if following is None:
             return Search(point, Ending.STALLED, step)
         point = following
@@ -123,8 +127,6 @@ def _by_names(dual: Dual, point: Point, columns: Floats, own: Floats, at: Index,
 def _along(dual: Dual, point: Point, step: Floats, ceiling: float) -> Point | None:
     """Walk along `step`, bent at the floors, until the slope along it has halved; None if it never falls."""
     first = float(point.slope @ step)
-    if first >= 0:
-        return None
     near, far = (0.0, first), None
     length, best = 1.0, None
     for count in range(TRIES):

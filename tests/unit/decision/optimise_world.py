@@ -203,7 +203,7 @@ def by_clarabel(cone: Cone, tolerance: float = 1e-11) -> tuple[str, float, Any]:
 
 
 def singular(seed: int) -> Problem:
-    """A varied problem whose covariance has no specific part: of none, of half, hardly any, or of few days."""
+    """A varied problem with no specific risk, none for half its names, hardly any, or few days of data."""
     problem, chance = varied(seed), np.random.default_rng([seed, 2])
     names = len(problem.symbols)
     specific = problem.covariance.specific
