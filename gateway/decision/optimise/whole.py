@@ -29,11 +29,10 @@ MANY = 64
 
 @dataclass(frozen=True, slots=True)
 class LotOptions:
-    """Bound the search: moves in all, candidates of a swap, and kicks at the end."""
+    """Bound the search: moves in all, and candidates of a swap."""
 
     most_moves: int = 1000
     most_candidates: int = 120
-    most_kicks: int = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,60 +171,21 @@ def _held(problem: Problem, status: Status, reason: str, cash: float) -> LotSolu
 
 
 def _search(board: Board, trades: Floats, options: LotOptions) -> tuple[Ints | None, int]:
-    """Search from the nearest lots, from lots rounded towards no trade, and from no trade; then kick."""
+    """Search from the nearest lots, from lots rounded to no trade, and from no trade; also count moves."""
     exact = trades / board.unit
     nearest = np.sign(exact) * np.ceil(np.abs(exact) - 0.5 - ALMOST)
     best, value, total = None, np.inf, 0
     for start in (nearest, np.trunc(exact), np.zeros(exact.size)):
         board.place(start.astype(np.int64))
-        if best is None or board.excess(board.used) <= 0:
-            is_short = best is not None and exact.size > MANY
-            left = 0 if is_short else options.most_moves - total
-            best, value, more = _better(board, best, value, left, options)
-            total += more
-    if best is None:
-        return None, total
-    return _kicked(board, best, value, total, options)
-
-
-def _kicked(board: Board, best: Ints, value: float, total: int, options: LotOptions) -> tuple[Ints, int]:
-    """Make one move whatever it does and improve again: that leaves a place where no swap helps.
-
-    A kick that helps starts the round anew, from the better place; `most_kicks` are made in all.
-    """
-    left, helped = options.most_kicks, True
-    while left > 0 and helped:
-        board.place(best)
-        moves, before = board.moves(), value
-        for at in np.argsort(moves.gain, kind="stable")[:left]:
-            left -= 1
-            board.place(_after(best, [(int(moves.name[at]), int(moves.lots[at]))]))
-            found, value, more = _better(board, best, value, options.most_moves - total, options)
-            best, total = (best if found is None else found), total + more
-            if value < before:
-                break
-        helped = value < before
+        if best is not None and board.excess(board.used) > 0:
+            continue
+        is_short = best is not None and exact.size > MANY
+        total += 0 if is_short else _improve(board, options.most_moves - total, options.most_candidates)
+        if board.excess(board.used) <= 0:
+            objective = parts_of(board.problem, board.ladder, board.trades).objective
+            if objective < value - WORTH:
+                best, value = board.lots, objective
     return best, total
-
-
-def _better(
-    board: Board, best: Ints | None, value: float, most_moves: int, options: LotOptions
-) -> tuple[Ints | None, float, int]:
-    """Improve from where the board stands; return the better of that and `best`, its value, and the moves."""
-    moves = _improve(board, most_moves, options.most_candidates)
-    if board.excess(board.used) <= 0:
-        objective = parts_of(board.problem, board.ladder, board.trades).objective
-        if objective < value - WORTH:
-            return board.lots, objective, moves
-    return best, value, moves
-
-
-def _after(lots: Ints, moves: list[tuple[int, int]]) -> Ints:
-    """Return `lots` after `moves`."""
-    changed = lots.copy()
-    for name, count in moves:
-        changed[name] = count
-    return changed
 
 
 def _improve(board: Board, most_moves: int, most_candidates: int) -> int:
@@ -235,7 +195,10 @@ def _improve(board: Board, most_moves: int, most_candidates: int) -> int:
         chosen = _single(board, moves) or _swap(board, moves, most_candidates)
         if not chosen:
             return count
-        board.place(_after(board.lots, chosen))
+        lots = board.lots.copy()
+        for name, after in chosen:
+            lots[name] = after
+        board.place(lots)
     return max(0, most_moves)
 
 

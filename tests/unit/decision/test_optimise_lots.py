@@ -178,7 +178,7 @@ def test_many_names_stay_close_to_their_bound() -> None:
 
 def test_the_search_is_bounded_and_repeats_itself() -> None:
     problem, solution, prices, sizes, cash = case(8)
-    bounded = LotOptions(most_moves=1, most_kicks=0)
+    bounded = LotOptions(most_moves=1)
     one = whole_lots(problem, solution, prices, sizes, NAV, cash, bounded)
     assert one.moves <= 1
     first = whole_lots(problem, solution, prices, sizes, NAV, cash)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optimise_world import by_clarabel, conic, plain, rungs, singular, varied
+from optimise_reference import by_clarabel, conic
+from optimise_world import plain, rungs, singular, varied
 
 from gateway.decision.optimise import (
     Covariance,
@@ -456,8 +457,8 @@ def test_the_target_is_taken_where_no_other_trades_of_the_least_were_found() -> 
         target=np.array([0.4, 0.45, 0.05]),
         covariance=Covariance.by_factors(np.zeros((3, 0)), np.full(3, 0.04)),
         risk_aversion=5.0,
-        buy_cost=0.02,
-        sell_cost=0.02,
+        buy_cost=0.04,
+        sell_cost=0.04,
         minimum_trade=np.array([0.3, 0.05, 0.05]),
         upper=np.array([1.0, 0.5, 1.0]),
         no_buy=np.array([False, False, True]),
