@@ -42,7 +42,8 @@ class Dual:
     """Hold one dual problem; N names, K factors, R rows, L rungs.
 
     `pull` (N,) and `centre` (N,) add 0.5 * pull * (trade - centre)^2 to a name's objective: a proximal term,
-    zero unless the covariance has hardly any specific part to lean on. `gap` is target - held.
+    zero unless the covariance has hardly any specific part to lean on. `gap` is target - held. `floor` bounds
+    the prices from below; `full` (R + 1,) is how much rows and turnover would answer if every name moved.
     """
 
     covariance: Covariance
@@ -53,7 +54,6 @@ class Dual:
     rows: Rows
     pull: Floats
     centre: Floats
-    matrix: Floats = field(init=False)
     floor: Floats = field(init=False)
     curvature: Floats = field(init=False)
     full: Floats = field(init=False)
@@ -71,12 +71,10 @@ class Dual:
         self._constant = 0.5 * float(
             own @ self.gap**2 + self.pull @ self.centre**2 - self.curvature @ self._want**2
         )
-        self.matrix = np.hstack((factors, self.rows.matrix.T, np.zeros((self.gap.size, 1))))
         free = np.concatenate((np.ones(factors.shape[1], dtype=bool), self.rows.is_equal, [False]))
         self.floor = np.where(free, -np.inf, 0.0)
-        self.full = np.einsum("ij,i->j", self.matrix**2, 1.0 / self.curvature)
-        self.full[-1] = (1.0 / self.curvature).sum()
-        self.full = np.maximum(self.full, 1.0)
+        answer = 1.0 / self.curvature
+        self.full = np.maximum(np.append(self.rows.matrix**2 @ answer, answer.sum()), 1.0)
         self._exposure = factors.T @ self.gap
         ladder, box = self.ladder, self.box
         self._buys = (np.maximum(box.least, 0.0), np.maximum(box.most, 0.0))
@@ -101,7 +99,8 @@ class Dual:
     def at(self, prices: Floats) -> Point:
         """Return the trades at `prices`, and value and gradient of the dual there."""
         k = self.factors
-        common, extra = self.matrix[:, :-1] @ prices[:-1], prices[-1]
+        factors, rows, extra = self.covariance.factors, self.rows.matrix, prices[-1]
+        common = factors @ prices[:k] + prices[k:-1] @ rows
         low, high = self._buys
         wish = self._want - (common + self.ladder.buy + extra) / self.curvature
         buys = np.minimum(np.maximum(wish, low), high)
@@ -113,10 +112,9 @@ class Dual:
         moves = ((wish > low) & (wish < high)) | ((wishes > least) & (wishes < most)).any(axis=0)
         weight = np.where(moves, 1.0 / self.curvature, 0.0)
         size = float(buys.sum() + sold.sum())
-        moved = self.matrix[:, :-1].T @ trades
         slope = np.empty(prices.size)
-        slope[:k] = prices[:k] / self.risk_aversion - moved[:k] + self._exposure
-        slope[k:-1] = self.rows.bound - moved[k:]
+        slope[:k] = prices[:k] / self.risk_aversion - trades @ factors + self._exposure
+        slope[k:-1] = self.rows.bound - rows @ trades
         slope[-1] = self.rows.turnover - size if self.is_bound else 0.0
         worth = 0.5 * float(self.curvature @ (trades - self._want) ** 2) + float(common @ trades)
         worth += float(self.ladder.buy @ buys) + float(np.vdot(self.ladder.price, sales)) + self._constant

@@ -65,19 +65,18 @@ def ladder_of(problem: Problem) -> Ladder:
     weight = np.concatenate((lots.weight * stretch[lots.name], rest[others]))
     true = np.concatenate((lots.tax, np.zeros(others.size))) + sell[name]
     lot = np.concatenate((np.arange(lots.name.size), np.full(others.size, -1)))
-    price = np.maximum(true, -buy[name])
-    order = np.lexsort((true, name))
+    order = np.argsort(name, kind="stable")
     name, row = name[order], _place(name[order], count)
     shape = (int(row.max(initial=0)) + 1, count)
-    ladder = Ladder(
-        buy, np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape), np.full(shape, -1)
-    )
-    for array, values in (
-        (ladder.price, price), (ladder.true, true), (ladder.room, weight), (ladder.lot, lot),
-    ):  # fmt: skip
+    spread = [np.full(shape, fill) for fill in (np.inf, 0.0, -1)]
+    for array, values in zip(spread, (true, weight, lot), strict=True):
         array[row, name] = values[order]
-    ladder.start[1:] = np.cumsum(ladder.room[:-1], axis=0)
-    return ladder
+    rank = np.argsort(spread[0], axis=0, kind="stable")
+    taken, room, lots_ = (np.take_along_axis(array, rank, axis=0) for array in spread)
+    taken[np.isinf(taken)] = 0.0
+    start = np.zeros(shape)
+    start[1:] = np.cumsum(room[:-1], axis=0)
+    return Ladder(buy, np.maximum(taken, -buy), taken, start, room, lots_)
 
 
 def _place(name: Index, count: int) -> Index:

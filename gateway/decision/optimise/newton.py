@@ -92,14 +92,16 @@ def _direction(dual: Dual, point: Point) -> Floats:
 
 def _newton(dual: Dual, point: Point, at: Index) -> Floats:
     """Solve the damped Newton system for the prices `at`, the factors' among them."""
-    names = np.flatnonzero(point.weight)
-    columns = dual.matrix[np.ix_(names, at)]
-    if at.size and at[-1] == point.prices.size - 1:
-        columns[:, -1] = np.sign(point.trades[names])
+    k, rows = dual.factors, dual.rows.matrix
+    names, taken = np.flatnonzero(point.weight), at[at >= k] - k
+    columns = np.empty((names.size, at.size))
+    columns[:, :k] = dual.covariance.factors[names]
+    for place, row in enumerate(taken, start=k):
+        columns[:, place] = rows[row, names] if row < len(rows) else np.sign(point.trades[names])
     damping = min(DAMPING, max(LEAST_DAMPING, dual.off(point)))
-    own = np.where(at < dual.factors, 1.0 / dual.risk_aversion, damping * dual.full[at])
+    own = np.concatenate((np.full(k, 1.0 / dual.risk_aversion), damping * dual.full[taken]))
     step = np.zeros(point.prices.size)
-    if names.size < dual.factors:
+    if names.size < k:
         step[at] = _by_names(dual, point, columns, own, at, names)
     else:
         curved = columns.T @ (columns * point.weight[names, None])
