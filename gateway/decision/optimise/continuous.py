@@ -10,6 +10,7 @@ Rules of this room:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -97,6 +98,11 @@ def _contradiction(frame: Frame, found: Found) -> str:
     k = frame.problem.covariance.factors.shape[1]
     weights = np.abs(found.prices[k:])
     labels = (*frame.rows.labels, "turnover")
+    for at, (one, other) in enumerate(pairwise(labels)):
+        if (
+            one.rpartition(" at ")[0] == other.rpartition(" at ")[0] != ""
+        ):  # both sides of a row: their net counts
+            weights[at : at + 2] -= weights[at : at + 2].min()
     order = np.argsort(-weights, kind="stable")[:LEADING]
     blamed = [labels[at] for at in order if weights[at] > 1e-3 * weights.max()]
     return f"nothing within bounds and locks meets all of: {', '.join(blamed)}"

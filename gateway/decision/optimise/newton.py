@@ -28,6 +28,9 @@ LEAST_DAMPING = 1e-12
 HALVED = 0.5
 STRETCH = 4.0
 TRIES = 60
+STRIDE = 15
+"""Every so many steps the way since the last such step is followed on: where rows contradict each other,
+prices grow for ever in one direction, which single steps follow in zigzags."""
 SLACK = 1e-13
 """By how much of itself a value may rise: it is a sum of rounded numbers."""
 
@@ -54,7 +57,7 @@ def minimise(dual: Dual, start: Floats, most_steps: int) -> Search:
     point = dual.at(np.maximum(start, dual.floor))
     ceiling = dual.ceiling()
     ceiling += SLACK + 1e-9 * abs(ceiling)
-    best, waited = np.inf, 0
+    best, waited, anchor = np.inf, 0, point.prices
     for step in range(most_steps):
         off = dual.off(point)
         best, waited = (off, 0) if off <= HALVED * best else (best, waited + 1)
@@ -66,6 +69,9 @@ def minimise(dual: Dual, start: Floats, most_steps: int) -> Search:
             direction = _direction(dual, point)
         except np.linalg.LinAlgError:
             return Search(point, Ending.STALLED, step)
+        if step % STRIDE == STRIDE - 1:
+            far, anchor = point.prices - anchor, point.prices
+            direction = far if float(point.slope @ far) < 0 else direction
         following = _along(dual, point, direction, ceiling)
         if following is None:
             return Search(point, Ending.STALLED, step)

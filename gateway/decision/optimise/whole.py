@@ -103,13 +103,20 @@ def whole_lots(
         text = "no whole lots within the constraints were found near the weights"
         return _held(problem, Status.UNCONVERGED, text, cash)
     board.place(best)
-    trades = board.trades
-    count = int(np.count_nonzero(best))
+    return _written(board, solution, np.asarray(lot_sizes, dtype=float), nav, cash, moves)
+
+
+def _written(
+    board: Board, solution: Solution, lot_sizes: Floats, nav: float, cash: float, moves: int
+) -> LotSolution:
+    """Write down where the board stands."""
+    problem, trades = board.problem, board.trades
+    count = int(np.count_nonzero(board.lots))
     return LotSolution(
         status=Status.OPTIMAL,
         reason=f"{count} names traded" if count else "holding is best in whole lots",
-        lots=best,
-        shares=best * np.asarray(lot_sizes, dtype=float),
+        lots=board.lots,
+        shares=board.lots * lot_sizes,
         trades=trades,
         weights=problem.held + trades,
         sold=sold_of(problem, board.ladder, trades),

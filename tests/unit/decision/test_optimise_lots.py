@@ -93,7 +93,7 @@ def test_small_problems_are_solved_as_brute_force_solves_them() -> None:
     assert missed <= 0.05 * compared
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(seeds)
 def test_whole_lots_keep_every_constraint_and_the_cash(seed: int) -> None:
     problem, found, unit = made(seed)
@@ -122,7 +122,7 @@ def test_whole_lots_keep_every_constraint_and_the_cash(seed: int) -> None:
     assert 1 - weights.sum() <= problem.cash_upper + slack + 1e-8
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(seeds)
 def test_whole_lots_are_never_worse_than_nothing_nor_better_than_the_bound(seed: int) -> None:
     problem, found, _ = made(seed)
@@ -140,7 +140,7 @@ def box_allows_nothing(problem: Problem) -> bool:
     return bool(inside and rows_of(problem).excess(nothing).max() <= 1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seeds)
 def test_its_own_whole_lots_are_left_alone(seed: int) -> None:
     problem, solution, prices, sizes, cash = case(seed)

@@ -425,6 +425,13 @@ def test_contradictions_hold_and_are_named(text: str) -> None:
     assert found.parts.tracking == pytest.approx(2.5 * 0.04 * (0.1**2 + 0.05**2))
 
 
+def test_a_contradiction_that_takes_many_steps_is_found_and_blames_one_side_of_a_row() -> None:
+    found = solve(varied(2547))
+    assert found.status is Status.INFEASIBLE
+    assert "turnover" in found.reason
+    assert not ("g0 at least" in found.reason and "g0 at most" in found.reason)
+
+
 def test_an_empty_group_is_no_contradiction_unless_it_must_hold_something() -> None:
     nobody = np.zeros(0, dtype=np.intp)
     assert solve(two(groups=(Group("g", nobody, 0.0, 0.1),))).status is Status.OPTIMAL
