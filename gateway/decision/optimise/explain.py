@@ -90,8 +90,9 @@ def edges(ladder: Ladder, box: Box, trades: Floats) -> tuple[Floats, Floats]:
 
 def residuals(problem: Problem, solution: Solution) -> Residuals:
     """Check an optimal `solution` of `problem` without minimum trades; infinite where none was proved."""
-    box, prices = box_of(problem), solution.prices
-    if isinstance(box, str) or prices is None:
+    prices = solution.prices
+    box = "" if prices is None else box_of(problem)
+    if prices is None or isinstance(box, str):
         return Residuals(np.inf, np.inf, np.inf)
     rows, trades = rows_of(problem), solution.trades
     low, high = edges(ladder_of(problem), box, trades)
@@ -119,10 +120,14 @@ def explain(problem: Problem, solution: Solution, trades: Floats | None = None) 
     A solution that holds for want of an optimum gives its reason to every name.
     """
     prices = solution.prices
-    box = box_of(problem)
+    box = "" if prices is None else box_of(problem)
     if prices is None or isinstance(box, str):
-        return tuple(_held(symbol, float(held), solution.reason) for symbol, held in
-                     zip(problem.symbols, solution.weights, strict=True))  # fmt: skip
+        fits = solution.weights.shape == (len(problem.symbols),)
+        held = solution.weights if fits else np.full(len(problem.symbols), np.nan)
+        return tuple(
+            _held(symbol, weight, solution.reason)
+            for symbol, weight in zip(problem.symbols, held.tolist(), strict=True)
+        )
     made = solution.trades if trades is None else trades
     ladder = ladder_of(problem)
     before = problem.held - problem.target
@@ -140,11 +145,11 @@ def explain(problem: Problem, solution: Solution, trades: Floats | None = None) 
             LotSale(int(ladder.lot[rung, at]), float(sold[rung, at]), float(tax[rung, at]))
             for rung in np.flatnonzero((sold[:, at] > 0) & (ladder.lot[:, at] >= 0))
         )
-        held, trade = float(problem.held[at]), float(made[at])
+        now, trade = float(problem.held[at]), float(made[at])
         reason = NameReason(
             symbol=symbol,
-            held=held,
-            weight=held + trade,
+            held=now,
+            weight=now + trade,
             trade=trade,
             benefit=float(benefit[at]),
             cost=float(cost[at]),

@@ -202,8 +202,9 @@ def _fault_of_numbers(problem: Problem) -> str:
         return "risk_aversion must be a positive number"
     if not np.isfinite(problem.budget):
         return "budget must be finite"
-    if not problem.cash_lower <= problem.cash_upper:
-        return f"cash_lower {problem.cash_lower} is above cash_upper {problem.cash_upper}"
+    low, high = problem.cash_lower, problem.cash_upper
+    if not (low <= high and low < np.inf and high > -np.inf):
+        return f"there is no room between cash_lower {low} and cash_upper {high}"
     if not problem.turnover >= 0:
         return "turnover must not be negative"
     return ""
@@ -213,6 +214,8 @@ def _fault_of_lots(problem: Problem) -> str:
     lots, count = problem.lots, len(problem.symbols)
     if not lots.name.shape == lots.weight.shape == lots.tax.shape or lots.name.ndim != 1:
         return "lots.name, lots.weight and lots.tax must have one entry for each lot"
+    if lots.name.dtype.kind not in "iu":
+        return "lots.name must be whole numbers: positions in symbols"
     if lots.name.size and not (lots.name.min() >= 0 and lots.name.max() < count):
         return "lots.name must be positions in symbols"
     if not (np.isfinite(lots.weight).all() and np.isfinite(lots.tax).all() and (lots.weight >= 0).all()):
@@ -226,10 +229,12 @@ def _fault_of_lots(problem: Problem) -> str:
 def _fault_of_groups(problem: Problem) -> str:
     for group in problem.groups:
         members = np.asarray(group.members)
-        if members.size and not (members.min() >= 0 and members.max() < len(problem.symbols)):
+        if members.size and not (
+            members.dtype.kind in "iu" and members.min() >= 0 and members.max() < len(problem.symbols)
+        ):
             return f"group {group.label} has members that are no positions in symbols"
         if np.unique(members).size != members.size:
             return f"group {group.label} names a member twice"
-        if not group.lower <= group.upper:
-            return f"group {group.label} has the lower bound {group.lower} above the upper {group.upper}"
+        if not (group.lower <= group.upper and group.lower < np.inf and group.upper > -np.inf):
+            return f"group {group.label} has no room between its bounds {group.lower} and {group.upper}"
     return ""

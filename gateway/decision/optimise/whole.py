@@ -17,7 +17,7 @@ import numpy as np
 from gateway.decision.optimise.continuous import solve
 from gateway.decision.optimise.ladder import ladder_of
 from gateway.decision.optimise.moves import ALMOST, Board, Moves
-from gateway.decision.optimise.problem import Floats, Ints, Problem
+from gateway.decision.optimise.problem import NOISE, Floats, Ints, Problem
 from gateway.decision.optimise.rows import Box, box_of, rows_of
 from gateway.decision.optimise.solution import Parts, Solution, Status, hold, parts_of, sold_of
 
@@ -143,6 +143,9 @@ def _fault(
             return f"{label} of {problem.symbols[int(np.argmax(wrong))]} must be a positive number"
     if not (np.isfinite(nav) and nav > 0):
         return "nav must be a positive number"
+    dust = np.asarray(prices, dtype=float) * lot_sizes < NOISE * nav
+    if dust.any():
+        return f"a lot of {problem.symbols[int(np.argmax(dust))]} is worth nothing beside the nav: {nav}"
     return "" if np.isfinite(cash) else "cash must be finite"
 
 

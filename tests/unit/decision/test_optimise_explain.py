@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optimise_world import varied
 
-from gateway.decision.optimise import Covariance, Group, Problem, Status, TaxLots, explain, solve
+from gateway.decision.optimise import Covariance, Group, Problem, Status, TaxLots, explain, residuals, solve
 
 
 def three(**changes: object) -> Problem:
@@ -99,3 +99,10 @@ def test_a_contradiction_in_a_name_is_every_names_reason() -> None:
     problem = three(upper=np.array([0.2, 1.0, 1.0]), no_trade=True)
     found = solve(problem)
     assert {name.text for name in explain(problem, found)} == {f"held: {found.reason}"}
+
+
+def test_an_unusable_problem_is_every_names_reason_too() -> None:
+    problem = three(held=np.zeros(2))
+    found = solve(problem)
+    assert {name.text for name in explain(problem, found)} == {f"held: {found.reason}"}
+    assert residuals(problem, found).feasibility == np.inf

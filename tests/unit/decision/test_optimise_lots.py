@@ -265,6 +265,7 @@ def test_an_exact_row_without_a_convex_answer_has_no_bound() -> None:
         ("prices must have 2 entries", [1.0], [1.0, 1.0], 1.0, 0.1),
         ("prices of BBB must be a positive", [1.0, 0.0], [1.0, 1.0], 1.0, 0.1),
         ("lot_sizes of AAA must be a positive", [1.0, 1.0], [np.nan, 1.0], 1.0, 0.1),
+        ("a lot of AAA is worth nothing", [1e-9, 1.0], [1.0, 1.0], 1e6, 0.1),
         ("nav must be", [1.0, 1.0], [1.0, 1.0], 0.0, 0.1),
         ("cash must be finite", [1.0, 1.0], [1.0, 1.0], 1.0, np.nan),
     ],
