@@ -14,7 +14,7 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,15 +22,16 @@ from typing import Any
 
 from adapters.base import Broker, Source
 from gateway.config import GatewayConfig
+from gateway.decision.learned import LearnedRule
 from gateway.decision.market import UNKNOWN, Market, look
 from gateway.engine import Engine
 from gateway.errors import ConfigError, StoreUnsafe
-from gateway.events import AccountOpened, Event, GatewayStarted
+from gateway.events import AccountOpened, Event, GatewayStarted, PolicyName
 from gateway.links import make_brokers, make_drop_copies, make_quotes
 from gateway.oms.booking import trade_date
 from gateway.oms.copies import waiting
 from gateway.oms.state import State
-from gateway.runtime import embedded
+from gateway.runtime import embedded, learned
 from gateway.runtime.clock import Clock, SimulatedClock, SystemClock
 from gateway.runtime.connect import journal_client, reader_client, view_client
 from gateway.runtime.doors import Doors
@@ -67,13 +68,28 @@ def make_market(config: GatewayConfig, clock: Clock) -> Market:
 
     A history that is too old or too short stops nothing: the gateway decides without it, and says so.
     """
+    rules = learned_rules(config)
     if not config.risk.history:
-        return UNKNOWN
+        return replace(UNKNOWN, learned=rules)
     settings = config.settings()
     history = read_history(config.folder / config.risk.history)
     market = look(history, trade_date(clock.now(), settings), settings)
     log.log(logging.INFO if market.risk is not None else logging.WARNING, "%s", market.words)
-    return market
+    return replace(market, learned=rules)
+
+
+def learned_rules(config: GatewayConfig) -> dict[str, LearnedRule]:
+    """Load the learned rule of each account that names one; raises `ConfigError` for one not worth using."""
+    found = {}
+    for name, account in config.accounts.items():
+        decision = account.decision
+        if decision.learned_file:
+            path = config.folder / decision.learned_file
+            found[name] = learned.load(path, override=decision.learned_override)
+        elif decision.policy is PolicyName.LEARNED:
+            text = "policy is learned; write learned_file, a rule that `gateway train` has made"
+            raise ConfigError(f"accounts.{name}.decision.learned_file: {text}")
+    return found
 
 
 async def keep_market(config: GatewayConfig, engine: Engine, clock: Clock) -> None:

@@ -164,7 +164,7 @@ def account_settings(name: str, section: AccountSection) -> AccountSettings:
         lot_method=section.lot_method,
         limits=Limits(**section.limits.model_dump()),
         costs=section.costs.costs(),
-        decision=Decision(**section.decision.model_dump()),
+        decision=Decision(**section.decision.model_dump(exclude={"learned_file", "learned_override"})),
         execution=section.execution.execution(),
         harvest=Harvest(**section.harvest.model_dump()),
     )

@@ -73,6 +73,7 @@ class Outlook:
             last_rebalance=trade_date(last, self.settings) if last is not None else None,
             closed_days=self.settings.closed_days,
             policy=spec.policy,
+            learned=self.market.learned.get(spec.account),
         )
 
     def gate(self, account: AccountSettings, nav: Decimal, *, is_urgent: bool) -> Gate:

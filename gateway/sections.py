@@ -224,6 +224,9 @@ class DecisionSection(Section):
     calendar_day: int = Field(default=0, ge=0, le=31)
     cooldown_days: int = Field(default=0, ge=0, le=366)
     timing: bool = False
+    assumed_correlation: Decimal = Field(default=Decision().assumed_correlation, ge=0, lt=1)
+    learned_file: str = ""
+    learned_override: bool = False
 
     @model_validator(mode="after")
     def _has_its_day(self) -> DecisionSection:

@@ -19,10 +19,12 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from gateway.config import account_settings, first_mistake, read_toml
+from gateway.decision.learned import LearnedRule
 from gateway.domain.instrument import Instrument
 from gateway.domain.settings import Risk, Settings
 from gateway.errors import ConfigError
 from gateway.events import AccountOpened
+from gateway.runtime import learned
 from gateway.sections import AccountSection, InstrumentSection
 from gateway.valuation import RiskSection, Section
 from simulator.backtest.bars import Bars, Day, HistoryError
@@ -112,6 +114,14 @@ class BacktestFile(Section):
             risk=Risk(**self.risk.model_dump(exclude={"history"})),
         )  # fmt: skip
 
+    def rules(self, name: str) -> dict[str, LearnedRule]:
+        """Return the learned rule of a run, if it has one; raises `ConfigError`."""
+        decision = _section(name, self.account, self.runs[name]).decision
+        if not decision.learned_file:
+            return {}
+        path = self.folder / decision.learned_file
+        return {ACCOUNT: learned.load(path, override=decision.learned_override)}
+
     def scenario(self, settings: Settings, bars: Bars) -> Scenario:
         """Return what one run plays."""
         account = settings.accounts[ACCOUNT]
@@ -124,7 +134,7 @@ class BacktestFile(Section):
             opening=[opened], wanted={ACCOUNT: self._wanted(bars)},
             flows=[Flow(one.on, ACCOUNT, one.amount) for one in self.flows],
             decides=lambda day: place[day.on] % every == 0,
-            fills=self.fills, looks_every=self.looks_every,
+            fills=self.fills, looks_every=self.looks_every, rules=self.rules(settings.household),
         )  # fmt: skip
 
     def _instrument(self, symbol: str) -> Instrument:

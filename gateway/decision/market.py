@@ -7,21 +7,28 @@ Rules of this room:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
+from gateway.decision.learned import LearnedRule
 from gateway.decision.regime import Signals, signals
 from gateway.decision.risk import History, Refusal, RiskModel, estimate
+from gateway.domain.request import PolicyName
 from gateway.domain.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """Hold what is known of the market; `words` say it, and what is missing, to a person."""
+    """Hold what is known of the market; `words` say it, and what is missing, to a person.
+
+    `learned` are the accounts' learned rules, where they have one.
+    """
 
     risk: RiskModel | None = None
     signals: Signals | None = None
     words: str = "no price history: names are taken as uncorrelated"
+    learned: Mapping[str, LearnedRule] = field(default_factory=dict)
 
     def risk_on(self, today: date, settings: Settings) -> RiskModel | None:
         """Return the risk model while it is young enough, else None."""
@@ -59,7 +66,10 @@ def look(history: History, today: date, settings: Settings) -> Market:
         f"risk of {len(found.symbols)} names to {found.as_of}, {found.observations} daily returns, "
         f"correlations shrunk by {found.shrinkage:.1%}"
     )
-    has_timing = any(account.decision.timing for account in settings.accounts.values())
+    has_timing = any(
+        account.decision.timing or account.decision.policy is PolicyName.LEARNED
+        for account in settings.accounts.values()
+    )
     seen = signals(history) if has_timing else None
     if has_timing and seen is None:
         told += "; too short a history to judge the market's regime: timing does nothing"

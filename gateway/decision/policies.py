@@ -18,10 +18,12 @@ from typing import Protocol
 import numpy as np
 
 from gateway.decision import fixed_days, timing, triggers
+from gateway.decision.best import Optimised
 from gateway.decision.drafting import priced, share_of
 from gateway.decision.drift import NOISE, Survey
 from gateway.decision.triggers import Verdict
 from gateway.decision.view import View
+from gateway.decision.zone import Learned, NoTradeZone
 from gateway.domain.proposal import Proposal
 from gateway.events import Action, PolicyName
 
@@ -141,6 +143,9 @@ POLICIES: Mapping[PolicyName, Policy] = {
     PolicyName.CALENDAR: Calendar(),
     PolicyName.THRESHOLD: Threshold(),
     PolicyName.SMART: Smart(),
+    PolicyName.NO_TRADE: NoTradeZone(),
+    PolicyName.OPTIMISE: Optimised(),
+    PolicyName.LEARNED: Learned(),
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from gateway.decision.learned import LearnedRule
 from gateway.decision.regime import Signals
 from gateway.decision.risk import RiskModel
 from gateway.domain.book import Book
@@ -55,3 +56,4 @@ class View:
     last_rebalance: date | None = None
     closed_days: frozenset[date] = frozenset()
     policy: PolicyName | None = None
+    learned: LearnedRule | None = None

@@ -47,6 +47,9 @@ class PolicyName(StrEnum):
     THRESHOLD = "threshold"
     CALENDAR = "calendar"
     SMART = "smart"
+    NO_TRADE = "no_trade"
+    OPTIMISE = "optimise"
+    LEARNED = "learned"
 
 
 class DenyReason(StrEnum):

@@ -95,6 +95,8 @@ class Decision:
     Any policy: `cooldown_days` calendar days between two rebalances; `risk_aversion` is the gamma of
     0.5 * gamma * variance per year, `horizon_years` the time over which a drift not corrected is assumed
     to cost. `timing` lets trends and the regime hasten or delay, see `gateway.decision.timing`.
+    `no_trade`, `optimise`, `learned`: `assumed_correlation` is what names are taken to have in common where
+    there is no price history; 0.3 is usual among large shares.
     """
 
     policy: PolicyName = PolicyName.TRIGGERS
@@ -113,6 +115,7 @@ class Decision:
     calendar_day: int = 0
     cooldown_days: int = 0
     timing: bool = False
+    assumed_correlation: Decimal = Decimal("0.30")
 
 
 @dataclass(frozen=True, slots=True)

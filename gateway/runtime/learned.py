@@ -50,7 +50,7 @@ def load(path: Path, *, override: bool = False) -> LearnedRule:
             f"{path}: cannot be read ({problem.strerror or problem}); train one first"
         ) from None
     except (ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError):
-        raise ConfigError(f"{path}: not a learned rule; write one with `python -m simulator train`") from None
+        raise ConfigError(f"{path}: not a learned rule; write one with `gateway train`") from None
     if flaw := rule.flaw():
         raise ConfigError(f"{path}: {flaw}")
     refusal = rule.card.verdict()

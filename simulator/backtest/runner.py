@@ -17,6 +17,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from gateway.decision.learned import LearnedRule
 from gateway.decision.market import look
 from gateway.decision.regime import SIGNAL_DAYS, TURBULENCE_WINDOW
 from gateway.decision.risk import History as Closes
@@ -71,6 +72,7 @@ class Scenario:
     decides: Callable[[Day], bool] = field(default=lambda _day: True)
     fills: Fills = Fills.CLOSE
     looks_every: int = 21
+    rules: Mapping[str, LearnedRule] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -132,7 +134,8 @@ class Run:
         elif place % FRESH_START_DAYS == 0:
             self._start_anew()
         if self.scenario.looks_every and place % self.scenario.looks_every == 0:
-            world.engine.see(look(self._past(place), day.on, self.settings))
+            market = look(self._past(place), day.on, self.settings)
+            world.engine.see(replace(market, learned=self.scenario.rules))
         self._state(day)
         self.tape.begin(day)
         world.run(for_s=60)
