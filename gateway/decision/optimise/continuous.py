@@ -99,9 +99,7 @@ def _contradiction(frame: Frame, found: Found) -> str:
     weights = np.abs(found.prices[k:])
     labels = (*frame.rows.labels, "turnover")
     for at, (one, other) in enumerate(pairwise(labels)):
-        if (
-            one.rpartition(" at ")[0] == other.rpartition(" at ")[0] != ""
-        ):  # both sides of a row: their net counts
+        if one.rpartition(" at ")[0] == other.rpartition(" at ")[0] != "":  # two sides of a row count net
             weights[at : at + 2] -= weights[at : at + 2].min()
     order = np.argsort(-weights, kind="stable")[:LEADING]
     blamed = [labels[at] for at in order if weights[at] > 1e-3 * weights.max()]

@@ -181,17 +181,23 @@ def _held(problem: Problem, status: Status, reason: str, cash: float) -> LotSolu
 
 
 def _search(board: Board, trades: Floats, options: LotOptions) -> tuple[Ints | None, int]:
-    """Search from the nearest lots, from lots rounded to no trade, and from no trade; also count moves."""
+    """Search from the nearest lots, from lots rounded to no trade, and from no trade; also count moves.
+
+    Doing nothing, where it is allowed, is what an answer must beat.
+    """
     exact = trades / board.unit
     nearest = np.sign(exact) * np.ceil(np.abs(exact) - 0.5 - ALMOST)
-    best, value, total = None, np.inf, 0
+    best, value, total, is_found = None, np.inf, 0, False
+    if not board.lots.any() and board.excess(board.used) <= 0:
+        best, value = board.lots, parts_of(board.problem, board.ladder, board.trades).objective
     for start in (nearest, np.trunc(exact), np.zeros(exact.size)):
         board.place(start.astype(np.int64))
-        if best is not None and board.excess(board.used) > 0:
+        if is_found and board.excess(board.used) > 0:
             continue
-        is_short = best is not None and exact.size > MANY
+        is_short = is_found and exact.size > MANY
         total += 0 if is_short else _improve(board, options.most_moves - total, options.most_candidates)
         if board.excess(board.used) <= 0:
+            is_found = True
             objective = parts_of(board.problem, board.ladder, board.trades).objective
             if objective < value - WORTH:
                 best, value = board.lots, objective
