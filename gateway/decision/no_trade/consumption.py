@@ -25,8 +25,8 @@ from gateway.decision.no_trade.numeric import Array, chebyshev, newton
 
 Complex = npt.NDArray[np.complex128]
 DEGREE = 32
-FIRST = 1e-5
-"""Costs the continuation starts from: there the small-cost law is close enough for Newton."""
+FIRST = (1e-5, 1e-7, 1e-9)
+"""Costs to start the continuation from: there the small-cost law is close enough for Newton."""
 LEAST_GROWTH = 1.001
 ACCURACY = 1e-6
 REFINEMENTS = 3
@@ -108,13 +108,11 @@ def consumption_band(
 
 
 def _at_merton(market: Market, u: Array, buy: float, sell: float) -> float:
-    """Return u at the Merton weight, which may lie beyond an edge: there one trades to the edge first."""
+    """Return u at the Merton weight; it may lie above the sell edge, then one sells to the edge first."""
     points, _ = chebyshev(u.size - 1)
-    p, down, up = market.merton, market.sell_cost, market.buy_cost
+    p, down = market.merton, market.sell_cost
     if p > sell:
         return float(u[-1]) + math.log((1 - down * p) / (1 - down * sell))
-    if p < buy:
-        return float(u[0]) + math.log((1 + up * p) / (1 + up * buy))
     return float(_interpolate(points, u, np.array([2 * (p - buy) / (sell - buy) - 1]))[0])
 
 
@@ -150,21 +148,31 @@ def _market(
 
 
 def _solve(market: Market) -> Array:
-    """Return u on the Chebyshev points and the two edges, by continuation in the size of the costs."""
+    """Return u on the Chebyshev points and the two edges, by continuation in the size of the costs.
+
+    Next to a Merton weight of 1 the law holds for very small costs only: the start is made smaller then.
+    """
     cost = 0.5 * (market.buy_cost + market.sell_cost)
-    share, growth = min(1.0, FIRST / cost), 4.0
-    found = _root(market.scaled(share), _first(market.scaled(share)))
-    while found is not None and share < 1:
+    for first in FIRST:
+        share = min(1.0, first / cost)
+        found = _root(market.scaled(share), _first(market.scaled(share)))
+        if found is not None and (grown := _grown(market, found, share)) is not None:
+            return grown
+    raise ValueError(REFUSAL)
+
+
+def _grown(market: Market, found: Array, share: float) -> Array | None:
+    """Follow a solution from a part of the costs to all of them; None when it is lost on the way."""
+    growth = 4.0
+    while share < 1:
         grown = min(1.0, share * growth)
         tried = _root(market.scaled(grown), _wider(market, found, grown / share))
         if tried is not None and 0 < tried[-2] < tried[-1]:
             found, share = tried, grown
         elif growth < LEAST_GROWTH:
-            found = None
+            return None
         else:
             growth = math.sqrt(growth)
-    if found is None:
-        raise ValueError(REFUSAL)
     return found
 
 
