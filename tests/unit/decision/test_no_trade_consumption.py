@@ -135,6 +135,15 @@ def test_small_costs_reach_the_law_and_edges_shift_down() -> None:
     assert consumption_cube_root(merton=1 / 3, gamma=2, cost=0.005) == pytest.approx(0.0570, abs=1e-4)
 
 
+@pytest.mark.parametrize(("cost", "shift"), [(0.0005, 0.1), (0.005, 0.205)])
+def test_the_law_knows_the_width_and_not_the_shift(cost: float, shift: float) -> None:
+    found = band(cost)
+    assert 0.5 * (found.sell - found.buy) == pytest.approx(found.cube_root, rel=0.01)
+    assert (found.merton - 0.5 * (found.buy + found.sell)) / found.cube_root == pytest.approx(
+        shift, abs=0.005
+    )
+
+
 def test_costs_only_widen_and_only_take() -> None:
     found = [band(cost) for cost in (0.0, 1e-4, 1e-3, 1e-2, 1e-1)]
     assert found[0].buy == found[0].sell == found[0].merton
