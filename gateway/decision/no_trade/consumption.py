@@ -27,7 +27,7 @@ Complex = npt.NDArray[np.complex128]
 DEGREE = 32
 FIRST = (1e-5, 1e-7, 1e-9)
 """Costs to start the continuation from: there the small-cost law is close enough for Newton."""
-LEAST_GROWTH = 1.001
+LEAST_GROWTH = 1.01
 ACCURACY = 1e-6
 REFINEMENTS = 3
 NEXT_TO_ONE = 1e-3

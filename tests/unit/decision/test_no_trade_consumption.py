@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gateway.decision.no_trade import ConsumptionBand, consumption_band, consumption_cube_root
+from gateway.decision.no_trade import ConsumptionBand, consumption, consumption_band, consumption_cube_root
 from tests.unit.decision.test_no_trade_power import differentiation, highest
 
 FIRST = {"delta": 0.1, "r": 0.04, "alpha": 0.1, "sigma": 0.3, "gamma": 2.0}
@@ -175,10 +175,21 @@ def test_edges_on_both_sides_of_one_are_refined_until_they_stand_still() -> None
     assert 1 < found.buy < found.sell < found.merton + 0.01
 
 
-@pytest.mark.parametrize("merton", [1.01, 1.02])
-def test_what_does_not_stand_still_is_refused(merton: float) -> None:
+def test_what_does_not_stand_still_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumption, "REFINEMENTS", 1)
     with pytest.raises(ValueError, match="no accurate band"):
-        leveraged(merton, 1e-4)
+        leveraged(1.1, 0.001)
+
+
+def test_what_has_no_solution_on_more_points_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    solve = consumption._root
+
+    def coarse(market: consumption.Market, start: np.ndarray) -> np.ndarray | None:
+        return solve(market, start) if start.size < 40 else None
+
+    monkeypatch.setattr(consumption, "_root", coarse)
+    with pytest.raises(ValueError, match="no accurate band"):
+        band(0.005)
 
 
 @pytest.mark.parametrize(

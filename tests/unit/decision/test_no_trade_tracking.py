@@ -123,7 +123,7 @@ worlds = st.fixed_dictionaries(
 ).map(lambda market: {**market, "mu": market["mu"] * market["sigma"] ** 2})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(market=worlds)
 def test_no_other_rule_is_cheaper_than_the_band(market: dict[str, float]) -> None:
     band = tracking_band(**market)
@@ -139,7 +139,7 @@ def test_no_other_rule_is_cheaper_than_the_band(market: dict[str, float]) -> Non
         assert rule.cost == pytest.approx(rule.tracking + market["k"] * rule.turnover)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(market=worlds)
 def test_the_best_is_the_best_of_its_kind(market: dict[str, float]) -> None:
     threshold = tracking_threshold(**market, reset=0.5)
