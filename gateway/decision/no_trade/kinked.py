@@ -7,7 +7,8 @@ the covariance, pull is Q times the gap, and costs make the kink. Two solvers, o
 
 * `minimise`: one problem, any size. Newton on what is free to move, projected on bounds and kinks (Bertsekas,
   Projected Newton methods, SIAM J. Control 20, 1982); each step lowers the objective, so the answer is
-  never worse than the start, and within a face the step is exact, so it ends.
+  never worse than the start, and within a face the step is exact, so it ends. Many names on few factors
+  start from the dual problem, which has one unknown a factor and mostly ends there.
 * `descend`: many small problems with one Q at once, coordinate by coordinate (Tseng 2001), then exactly.
 
 Q is positive semidefinite, as a matrix or as factors. An asset without any risk has nothing to pull it.

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from no_trade_second import differentiation, highest
 
 from gateway.decision.no_trade import ConsumptionBand, consumption, consumption_band, consumption_cube_root
-from tests.unit.decision.test_no_trade_power import differentiation, highest
 
 FIRST = {"delta": 0.1, "r": 0.04, "alpha": 0.1, "sigma": 0.3, "gamma": 2.0}
 
