@@ -10,9 +10,9 @@ covariance with its correlations halved. With one asset this is the cube-root ba
 
 Why halved: two gaps that offset each other do so only until one of them moves, and names that are alike
 drift alike, so the whole correlation waits too long; none at all sees no hedge. Half is within 5 % of the
-best share in 10 of the 11 markets of five names in `benchmarks/multi_asset.py`, and 14 % off in the other
-(equal volatilities and weights, correlation 0.9); all or none of it cost up to 142 and 39 % more. This is
-our measurement, not a theorem.
+best share in 10 of the 11 markets of five names in `benchmarks/multi_asset.py`, and 16 % off in the other
+(equal volatilities and weights, correlation 0.9); all of it cost up to 2.6 times as much as half, none of it
+1.4 times. This is our measurement, not a theorem.
 Sources of the parts: Rogers (2004) and Leland (2000) for D, Dybvig and Pezzo (2020) for the region.
 
 The exact band of a small weight does not reach below zero; D is |w*| tanh(D / |w*|), which follows the exact
