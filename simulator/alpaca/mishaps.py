@@ -33,6 +33,7 @@ class Mishap(StrEnum):
     SWAP_EVENTS = "swap_events"
     STREAM_DROP = "stream_drop"
     STUCK_CANCEL = "stuck_cancel"
+    REPLACE_REJECTED = "replace_rejected"
     MUTE = "mute"
     FREEZE = "freeze"
 
@@ -53,6 +54,7 @@ MEANINGS = {
     M.SWAP_EVENTS: "the next events are said after those that follow them",
     M.STREAM_DROP: "with the next order every stream breaks; what happens meanwhile is not told",
     M.STUCK_CANCEL: "the next cancels stay pending for ever",
+    M.REPLACE_REJECTED: "the next replacements are answered with success and rejected by a later event",
     M.MUTE: "the streams say nothing for `seconds`, but stay connected",
     M.FREEZE: "the streams neither read nor write for `seconds`",
 }
