@@ -1,4 +1,8 @@
-"""The ground the broker contract is played on: one real venue process and one real adapter."""
+"""The ground the broker contract is played on: one real venue process and one real adapter.
+
+A venue of the contract is a name in `VENUES` and what `conftest.laid_out` makes of it: a stage whose venue
+speaks it, whose configuration has one link `sim` to it, and whose control port answers `record` and `fill`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from typing import Any
 from adapters.base import Broker, BrokerEvent
 from gateway.config import GatewayConfig
 from gateway.domain.order import OrderSpec, OrdType, Report, Side, TimeInForce
-from gateway.events import CancelOrder, LinkUp, LookUpOrder, ReportReceived, SendOrder
+from gateway.events import CancelOrder, LinkDown, LinkUp, LookUpOrder, ReportReceived, SendOrder
 from gateway.links import make_brokers
 from gateway.runtime.clock import SystemClock
 from simulator.control import ask
@@ -38,6 +42,24 @@ class Ground:
     said: list[BrokerEvent] = field(default_factory=list)
     listening: asyncio.Task[None] | None = None
     given: int = 0
+    last_seq: int = 0
+    was_up: bool = True
+
+    async def fresh(self) -> None:
+        """Make ready for the next test: connected, and nothing said."""
+        if not self.stage.is_running("venue"):
+            self.stage.start_venue()
+        if self.listening is None or self.listening.done() or not self.is_up:
+            seq = max([self.last_seq, *self.seqs()])
+            await self.successor(seq)
+        self.last_seq = max([self.last_seq, *self.seqs()])
+        self.said.clear()
+
+    @property
+    def is_up(self) -> bool:
+        """Say whether the broker's last word about its link was that it is up."""
+        words = [isinstance(one, LinkUp) for one in self.said if isinstance(one, LinkUp | LinkDown)]
+        return words[-1] if words else self.was_up
 
     async def start(self, after_seq: int = 0) -> None:
         """Start the broker and wait until it is up."""
@@ -54,6 +76,7 @@ class Ground:
     async def successor(self, after_seq: int) -> None:
         """Let a new broker take over, as a new gateway process does; what was said before is forgotten."""
         await self.stop()
+        self.last_seq = max([after_seq, self.last_seq, *self.seqs()])
         self.said.clear()
         self.broker = make_brokers(self.config, SystemClock())["sim"]
         await self.start(after_seq)
