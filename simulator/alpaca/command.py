@@ -36,6 +36,8 @@ from simulator.venue import Venue, VenueError
 
 TICK_S = 0.005
 MAX_SECONDS = 3600
+STOP_S = 0.2
+"""How long a stop waits for requests that are being served."""
 BOUND = (
     "seed",
     "fill_delay_ms",
@@ -136,9 +138,11 @@ class World:
     async def open(self, port: int) -> int:
         """Recover, listen on 127.0.0.1 and let time pass; return the port."""
         self.door.recover(f"{int(utc_now().timestamp() * 1000):x}-", utc_now())
-        self._runner = web.AppRunner(self.web.application(), access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(
+            self.web.application(), access_log=None, handle_signals=False, shutdown_timeout=STOP_S
+        )
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port, shutdown_timeout=0.2).start()
+        await web.TCPSite(self._runner, "127.0.0.1", port).start()
         self.ticking = asyncio.create_task(self._tick())
         return int(self._runner.addresses[0][1])
 

@@ -114,6 +114,8 @@ class Web:
         self._served.append(now)
         if request.method == "GET" and self._mishaps.strikes(Mishap.GET_504):
             return _gateway_timeout()
+        if request.method == "GET" and self._mishaps.strikes(Mishap.GET_RESET):
+            return self._hang_up(request)
         return await handler(request)
 
     def _has_keys(self, request: web.Request) -> bool:
@@ -157,6 +159,11 @@ class Web:
             return _gateway_timeout()
         if what in (Mishap.POST_TIMEOUT_BEFORE, Mishap.POST_TIMEOUT_AFTER):
             await asyncio.sleep(HANG_S)
+        if what is Mishap.POST_NONSENSE:
+            return _json(["taken"])
+        return self._hang_up(request)
+
+    def _hang_up(self, request: web.Request) -> web.StreamResponse:
         if request.transport is not None:
             request.transport.abort()
         raise asyncio.CancelledError
