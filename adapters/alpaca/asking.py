@@ -97,8 +97,8 @@ class Asking:
         """Tell the executions we have not told, then how the order stands."""
         report = read_order(order)
         seen = self._memory.hear(_name(order))
-        for row in fills:
-            fill = read_fill(row, order)
+        told = (read_fill(row, order) for row in fills)
+        for fill in sorted(told, key=lambda one: one.cum_qty):  # of one millisecond, rows come in any order
             if seen.told < fill.cum_qty <= report.cum_qty:
                 self._outbox.report(fill)
                 seen.told = fill.cum_qty
