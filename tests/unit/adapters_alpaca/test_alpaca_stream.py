@@ -237,7 +237,8 @@ async def test_when_nobody_says_what_was_missed_the_stream_is_connected_anew(
 UPDATE = '{"stream": "trade_updates", "data": {"event": %s, "order": %s}}'
 GARBLED = (
     "no json", "[1]", "7", '{"stream": "trade_updates"}', UPDATE % ('"new"', "null"),
-    UPDATE % ('"fill"', '{"id": "1"}'), UPDATE % ('"new"', "{}"), UPDATE % ('"new"', '{"id": "1", "qty": "NaN"}'),
+    UPDATE % ('"fill"', '{"id": "1"}'), UPDATE % ('"new"', "{}"),
+    UPDATE % ('"new"', '{"id": "1", "qty": "NaN"}'),
 )  # fmt: skip
 
 
