@@ -48,8 +48,8 @@ class TradeStream(TradingStream):
         went_down: Callable[[str], None], take: Callable[[str], Awaitable[None]],
     ) -> None:  # fmt: skip
         parameters = {
-            "ping_interval": PING_S, "ping_timeout": PING_S, "close_timeout": GOODBYE_S, "open_timeout": HANDSHAKE_S,
-            "max_queue": 1024,
+            "ping_interval": PING_S, "ping_timeout": PING_S, "close_timeout": GOODBYE_S,
+            "open_timeout": HANDSHAKE_S, "max_queue": 1024,
         }  # fmt: skip
         super().__init__(key, secret, raw_data=True, url_override=url, websocket_params=parameters)
         self._went_up, self._went_down, self._take = went_up, went_down, take

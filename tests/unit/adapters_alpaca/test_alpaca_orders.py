@@ -97,9 +97,10 @@ async def test_a_used_id_nobody_can_be_asked_about_leaves_the_order_in_doubt(ven
         spec = there.order()
         there.submit(spec)
         await there.report(spec, lambda one: bool(one.order_id))
-        venue.fault("get_504")
+        venue.fault("get_504", count=1000)
         there.submit(spec)
         await there.until(lambda: bool(there.of(SendInDoubt)))
+        venue.world.calm()
         assert "unique" in there.of(SendInDoubt)[0].reason
         broken = there.broker._asking
 
