@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import fields
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AwareDatetime,
@@ -111,6 +112,13 @@ class LinkSection(FixSection):
     environment: Literal["simulator", "paper", "live"] = "paper"
 
 
+def _must_be_secure(name: str, url: str, scheme: str) -> None:
+    """Refuse an address of another machine to which keys would travel in plain text."""
+    address = urlsplit(url)
+    if address.scheme not in ("", scheme) and address.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise ValueError(f"{name}: keys would travel in plain text; write {scheme}://")
+
+
 class AlpacaSection(Section):
     """One Alpaca account; see `adapters.alpaca.settings`. The keys decide which, paper or live.
 
@@ -128,13 +136,15 @@ class AlpacaSection(Section):
     extended_hours: bool = False
     compare_positions: bool = True
     mute_after_s: float = Field(default=5.0, ge=1, le=60)
-    poll_s: float = Field(default=30.0, ge=1, le=3600)
+    poll_s: float = Field(default=10.0, ge=1, le=3600)
     activities_s: float = Field(default=60.0, ge=1, le=3600)
 
     @model_validator(mode="after")
     def _is_told_where(self) -> AlpacaSection:
         if bool(self.url) != bool(self.stream_url):
             raise ValueError("url and stream_url belong together; write both, or none for Alpaca's own")
+        _must_be_secure("url", self.url, "https")
+        _must_be_secure("stream_url", self.stream_url, "wss")
         return self
 
 
@@ -150,6 +160,11 @@ class AlpacaQuotesSection(Section):
     url: str = ""
     symbols: tuple[str, ...] = ()
     interval_s: float = Field(default=5.0, gt=0, le=3600)
+
+    @model_validator(mode="after")
+    def _is_secure(self) -> AlpacaQuotesSection:
+        _must_be_secure("url", self.url, "https")
+        return self
 
 
 class QuotesSection(FixSection):
