@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import sys
 import warnings
 from typing import Any
+
+from control_port import ask
 
 try:
     import ib_async as ib_lib
@@ -22,14 +23,6 @@ except ImportError:
         import ib_insync as ib_lib
 
 CLIENT = 7
-
-
-def ask(port: int, command: str, **arguments: Any) -> dict[str, Any]:
-    with socket.create_connection(("127.0.0.1", port), 10) as link:
-        link.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
-        answer: dict[str, Any] = json.loads(link.makefile("rb").readline())
-    assert "error" not in answer, answer
-    return answer
 
 
 async def until(said: Any, timeout_s: float = 10.0) -> None:
