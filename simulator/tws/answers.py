@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from simulator.orders import ZERO
 from simulator.tws.contracts import SMART, Contract
 from simulator.tws.fields import UNSET_DOUBLE
-from simulator.tws.frames import Fields, Value
+from simulator.tws.frames import Value
 from simulator.tws.tickets import Execution, Shown, Ticket
 
 WITHOUT_VERSION_FIELD, WITH_REJECT_JSON, WITH_PENDING_PRICE = 164, 166, 178
@@ -36,7 +36,7 @@ def managed_accounts(names: Sequence[str]) -> Said:
 
 
 def error(version: int, req_id: int, code: int, text: str) -> Said:
-    """error(4)."""
+    """Write an error, message 4; from 166 on it has room for the reason of a rejection."""
     said: Said = [4, 2, req_id, code, text]
     return [*said, ""] if version >= WITH_REJECT_JSON else said
 
@@ -49,13 +49,12 @@ def contract_fields(contract: Contract, exchange: str = SMART) -> Said:
     ]  # fmt: skip
 
 
-def order_status(ticket: Ticket, shown: Shown, why_held: str = "", *, is_foreign: bool = False) -> Said:
+def order_status(ticket: Ticket, shown: Shown, why_held: str = "") -> Said:
     """orderStatus(3)."""
     parent_id = 0 if ticket.parent is None else ticket.parent.order_id
-    del is_foreign
     return [
-        3, ticket.order_id, shown.status, shown.filled, shown.remaining, shown.avg_px, ticket.perm_id, parent_id,
-        shown.last_px, ticket.client_id, why_held, "0.0",
+        3, ticket.order_id, shown.status, shown.filled, shown.remaining, shown.avg_px, ticket.perm_id,
+        parent_id, shown.last_px, ticket.client_id, why_held, "0.0",
     ]  # fmt: skip
 
 
@@ -80,7 +79,7 @@ def commission_report(execution: Execution, exec_id: str) -> Said:
 
 
 def position(account: str, contract: Contract, held: Decimal, cost: Decimal) -> Said:
-    """position(61)."""
+    """Write what an account holds, message 61."""
     return [61, 3, account, *contract_fields(contract, contract.primary_exchange), held, cost]
 
 
@@ -167,7 +166,7 @@ OPEN_ORDER_END, POSITION_END, COMPLETED_END = [53, 1], [62, 1], [102]
 
 
 def end(message_id: int, about: Value) -> Said:
-    """Return the End of an answer: executions 55, contracts 52, snapshot 57, summary 64, multi 74, account 54."""
+    """Return the End of an answer: 52 contracts, 54 account, 55 executions, 57 snapshot, 64 summary..."""
     return [message_id, 1, about]
 
 
@@ -175,11 +174,6 @@ def when(at: datetime, zone: str) -> str:
     """Write a time as executions have it."""
     local = at.astimezone(ZoneInfo(zone))
     return f"{local:%Y%m%d %H:%M:%S} {zone}"
-
-
-def plain(fields: Fields) -> Said:
-    """Copy a constant message."""
-    return list(fields)
 
 
 def _venue(ticket: Ticket) -> str:

@@ -141,7 +141,8 @@ class Books:
         numbers = {
             "NetLiquidation": equity, "EquityWithLoanValue": equity, "TotalCashValue": account.cash,
             "SettledCash": account.cash, "AvailableFunds": equity - initial,
-            "ExcessLiquidity": equity - maintenance, "BuyingPower": max(equity - initial, ZERO) / self.rule.initial,
+            "ExcessLiquidity": equity - maintenance,
+            "BuyingPower": max(equity - initial, ZERO) / self.rule.initial,
             "GrossPositionValue": gross, "InitMarginReq": initial, "MaintMarginReq": maintenance,
             "FullInitMarginReq": initial, "FullMaintMarginReq": maintenance, "StockMarketValue": net,
             "RealizedPnL": realized, "UnrealizedPnL": gain, "AccruedCash": ZERO,
@@ -169,7 +170,8 @@ class Books:
         after = {**account.positions, new.symbol: account.positions.get(new.symbol, ZERO) + signed}
         return Margin(
             self._need(account.positions.items(), account.cash, now),
-            self._need(after.items(), account.cash - signed * px - commission, now), commission, self.currency,
+            self._need(after.items(), account.cash - signed * px - commission, now),
+            commission, self.currency,
         )  # fmt: skip
 
     def fault(self, new: NewOrder, px: Decimal, now: datetime) -> Refusal | None:
@@ -184,9 +186,9 @@ class Books:
         if new.side == Side.BUY and initial > margin.before[0] and equity < initial:
             return Refusal(
                 201,
-                "Order rejected - reason:YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED POSITION YOUR "
-                f"EQUITY WITH LOAN VALUE [{_money(equity)} {self.currency}] MUST EXCEED THE INITIAL MARGIN "
-                f"[{_money(initial)} {self.currency}]",
+                "Order rejected - reason:YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED POSITION "
+                f"YOUR EQUITY WITH LOAN VALUE [{_money(equity)} {self.currency}] MUST EXCEED THE INITIAL "
+                f"MARGIN [{_money(initial)} {self.currency}]",
             )
         return None
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -39,7 +39,8 @@ from simulator.venue import Venue, VenueError
 TICK_S = 0.005
 QUOTE_S = 0.1
 BOUND = (
-    "seed", "fill_delay_ms", "partials", "cancel_ms", "ack_delay_ms", "half_spread_bps", "tick", "fills_by_hand",
+    "seed", "fill_delay_ms", "partials", "cancel_ms", "ack_delay_ms", "half_spread_bps", "tick",
+    "fills_by_hand",
     "commission_per_share", "commission_min", "initial_margin", "maintenance_margin", "may_short",
     "hard_to_borrow", "currency",
 )  # fmt: skip
@@ -77,8 +78,7 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-def _describe_trading(add: partial[argparse.Action] | object) -> None:
-    assert callable(add)  # noqa: S101 - it is add_argument
+def _describe_trading(add: Callable[..., object]) -> None:
     add("--fill-delay-ms", type=float, default=0.0, metavar="MS", help="usual time between fills; 0: at once")
     add("--partials", type=int, default=1, metavar="N", help="cut an order into 1 to N fills (default 1)")
     add("--ack-delay-ms", type=float, default=0.0, metavar="MS", help="from order to acknowledgement")

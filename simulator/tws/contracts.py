@@ -12,7 +12,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -165,11 +165,11 @@ def _contract(
             raise SettingError(f'--contracts {path}: {listed}.steps must begin at "0", each step above 0')
     rule_id = rules.setdefault(steps, FIRST_RULE + len(rules))
     texts = {name: str(told[name]) for name in _TEXTS if name in told}
+    symbol = texts.pop("symbol", listed.replace(".", " "))
+    plain = Contract(listed, int(told.get("con_id", con_id_of(listed))), symbol, rule_id, steps)
     numbers = {name: _number(path, listed, told[name]) for name in _NUMBERS if name in told}
-    return Contract(
-        listed, int(told.get("con_id", con_id_of(listed))), texts.pop("symbol", listed.replace(".", " ")),
-        rule_id, steps, **numbers, **texts,
-    )  # fmt: skip
+    described: dict[str, Any] = {**texts, **numbers}
+    return replace(plain, **described)
 
 
 def _number(path: Path | None, listed: str, said: object) -> Decimal:

@@ -67,8 +67,8 @@ def _manual(house: House, arguments: Arguments, now: datetime) -> int:
         raise VenueError(f"account {account} is not known; give one of the accounts file")
     contract = house.catalogue.listed(symbol)
     placed = Placed(
-        0, Asked(con_id=contract.con_id), side, number(arguments, "qty"), "MKT" if price is None else "LMT", price,
-        None, "DAY", account=account,
+        0, Asked(con_id=contract.con_id), side, number(arguments, "qty"), "MKT" if price is None else "LMT",
+        price, None, "DAY", account=account,
     )  # fmt: skip
     house.enter(MANUAL_CLIENT, placed, contract, _PLAIN, now)
     return 1

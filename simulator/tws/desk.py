@@ -29,7 +29,7 @@ RESTORED = {
     1102: "Connectivity between IBKR and Trader Workstation has been restored - data maintained.",
 }
 DATA_LOST = 1101
-HOURS_DAYS = 5
+HOURS_DAYS, FRIDAY = 5, 4
 
 
 @dataclass(slots=True)
@@ -199,6 +199,6 @@ class Desk:
         """Word the trading hours of the next days as contract details have them."""
         days = [self.now().date() + timedelta(days=day) for day in range(HOURS_DAYS)]
         return ";".join(
-            f"{day:%Y%m%d}:CLOSED" if day.weekday() > 4 else f"{day:%Y%m%d}:0930-{day:%Y%m%d}:1600"  # noqa: PLR2004 - Friday
+            f"{day:%Y%m%d}:CLOSED" if day.weekday() > FRIDAY else f"{day:%Y%m%d}:0930-{day:%Y%m%d}:1600"
             for day in days
         )

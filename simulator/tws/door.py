@@ -36,7 +36,7 @@ PLAIN = Whim()
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Set up the door: what it was begun with, and which shares must be located before they are sold short."""
+    """Set up the door: what it was begun with, and which shares must be located to be sold short."""
 
     described: Mapping[str, str]
     hard_to_borrow: frozenset[str] = frozenset()
@@ -46,8 +46,8 @@ class Door:
     """Serve every client of one house; `say` gets what happens."""
 
     def __init__(
-        self, venue: Callable[[str], Venue], books: Callable[[Venue], Books], catalogue: Catalogue, terms: Terms,
-        journal: Journal, say: Say, prefix: str,
+        self, venue: Callable[[str], Venue], books: Callable[[Venue], Books], catalogue: Catalogue,
+        terms: Terms, journal: Journal, say: Say, prefix: str,
     ) -> None:  # fmt: skip
         self._build, self._open_books = venue, books
         self.catalogue = catalogue

@@ -37,6 +37,7 @@ class Refusal:
 
 
 NO_CONTRACT = Refusal(200, "No security definition has been found for the request")
+AMBIGUOUS = Refusal(200, "The contract description specified is ambiguous")
 DUPLICATE = Refusal(103, "Duplicate order id")
 ALREADY_FILLED = Refusal(104, "Cannot modify a filled order.")
 MISMATCH = Refusal(105, "Order being modified does not match original order.")
@@ -54,44 +55,54 @@ def fault(
     """Judge a new order; return the contract it is about when nothing is wrong."""
     found = catalogue.find(placed.contract)
     if len(found) != 1:
-        return (NO_CONTRACT if not found else _ambiguous()), None
-    contract = found[0]
-    if placed.action not in ACTIONS:
-        return Refusal(
-            321, f"Error validating request.-'bN' : cause - Invalid order action {placed.action}"
-        ), None
-    if placed.order_type not in ORDER_TYPES:
-        return Refusal(387, "Unsupported order type for this exchange and security type."), None
-    if placed.tif not in TIMES:
-        return Refusal(
-            391, f"Invalid time in force {placed.tif}; this venue serves DAY, GTC, IOC and FOK."
-        ), None
-    if not placed.account and len(accounts) != 1:
-        return Refusal(435, "You must specify an account."), None
-    if placed.account and placed.account not in accounts:
-        return Refusal(321, "Error validating request.-'bN' : cause - Invalid account code"), None
-    return shape_fault(placed, contract), contract
+        return (NO_CONTRACT if not found else AMBIGUOUS), None
+    refusal = _word_fault(placed) or _account_fault(placed, accounts) or shape_fault(placed, found[0])
+    return refusal, found[0] if refusal is None else None
 
 
 def shape_fault(placed: Placed, contract: Contract) -> Refusal | None:
     """Judge quantity and price."""
-    qty, price = placed.qty, placed.lmt_price
+    return _size_fault(placed.qty, contract) or _price_fault(placed, contract)
+
+
+def _word_fault(placed: Placed) -> Refusal | None:
+    if placed.action not in ACTIONS:
+        return _invalid(f"Invalid order action {placed.action}")
+    if placed.order_type not in ORDER_TYPES:
+        return Refusal(387, "Unsupported order type for this exchange and security type.")
+    if placed.tif not in TIMES:
+        return Refusal(
+            391, f"The time in force {placed.tif} is invalid; this venue serves DAY, GTC, IOC and FOK."
+        )
+    return None
+
+
+def _account_fault(placed: Placed, accounts: Collection[str]) -> Refusal | None:
+    if not placed.account and len(accounts) != 1:
+        return Refusal(435, "You must specify an account.")
+    return _invalid("Invalid account code") if placed.account and placed.account not in accounts else None
+
+
+def _size_fault(qty: Decimal, contract: Contract) -> Refusal | None:
+    least = contract.min_size
     if qty == ZERO:
         return NO_SIZE
     if not ZERO < qty <= MAX_NUMBER:
-        return Refusal(321, "Error validating request.-'bN' : cause - Invalid order quantity")
-    if qty % contract.size_increment != ZERO or qty < contract.min_size:
-        if qty != qty.to_integral_value() and contract.size_increment >= 1:
-            return FRACTION
-        return Refusal(
-            388, f"Order size {qty:f} is smaller than the minimum required size of {contract.min_size:f}"
-        )
-    if placed.order_type == "LMT":
-        if price is None or price <= ZERO or price > MAX_NUMBER:
-            return Refusal(321, "Error validating request.-'bN' : cause - Invalid limit price")
-        if price % contract.step_at(price) != ZERO:
-            return OFF_TICK
-    return None
+        return _invalid("Invalid order quantity")
+    if qty % contract.size_increment == ZERO and qty >= least:
+        return None
+    if qty % 1 != ZERO and contract.size_increment >= 1:
+        return FRACTION
+    return Refusal(388, f"Order size {qty:f} is smaller than the minimum required size of {least:f}.")
+
+
+def _price_fault(placed: Placed, contract: Contract) -> Refusal | None:
+    price = placed.lmt_price
+    if placed.order_type != "LMT":
+        return None
+    if price is None or not ZERO < price <= MAX_NUMBER:
+        return _invalid("Invalid limit price")
+    return OFF_TICK if price % contract.step_at(price) != ZERO else None
 
 
 def change_fault(ticket: Ticket, placed: Placed) -> Refusal | None:
@@ -116,5 +127,5 @@ def order_of(placed: Placed, contract: Contract, perm_id: int, owner: str) -> Ne
     )  # fmt: skip
 
 
-def _ambiguous() -> Refusal:
-    return Refusal(200, "The contract description specified is ambiguous")
+def _invalid(cause: str) -> Refusal:
+    return Refusal(321, f"Error validating request.-'bN' : cause - {cause}")

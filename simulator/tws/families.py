@@ -1,8 +1,8 @@
 """Orders that belong together: parents and children, and groups of which one cancels the others.
 
 Rules of this room:
-1. A child waits for its parent to fill; it ends when the parent ends with nothing done. Children of one parent
-   cancel one another, as a group does.
+1. A child waits for its parent to fill; it ends when the parent ends with nothing done. Children of one
+   parent cancel one another, as a group does.
 2. Sending the last of a family (`transmit`) sends all of it.
 3. In a group of type 1 any fill cancels the others; in types 2 and 3 a fill leaves as much less of each.
 """

@@ -15,8 +15,19 @@ from datetime import datetime
 from decimal import Decimal
 
 from simulator.orders import (
-    ZERO, Answer, CancelOrder, CancelReject, CxlRejReason, CxlRejResponseTo, ExecType, NewOrder, Order, OrdStatus,
-    ReplaceOrder, Report, Side,
+    ZERO,
+    Answer,
+    CancelOrder,
+    CancelReject,
+    CxlRejReason,
+    CxlRejResponseTo,
+    ExecType,
+    NewOrder,
+    Order,
+    OrdStatus,
+    ReplaceOrder,
+    Report,
+    Side,
 )  # fmt: skip
 from simulator.tws import entry, telling
 from simulator.tws.books import Books
@@ -267,8 +278,8 @@ class House:
             commission = report.commission or ZERO
             number = len(self.executions) + 1
             one = Execution(
-                ticket, f"{self._exec_prefix}.{number:06x}", 1, now, report.last_qty, report.last_px, report.cum_qty,
-                report.avg_px, commission, None,
+                ticket, f"{self._exec_prefix}.{number:06x}", 1, now, report.last_qty, report.last_px,
+                report.cum_qty, report.avg_px, commission, None,
             )  # fmt: skip
             one.realized = self._book(one)
             self.executions.append(one)
@@ -312,7 +323,8 @@ def cannot_cancel(ticket: Ticket, state: str | None = None) -> Refusal:
     """Say that an order has ended already."""
     return Refusal(
         CANNOT_CANCEL,
-        f"OrderId {ticket.order_id} that needs to be cancelled cannot be cancelled, state: {state or ticket.status}.",
+        f"OrderId {ticket.order_id} that needs to be cancelled cannot be cancelled, "
+        f"state: {state or ticket.status}.",
     )
 
 

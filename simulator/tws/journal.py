@@ -1,4 +1,4 @@
-"""What was asked of the venue and when, one JSON line each, as the Alpaca door keeps it; the file is `tws.jsonl`."""
+"""What was asked of the venue and when, one JSON line each, kept as the Alpaca door keeps it."""
 
 from __future__ import annotations
 

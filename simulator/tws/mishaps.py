@@ -64,14 +64,14 @@ MEANINGS = {
     M.CUT_AFTER_ORDER: "the next orders are booked, and their connection is cut before a word about them",
     M.LOSE_ORDER: "the next order frames are read and discarded; nobody says so",
     M.CUT_BEFORE_CANCEL: "the next cancels are read and discarded, and their connection is cut",
-    M.CUT_AFTER_CANCEL: "the next cancels are carried out, and their connection is cut before a word about them",
+    M.CUT_AFTER_CANCEL: "the next cancels are carried out, and their connection is cut before a word",
     M.REJECT_ORDER: "the next new orders are refused with `code` (201) and `text`",
     M.REJECT_CHANGE: "the next changes are refused with `code` (201) and `text`; the order lives on as it is",
     M.REJECT_CANCEL: "the next cancels are refused with `code` (161) and `text`; the order lives on",
-    M.CANCEL_TOO_LATE: "the next cancels find their order filled: 10148 at once, the executions `seconds` later",
+    M.CANCEL_TOO_LATE: "the next cancels find their order filled: 10148 now, the executions `seconds` later",
     M.FILL_AFTER_CANCEL: "the next cancels are confirmed; what was left fills `seconds` later all the same",
     M.CHANGE_DOUBLES: "the next changes make a second order with a new permId and leave the first alive",
-    M.INFORM: "the next new orders live and get an error with `code` (10349) and `text` behind their acknowledgement",
+    M.INFORM: "the next new orders live and get an error with `code` (10349) and `text` all the same",
     M.COMMISSION_FIRST: "the next executions are told after their commission",
     M.COMMISSION_LATE: "the next commissions are told `seconds` late",
     M.COMMISSION_LOST: "the next commissions are not told; asking for executions brings them",
@@ -90,7 +90,7 @@ MEANINGS = {
     M.SPLIT_FRAMES: "the next writes leave in pieces of a few bytes",
     M.BATCH_FRAMES: "the next writes wait `seconds` for what follows and leave as one packet",
     M.SILENCE: "every connection neither reads nor writes for `seconds`; then it goes on",
-    M.HALF_OPEN: "every open connection is dead and does not say so: nothing is read, what is written is lost",
+    M.HALF_OPEN: "every open connection is dead and does not say so: nothing is read or written",
 }
 TIMED = frozenset({M.SILENCE, M.HALF_OPEN})
 USUAL_CODES = {
@@ -105,7 +105,7 @@ USUAL_TEXTS = {
     161: "Cancel attempted when order is not in a cancellable state.",
     10349: "Order TIF was set to DAY based on order preset.",
     399: "Order Message:\nWarning: your order will not be placed at the exchange until the next session",
-    2109: "Order Event Warning: Attribute 'Outside Regular Trading Hours' is ignored based on the order type.",
+    2109: "Order Event Warning:Attribute 'Outside Regular Trading Hours' is ignored.",
     404: "Order held while securities are located.",
     105: "Order being modified does not match original order.",
     110: "The price does not conform to the minimum price variation for this contract.",
@@ -201,8 +201,8 @@ def read_planned(arguments: Mapping[str, Any]) -> Planned:
 
 
 _READERS: dict[str, type[Any]] = {
-    "count": int, "skip": int, "probability": float, "seconds": float, "code": int, "text": str, "client": int,
-    "message": int,
+    "count": int, "skip": int, "probability": float, "seconds": float, "code": int, "text": str,
+    "client": int, "message": int,
 }  # fmt: skip
 
 

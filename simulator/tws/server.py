@@ -96,8 +96,6 @@ class Peer(asyncio.Protocol):
                     self._greet(message)
                 elif self._session is not None:
                     self._serve(self._session, message)
-                if self._is_dead:
-                    return
         except FrameError:
             self.cut()
 
@@ -110,7 +108,7 @@ class Peer(asyncio.Protocol):
         self._out += frame(fields)
         if not self._is_flushing:
             self._is_flushing = True
-            batch = self._desk.mishaps.strike(Mishap.BATCH_FRAMES, self._client)
+            batch = self._desk.mishaps.strike(Mishap.BATCH_FRAMES, self.client)
             loop = asyncio.get_running_loop()
             if batch is not None:
                 loop.call_later(batch.seconds, self.flush)
@@ -123,7 +121,7 @@ class Peer(asyncio.Protocol):
         if self._is_dead or not self._out or self._transport is None or self._server.is_silent():
             return
         data, self._out = bytes(self._out), bytearray()
-        if self._desk.mishaps.strikes(Mishap.SPLIT_FRAMES, self._client):
+        if self._desk.mishaps.strikes(Mishap.SPLIT_FRAMES, self.client):
             self._is_flushing = True
             self._write_piece(data)
         else:
@@ -169,7 +167,8 @@ class Peer(asyncio.Protocol):
     # The inside.
 
     @property
-    def _client(self) -> int | None:
+    def client(self) -> int | None:
+        """The client id, once it has started."""
         return None if self._session is None else self._session.client_id
 
     def _greet(self, greeting: Greeting) -> None:
@@ -191,6 +190,8 @@ class Peer(asyncio.Protocol):
             begin()
 
     def _serve(self, session: Session, fields: list[str]) -> None:
+        if self._is_dead:
+            return
         if self._is_too_fast():
             text = f"Max rate of messages per second has been exceeded:max={self._server.limits.max_rate}"
             session.fail(NO_ID, Refusal(TOO_FAST, text))
@@ -255,7 +256,7 @@ class Server:
 
     def drop(self, client: int | None = None) -> int:
         """Cut the connection of one client, or every one; return how many."""
-        cut = [peer for peer in self.peers if client is None or peer._client == client]  # noqa: SLF001 - its own peers
+        cut = [peer for peer in self.peers if client is None or peer.client == client]
         for peer in cut:
             peer.cut()
         return len(cut)

@@ -3,7 +3,7 @@
 Rules of this room:
 1. Nothing is served before startApi(71). A client id in use is told 326 and cut.
 2. What cannot be read is answered 320 and has changed nothing.
-3. A client is told of its own orders; the master client, of everybody's; client 0, of those of TWS users, too.
+3. A client is told of its own orders, client 0 of those of TWS users, the master client of everybody's.
 """
 
 from __future__ import annotations
@@ -14,12 +14,20 @@ from typing import TYPE_CHECKING, ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from simulator.tws import answers, shown
+from simulator.tws.contracts import SMART
 from simulator.tws.entry import NO_CONTRACT, Refusal
 from simulator.tws.feeds import Feeds
 from simulator.tws.fields import Reader, Unreadable
 from simulator.tws.frames import Fields
 from simulator.tws.happenings import (
-    NO_ID, Commissioned, Executed, Failed, Happening, Moved, OpenOrder, Status,
+    NO_ID,
+    Commissioned,
+    Executed,
+    Failed,
+    Happening,
+    Moved,
+    OpenOrder,
+    Status,
 )  # fmt: skip
 from simulator.tws.mishaps import Mishap
 from simulator.tws.placing import PLACE, read_asked
@@ -189,7 +197,7 @@ class Session:
             wanted = (
                 client_id in (0, ticket.client_id) and account in ("", ticket.placed.account)
                 and symbol in ("", ticket.contract.symbol) and sec_type in ("", ticket.contract.sec_type)
-                and exchange in ("", answers.SMART, ticket.contract.primary_exchange)
+                and exchange in ("", SMART, ticket.contract.primary_exchange)
                 and side.upper() in ("", ticket.placed.action, "BOT" if ticket.order.is_buy else "SLD")
                 and (began is None or one.at >= began)
             )  # fmt: skip
@@ -315,9 +323,9 @@ class Session:
 
     _SERVE: ClassVar[dict[int, Callable[[Session, Reader], None]]] = {
         1: _market_data, 2: _stop_market_data, PLACE: _place, CANCEL: _cancel, 5: _open_orders, 6: _account,
-        7: _executions, 8: _ids, 9: _contract, 15: _auto_open, 16: _all_open_orders, 17: _managed, 49: _time_now,
-        58: _global_cancel, 59: _data_type, 61: _positions, 62: _summary, 63: _leave_summary, 64: _leave_positions,
-        START: _start, 76: _multi, 77: _leave_multi, 91: _market_rule, 99: _completed,
+        7: _executions, 8: _ids, 9: _contract, 15: _auto_open, 16: _all_open_orders, 17: _managed,
+        49: _time_now, 58: _global_cancel, 59: _data_type, 61: _positions, 62: _summary, 63: _leave_summary,
+        64: _leave_positions, START: _start, 76: _multi, 77: _leave_multi, 91: _market_rule, 99: _completed,
     }  # fmt: skip
 
 

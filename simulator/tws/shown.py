@@ -1,8 +1,9 @@
 """An order as TWS shows it: openOrder(5) and completedOrder(101), field by field.
 
 Rules of this room:
-1. The delta-neutral type is the text None and its block is there, as the real gateway has it: 128, 130, 131, 136
-   and 135 fields at 157, 160, 162, 170 and 177; a completed order has 96, 101 and 100 at 157, 170 and 177.
+1. The delta-neutral type is the text None and its block is there, as the real gateway has it: 128, 130, 131,
+   136 and 135 fields at 157, 160, 162, 170 and 177; a completed order has 96, 101 and 100 at 157, 170
+   and 177.
 2. Margins are the unset number unless the order is a what-if.
 """
 
@@ -27,7 +28,7 @@ NO_PARENT = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """What an order would do: initial and maintenance margin and equity, before and after, and its commission."""
+    """What an order would do: initial and maintenance margin and equity, before and after; commission."""
 
     before: tuple[Decimal, Decimal, Decimal]
     after: tuple[Decimal, Decimal, Decimal]
@@ -51,7 +52,8 @@ def open_order(version: int, ticket: Ticket, shown: Shown, margin: Margin | None
     said: Said = [5, ticket.order_id, *contract_fields(ticket.contract), placed.action, wanted.order_qty]
     said += [placed.order_type, or_zero(wanted.price), or_zero(placed.aux_price), placed.tif or "DAY",
              placed.oca_group, placed.account, placed.open_close, placed.origin, placed.order_ref,
-             ticket.client_id, ticket.perm_id, placed.outside_rth, False, "0.0", placed.good_after_time, ""]  # fmt: skip
+             ticket.client_id, ticket.perm_id, placed.outside_rth, False, "0.0",
+             placed.good_after_time, ""]  # fmt: skip
     said += _group(version)
     said += [placed.model_code, placed.good_till_date, "", "", "", 0, "", -1, 0, "", "", "", "", "",
              placed.display_size or INT_MAX, False, False, False, "", _oca_type(placed), False, False, "",
@@ -60,8 +62,8 @@ def open_order(version: int, ticket: Ticket, shown: Shown, margin: Margin | None
     said += _algo(placed)
     said += [False, placed.what_if, shown.status]
     said += _NO_MARGIN if margin is None else margin.fields()
-    said += [False, False, 0, "None", UNSET_DOUBLE, "", UNSET_DOUBLE, UNSET_DOUBLE, UNSET_DOUBLE, UNSET_DOUBLE, 0,
-             "", "", "", or_zero(placed.cash_qty), True, False, False, False]  # fmt: skip
+    said += [False, False, 0, "None", UNSET_DOUBLE, "", UNSET_DOUBLE, UNSET_DOUBLE, UNSET_DOUBLE,
+             UNSET_DOUBLE, 0, "", "", "", or_zero(placed.cash_qty), True, False, False, False]  # fmt: skip
     said += [""] * (version >= WITH_DURATION) + [""] * (version >= WITH_ATS)
     said += [False] * (version >= WITH_AUTO_CANCEL)
     return said + (_PEG if version >= WITH_PEG_BEST else [])
@@ -77,7 +79,8 @@ def completed_order(version: int, ticket: Ticket, completed_at: str) -> Said:
              placed.outside_rth, False, "0.0", placed.good_after_time]  # fmt: skip
     said += _group(version)
     said += [placed.model_code, placed.good_till_date, "", "", "", 0, "", -1, "", "", "", "", "",
-             placed.display_size or INT_MAX, False, False, "", _oca_type(placed), 0, "", 0, *_NEUTRAL_DONE]  # fmt: skip
+             placed.display_size or INT_MAX, False, False, "", _oca_type(placed), 0, "", 0,
+             *_NEUTRAL_DONE]  # fmt: skip
     said += [False, 0, "", "", "", 0, 0, 0, "", "", "", "", "", "IB", False, False]
     said += _algo(placed)
     said += [False, ticket.status, False, False, 0]

@@ -2,7 +2,8 @@
 
 Rules of this room:
 1. Sequences are those recorded from a real gateway: a market order is PreSubmitted, then its execution, then
-   openOrder and orderStatus Filled, openOrder again, and its commission last; a cancel is its status, then 202.
+   openOrder and orderStatus Filled, openOrder again, and its commission last; a cancel is its status,
+   then 202.
 2. Nothing here changes anything.
 """
 
@@ -69,8 +70,8 @@ def after_hours(ticket: Ticket) -> Failed:
     placed = ticket.placed
     return failed(
         ticket, OTHER_WARNING,
-        f"Order Message:\n{placed.action} {placed.qty:f} {ticket.contract.symbol}\nWarning: your order will not be "
-        "placed at the exchange until the next trading session",
+        f"Order Message:\n{placed.action} {placed.qty:f} {ticket.contract.symbol}\nWarning: your order "
+        "will not be placed at the exchange until the next trading session",
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
-"""What TWS remembers of an order besides the core: its names, its words for the order's state, its executions.
+"""What TWS remembers of an order besides the core: its names, its words for a state, its executions.
 
 Rules of this room:
-1. A permId is for ever and the whole house; an orderId is a client's own, and may come twice after a rollback.
+1. A permId is for ever and for everybody; an orderId is a client's own, and may come twice after a rollback.
 2. What is told is a snapshot: `Shown` is the order as it was at one moment.
 3. An execution's id is a root and a revision: `.01` as made, `.02` once corrected.
 """
@@ -40,8 +40,8 @@ class Shown:
 class Ticket:
     """One order of one client; `held` says why the core does not have it yet, "" once it does.
 
-    `why` is what ended it, `siblings` cancel one another. `is_stray` marks an order that a change in an outage
-    left behind: alive, but nobody's orderId any more.
+    `why` is what ended it. `is_stray` marks an order that a change in an outage left behind: alive, but
+    nobody's orderId any more.
     """
 
     client_id: int

@@ -30,8 +30,9 @@ class World:
         """Return the control commands this venue has besides, or instead of, the common ones."""
         deeds = {name: partial(self._deed, name) for name in OWN if name != "release"}
         return {
-            **deeds, "fault": self._fault, "faults": self._meanings, "struck": self._struck, "drop": self._drop,
-            "lost": self._lost, "restored": self._restored, "restart": self._restart, "error": self._error,
+            **deeds, "fault": self._fault, "faults": self._meanings, "struck": self._struck,
+            "drop": self._drop, "lost": self._lost, "restored": self._restored, "restart": self._restart,
+            "error": self._error,
             "order_status": self._order_status, "warn": self._warn, "market_data": self._market_data,
         }  # fmt: skip
 

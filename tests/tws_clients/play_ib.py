@@ -84,7 +84,7 @@ async def play(port: int, control: int) -> dict[str, Any]:
     found["unknown"] = len(unknown)
 
     found["executions"] = len(await ib.reqExecutionsAsync())
-    found["completed"] = sorted(t.order.orderRef for t in await ib.reqCompletedOrdersAsync(False))
+    found["completed"] = sorted(t.order.orderRef for t in await ib.reqCompletedOrdersAsync(apiOnly=False))
     found["positions"] = {p.contract.symbol: p.position for p in await ib.reqPositionsAsync()}
     values = {v.tag: v.value for v in ib.accountValues() if v.account == "DU1"}
     found["cash"] = values.get("TotalCashValue")

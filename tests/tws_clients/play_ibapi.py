@@ -2,8 +2,8 @@
 
     python play_ibapi.py PORT CONTROL_PORT
 
-It is run by an interpreter of its own, so it imports nothing of this repository. `ibapi` is under IBKR's licence:
-install it for this test only.
+It is run by an interpreter of its own, so it imports nothing of this repository. `ibapi` is under IBKR's
+licence: install it for this test only.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import threading
 import time
 from typing import Any
 
+from control_port import ask
 from ibapi.client import EClient
 from ibapi.contract import Contract
 from ibapi.execution import ExecutionFilter
 from ibapi.order import Order
 from ibapi.wrapper import EWrapper
-from control_port import ask
 
 
 class Client(EWrapper, EClient):  # type: ignore[misc]
@@ -48,9 +48,10 @@ class Client(EWrapper, EClient):  # type: ignore[misc]
 
 
 _NOTED = {
-    "nextValidId", "managedAccounts", "error", "contractDetails", "contractDetailsEnd", "openOrder", "openOrderEnd",
-    "orderStatus", "execDetails", "execDetailsEnd", "commissionReport", "position", "positionEnd", "completedOrder",
-    "completedOrdersEnd", "updateAccountValue", "updatePortfolio", "accountDownloadEnd", "accountSummary",
+    "nextValidId", "managedAccounts", "error", "contractDetails", "contractDetailsEnd", "openOrder",
+    "openOrderEnd", "orderStatus", "execDetails", "execDetailsEnd", "commissionReport", "position",
+    "positionEnd", "completedOrder", "completedOrdersEnd", "updateAccountValue", "updatePortfolio",
+    "accountDownloadEnd", "accountSummary",
     "accountSummaryEnd", "tickPrice", "tickSnapshotEnd", "marketRule", "currentTime",
 }  # fmt: skip
 
