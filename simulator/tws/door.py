@@ -241,7 +241,8 @@ class Door:
     def _rejection(self, placed: Placed, now: datetime) -> Refusal | None:
         """Say why the account cannot carry a new order."""
         (contract,) = self.catalogue.find(placed.contract)
-        if contract.listed in self.terms.hard_to_borrow and not placed.is_buy:
+        is_located = contract.listed in self.terms.hard_to_borrow and not placed.is_buy
+        if is_located or placed.parent_id:
             return None
         new = entry.order_of(self.house.with_account(placed), contract, 0, OWNER)
         return self.books.fault(new, self._worst_price(placed, contract, now), now)
