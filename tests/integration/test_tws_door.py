@@ -42,7 +42,7 @@ async def connected(tws: TwsProcess, client: int = 1, timeout_s: float = 5.0) ->
 
 async def until(fits: Callable[[], object], timeout_s: float = 10.0) -> None:
     async with asyncio.timeout(timeout_s):
-        while not fits():
+        while not fits():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)
 
 
@@ -98,7 +98,9 @@ async def test_a_fill_while_the_client_is_away_is_found_when_it_returns(tws: Tws
         await until(lambda: trade.orderStatus.status == "Submitted")
     tws.ask("fill", cl_ord_id="away", qty="10")
     async with connected(tws) as ib:
-        assert [(one.execution.orderRef, one.commissionReport.commission) for one in ib.fills()] == [("away", 1.0)]
+        assert [(one.execution.orderRef, one.commissionReport.commission) for one in ib.fills()] == [
+            ("away", 1.0)
+        ]
         assert [one.order.orderRef for one in await ib.reqCompletedOrdersAsync(apiOnly=False)] == ["away"]
 
 
@@ -141,7 +143,7 @@ async def test_a_silent_tws_goes_on_and_a_dead_one_never_does(tws: TwsProcess) -
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(ib.reqCurrentTimeAsync(), 0.2)
         trade = send(ib, "after silence")
-        await until(lambda: trade.isDone())
+        await until(trade.isDone)
         tws.ask("fault", kind="half_open")
         lost = send(ib, "into nothing")
         await asyncio.sleep(0.2)
@@ -228,7 +230,8 @@ async def test_quotes_follow_the_switch(tws: TwsProcess) -> None:
 
 @pytest.mark.parametrize(
     ("versions", "spoken"),
-    [("v157..178", "178"), ("v100..157", "157"), ("v100..225", "178"), ("v100..158", "157"), ("v157..176", "176"),
+    [("v157..178", "178"), ("v100..157", "157"), ("v100..225", "178"), ("v100..158", "157"),
+     ("v157..176", "176"),
      ("v179..225", None), ("v100..150", None)],
 )  # fmt: skip
 async def test_versions_are_negotiated_or_refused(tws: TwsProcess, versions: str, spoken: str | None) -> None:

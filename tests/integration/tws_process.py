@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import subprocess
@@ -41,8 +42,8 @@ class TwsProcess:
     def start(self, *options: str) -> None:
         """Start, on the port it had before if it had one."""
         command = [sys.executable, "-m", "simulator", "tws", "--port", str(self.port), "--prices",
-                   str(self.folder / "prices.csv"), "--accounts", str(self.folder / "accounts.json"), "--store",
-                   str(self.folder / "store"), *self.options, *options]  # fmt: skip
+                   str(self.folder / "prices.csv"), "--accounts", str(self.folder / "accounts.json"),
+                   "--store", str(self.folder / "store"), *self.options, *options]  # fmt: skip
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -108,7 +109,5 @@ class RawClient:
 
     async def close(self) -> None:
         self._writer.close()
-        try:
+        with contextlib.suppress(ConnectionError):
             await self._writer.wait_closed()
-        except ConnectionError:
-            pass

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -9,17 +10,21 @@ from hypothesis import strategies as st
 from simulator.tws.frames import MAX_FRAME, FrameError, Frames, Greeting, frame, split, text
 from simulator.tws.server import agree
 
-WORDS = st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1, max_size=20)
+WORDS = st.lists(
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1, max_size=20
+)
 HELLO = b"API\0\0\0\0\x09v157..178"
 
 
 def _cut(data: bytes, cuts: list[int]) -> list[bytes]:
     marks = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[a:b] for a, b in zip(marks, marks[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(marks)]
 
 
 @given(st.lists(WORDS, max_size=8), st.lists(st.integers(0, 10_000), max_size=12))
-def test_the_same_messages_come_out_however_the_bytes_were_cut(messages: list[list[str]], cuts: list[int]) -> None:
+def test_the_same_messages_come_out_however_the_bytes_were_cut(
+    messages: list[list[str]], cuts: list[int]
+) -> None:
     data = HELLO + b"".join(frame(one) for one in messages)
     frames, found = Frames(), []
     for piece in _cut(data, cuts):
@@ -74,5 +79,7 @@ def test_fields_are_written_as_tws_writes_them() -> None:
         (100, 150, 178, None),
     ],
 )
-def test_the_newest_version_both_speak_but_never_158(least: int, most: int, server: int, spoken: int | None) -> None:
+def test_the_newest_version_both_speak_but_never_158(
+    least: int, most: int, server: int, spoken: int | None
+) -> None:
     assert agree(Greeting(least, most), server) == spoken

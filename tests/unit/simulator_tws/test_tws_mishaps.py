@@ -110,7 +110,14 @@ def test_an_informational_code_comes_on_a_living_order(code: int) -> None:
 
 
 def test_commissions_come_first_late_or_never() -> None:
-    assert _bought("commission_first")[2] == [*MARKET[:2], "commission", "exec", "open", "status Filled", "open"]
+    assert _bought("commission_first")[2] == [
+        *MARKET[:2],
+        "commission",
+        "exec",
+        "open",
+        "status Filled",
+        "open",
+    ]
     tws, client, said = _bought("commission_late", seconds=5)
     assert said == MARKET[:-1]
     tws.wait(6)
@@ -124,7 +131,12 @@ def test_reports_are_lost_doubled_or_swapped() -> None:
     assert _bought("execution_lost")[2] == ["open", "status PreSubmitted", "open", "status Filled", "open"]
     assert _bought("duplicate_execution")[2].count("exec") == 2
     assert _bought("status_first")[2][2:] == ["open", "status Filled", "open", "exec", "commission"]
-    assert _bought("duplicate_status")[2][:4] == ["open", "open", "status PreSubmitted", "status PreSubmitted"]
+    assert _bought("duplicate_status")[2][:4] == [
+        "open",
+        "open",
+        "status PreSubmitted",
+        "status PreSubmitted",
+    ]
     tws, client, said = _bought("status_lost", count=2)
     assert said == ["exec", "commission"]
     assert tws.mishaps.planned() == {}
@@ -232,9 +244,9 @@ ACTS = st.lists(
 )
 TOLD = st.lists(
     st.sampled_from(
-        ["commission_first", "commission_late", "execution_lost", "status_lost", "duplicate_status", "status_first",
-         "duplicate_execution", "cancel_too_late", "fill_after_cancel", "change_doubles", "reject_cancel", "inform",
-         "outage_in_fill", "bad_zone"]
+        ["commission_first", "commission_late", "execution_lost", "status_lost", "duplicate_status",
+         "status_first", "duplicate_execution", "cancel_too_late", "fill_after_cancel", "change_doubles",
+         "reject_cancel", "inform",         "outage_in_fill", "bad_zone"]
     ),
     max_size=6,
 )  # fmt: skip
@@ -263,7 +275,7 @@ def test_whatever_is_told_asking_for_executions_adds_up_to_the_venues_books(
             tws.do("price", symbol="AAPL", price=str(85 + qty))
         elif act == "wait":
             tws.wait(qty)
-        elif (living := [one for one in tws.door.live() if one.order.order_id]):
+        elif living := [one for one in tws.door.live() if one.order.order_id]:
             left = living[which % len(living)]
             tws.do("fill", cl_ord_id=str(left.perm_id), qty=str(min(qty, int(left.order.leaves_qty))))
     tws.wait(100)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from decimal import Decimal
 
 import pytest
@@ -17,16 +18,25 @@ SENT = {157: 110, 158: 111, 160: 112, 162: 113, 166: 114, 169: 115, 176: 115, 17
 
 @pytest.mark.parametrize(("version", "count"), SENT.items())
 def test_an_order_has_the_fields_the_real_clients_send(version: int, count: int) -> None:
-    fields = order(5, "SELL", "2.5", "99.5", version=version, ref="r1", tif="GTC", oca="g", oca_type="1", parent=4)
+    fields = order(
+        5, "SELL", "2.5", "99.5", version=version, ref="r1", tif="GTC", oca="g", oca_type="1", parent=4
+    )
     assert len(fields) == count
     placed = read_placed(fields, version)
-    assert (placed.order_id, placed.action, placed.qty, placed.lmt_price) == (5, "SELL", Decimal("2.5"), Decimal("99.5"))
+    assert (placed.order_id, placed.action, placed.qty, placed.lmt_price) == (
+        5,
+        "SELL",
+        Decimal("2.5"),
+        Decimal("99.5"),
+    )
     assert (placed.order_ref, placed.tif, placed.account, placed.oca_group) == ("r1", "GTC", "DU1", "g")
     assert (placed.oca_type, placed.parent_id, placed.transmit, placed.what_if) == (1, 4, True, False)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("change", [lambda f: [*f, ""], lambda f: f[:-1], lambda f: [*f[:17], "ten", *f[18:]]])
+@pytest.mark.parametrize(
+    "change", [lambda f: [*f, ""], lambda f: f[:-1], lambda f: [*f[:17], "ten", *f[18:]]]
+)
 def test_an_order_with_a_field_too_many_too_few_or_wrong_is_unreadable(version: int, change: object) -> None:
     assert callable(change)
     with pytest.raises(Unreadable):
@@ -37,10 +47,8 @@ def test_an_order_with_a_field_too_many_too_few_or_wrong_is_unreadable(version: 
 def test_any_field_replaced_is_read_or_refused_never_a_crash(at: int, what: str) -> None:
     fields = order(1, price="10")
     fields[at] = what
-    try:
-        read_placed(fields, 178)
-    except Unreadable as problem:
-        assert "field" in str(problem)
+    with contextlib.suppress(Unreadable):
+        assert read_placed(fields, 178).contract is not None
 
 
 def test_combos_algos_conditions_and_pegs_are_read_in_their_places() -> None:

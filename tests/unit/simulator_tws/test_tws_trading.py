@@ -97,7 +97,9 @@ def test_a_what_if_answers_with_numbers_and_makes_no_order() -> None:
     at = said.index("PreSubmitted")
     assert said[at - 1] == "1"
     margins = [Decimal(one) for one in said[at + 1 : at + 10]]
-    assert margins == [Decimal(one) for one in ("1000", "500", "102000", "500", "250", "9", "1500", "750", "102009")]
+    assert margins == [
+        Decimal(one) for one in ("1000", "500", "102000", "500", "250", "9", "1500", "750", "102009")
+    ]
     assert said[at + 10] == "1.00"
     (poor,) = client.place(2, "BUY", "100000", "99", what_if=True)
     assert "INITIAL" in poor[at + 14]
@@ -253,7 +255,7 @@ def test_realized_gains_follow_the_mean_cost() -> None:
     tws.do("price", symbol="AAPL", price="110")
     client.place(2, "BUY", "10")
     client.place(3, "SELL", "5")
-    gain = Decimal("5") * (Decimal("109.98") - (Decimal("100.01") + Decimal("110.02")) / 2) - 1
+    gain = Decimal(5) * (Decimal("109.98") - (Decimal("100.01") + Decimal("110.02")) / 2) - 1
     assert Decimal(client.of(59)[-1][5]) == gain
     client.place(4, "SELL", "20")
     assert tws.door.books.cost("DU1", "AAPL") == Decimal("109.98")
@@ -278,7 +280,11 @@ def test_the_day_ends_day_orders_and_keeps_the_others() -> None:
     client.place(3, "BUY", "10", "90", transmit=False)
     client.place(4, "SELL", "10", "95", parent=2)
     tws.do("close")
-    assert {one[0]: one[1] for one in client.states} == {"1": "Cancelled", "2": "PreSubmitted", "4": "Cancelled"}
+    assert {one[0]: one[1] for one in client.states} == {
+        "1": "Cancelled",
+        "2": "PreSubmitted",
+        "4": "Cancelled",
+    }
     assert client.errors[0] == (1, 202)
     assert sequence(client.place(5, "BUY", "10")) == ["open", "status PreSubmitted", "error 399"]
     assert sequence(client.place(6, "BUY", "10", "80")) == ["open", "status PreSubmitted", "error 399"]
@@ -310,8 +316,8 @@ def test_short_sales_of_scarce_shares_are_held_until_they_are_located() -> None:
     tws.do("deny_locate", symbol="AAPL")
     assert client.states[-1][:2] == ("3", "Inactive")
     assert client.errors[-1] == (3, 201)
+    client.place(4, "SELL", "1", ref="h")
     with pytest.raises(VenueError, match="held"):
-        client.place(4, "SELL", "1", ref="h")
         tws.do("fill", cl_ord_id="h", qty="1")
 
 
@@ -349,7 +355,9 @@ def test_children_end_with_a_parent_that_did_nothing() -> None:
     assert {one[0]: one[1] for one in client.states} == {"1": "Cancelled", "2": "Cancelled"}
 
 
-@pytest.mark.parametrize(("oca_type", "left"), [("1", ("Cancelled", "10")), ("2", ("Submitted", "7")), ("3", ("Submitted", "7"))])
+@pytest.mark.parametrize(
+    ("oca_type", "left"), [("1", ("Cancelled", "10")), ("2", ("Submitted", "7")), ("3", ("Submitted", "7"))]
+)
 def test_one_of_a_group_cancels_or_reduces_the_others(oca_type: str, left: tuple[str, str]) -> None:
     tws = Tws()
     client = tws.client()

@@ -21,7 +21,7 @@ from simulator.tws.desk import Desk, Manners
 from simulator.tws.door import Door, Terms
 from simulator.tws.entry import LOT
 from simulator.tws.feeds import Supply
-from simulator.tws.frames import text
+from simulator.tws.frames import Fields, text
 from simulator.tws.journal import Journal
 from simulator.tws.mishaps import Mishaps, read_planned
 from simulator.tws.session import Session
@@ -47,19 +47,19 @@ def contract(symbol: str = "AAPL", **changed: str) -> list[str]:
 
 def order(
     order_id: int, action: str = "BUY", qty: str = "10", price: str | None = None, *, version: int = 178,
-    symbol: str = "AAPL", ref: str = "", account: str = "DU1", tif: str = "DAY", oca: str = "", oca_type: str = "0",
-    transmit: bool = True, parent: int = 0, what_if: bool = False, kind: str | None = None,
-    about: Sequence[str] | None = None,
+    symbol: str = "AAPL", ref: str = "", account: str = "DU1", tif: str = "DAY", oca: str = "",
+    oca_type: str = "0", transmit: bool = True, parent: int = 0, what_if: bool = False,
+    kind: str | None = None, about: Sequence[str] | None = None,
 ) -> list[str]:  # fmt: skip
     """A placeOrder message as the real clients send it."""
     kind = kind or ("MKT" if price is None else "LMT")
-    said = ["3", str(order_id), *(about or contract(symbol)), "", "", action, qty, kind, price or "", "", tif, oca,
-            account, "", "0", ref, str(int(transmit)), str(parent), "0", "0", "0", "0", "0", "0"]  # fmt: skip
+    said = ["3", str(order_id), *(about or contract(symbol)), "", "", action, qty, kind, price or "", "", tif]
+    said += [oca, account, "", "0", ref, str(int(transmit)), str(parent), "0", "0", "0", "0", "0", "0"]
     said += ["", "0.0", "", "", "", "", ""] + [""] * (version < 177)
-    said += ["", "0", "", "-1", oca_type, "", "", "0", "", "", "0", "0", "", "0", "", "", "", "", "", "0", "", "",
-             "", ""]  # fmt: skip
-    said += ["0", "", "", "", "", "", "", "", "", "", "", "0", "", "", "0", "0", "", "", str(int(what_if)), "", "0",
-             "0", "0", "0"]  # fmt: skip
+    said += ["", "0", "", "-1", oca_type, "", "", "0", "", "", "0", "0", "", "0", "", "", "", "", "", "0",
+             "", "", "", ""]  # fmt: skip
+    said += ["0", "", "", "", "", "", "", "", "", "", "", "0", "", "", "0", "0", "", "",
+             str(int(what_if)), "", "0", "0", "0", "0"]  # fmt: skip
     said += ["", "", "", "", "", "", "0", "", "", "", "", "", "", "", "", "0", "0", "0", ""]
     said += [""] * sum(version >= since for since in (158, 160, 162, 166, 169))
     return said
@@ -146,14 +146,14 @@ class Tws:
     def client(self, client_id: int = 1, version: int = 178) -> Client:
         """Connect a client; what its start said is in `said`."""
         said: list[list[str]] = []
-        made = Client(
-            Session(self.desk, version, lambda fields: said.append([text(one) for one in fields]), lambda: close())
-        )
-        made.said = said
+
+        def hear(fields: Fields) -> None:
+            said.append([text(one) for one in fields])
 
         def close() -> None:
             made.is_closed = True
 
+        made = Client(Session(self.desk, version, hear, close), said)
         made.ask(71, 2, client_id, "")
         return made
 
@@ -170,7 +170,9 @@ def _contract(symbol: str) -> Contract:
     if symbol == "TOY":
         cent, penny = Decimal("0.01"), Decimal("0.0001")
         steps = ((Decimal(0), penny), (Decimal(1), cent))
-        return Contract(symbol, con_id_of(symbol), symbol, 27, steps, Decimal(100), Decimal(100), Decimal(100))
+        return Contract(
+            symbol, con_id_of(symbol), symbol, 27, steps, Decimal(100), Decimal(100), Decimal(100)
+        )
     return Contract(symbol, con_id_of(symbol), symbol.replace(".", " "))
 
 
