@@ -210,6 +210,11 @@ class Door:
             }  # fmt: skip
             for fill in row["fills"]:
                 fill["exec_id"] = self.house.of_execution(fill["exec_id"]).exec_id
+        said["held"] = [
+            {"cl_ord_id": one.placed.order_ref, "perm_id": one.perm_id, "why": one.held, "status": one.status}
+            for one in self.house.tickets
+            if one.held
+        ]
         return said
 
     # What the operator does.

@@ -348,8 +348,8 @@ def _held(ticket: Ticket) -> list[Happening]:
     if ticket.held in (NOT_SENT, OUTAGE):
         return []
     if ticket.held == CLOSED:
-        return [*telling.held(ticket, ""), telling.after_hours(ticket)]
+        return [*telling.held(ticket), telling.after_hours(ticket)]
     if ticket.held == LOCATE:
         text = "Order held while securities are located."
-        return [telling.failed(ticket, LOCATING, text), *telling.held(ticket, "locate")]
-    return telling.held(ticket, ticket.held)
+        return [telling.failed(ticket, LOCATING, text), *telling.held(ticket)]
+    return telling.held(ticket)

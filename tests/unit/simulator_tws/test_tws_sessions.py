@@ -101,7 +101,8 @@ def test_market_rules_and_the_time() -> None:
 
 
 def test_account_updates_say_everything_then_follow_fills() -> None:
-    client = Tws().client()
+    tws = Tws()
+    client = tws.client()
     said = client.ask(6, 2, 1, "DU1")
     values = {one[2]: one[3] for one in said if one[0] == "6"}
     assert (values["TotalCashValue"], values["NetLiquidation"], values["InitMarginReq"]) == (
@@ -113,6 +114,8 @@ def test_account_updates_say_everything_then_follow_fills() -> None:
     client.place(1, "BUY", "10")
     moved = client.of(7)[0]
     assert (moved[3], moved[13], moved[16], moved[18]) == ("AAPL", "10", "100.01", "0")
+    tws.wait(1)
+    assert "98998.90" in [one[3] for one in client.of(6) if one[2] == "TotalCashValue"]
     client.ask(6, 2, 0, "DU1")
     client.said.clear()
     client.place(2, "BUY", "10")
@@ -120,7 +123,8 @@ def test_account_updates_say_everything_then_follow_fills() -> None:
 
 
 def test_positions_multi_values_and_summaries_follow_fills_too() -> None:
-    client = Tws().client()
+    tws = Tws()
+    client = tws.client()
     assert sequence(client.ask(61, 1)) == ["61", "62"]
     said = client.ask(76, 1, 11, "DU1", "", 1)
     assert {one[0] for one in said} == {"73", "74"}
@@ -129,13 +133,18 @@ def test_positions_multi_values_and_summaries_follow_fills_too() -> None:
     assert said[-1] == ["64", "1", "12"]
     client.said.clear()
     client.place(1, "SELL", "4", symbol="MSFT")
-    assert [one[14] for one in client.of(61)] == ["6"]
+    client.place(2, "SELL", "1", symbol="MSFT")
+    assert not client.of(73)
+    tws.wait(1)
+    assert len([one for one in client.of(73) if one[5] == "NetLiquidation"]) == 1
+    assert [one[14] for one in client.of(61)] == ["6", "5"]
     assert client.of(73)
     assert client.of(63)
     for stop in ((64, 1), (77, 1, 11), (63, 1, 12)):
         client.ask(*stop)
     client.said.clear()
-    client.place(2, "SELL", "4", symbol="MSFT")
+    client.place(3, "SELL", "4", symbol="MSFT")
+    tws.wait(1)
     assert not [one for one in client.said if one[0] in ("61", "73", "63")]
 
 
