@@ -74,7 +74,9 @@ class World:
         planned = read_planned(arguments)
         if planned.kind not in TIMED:
             self._desk.mishaps.plan(planned)
-        elif planned.kind is Mishap.HALF_OPEN:
+            return {"planned": self._desk.mishaps.planned()}
+        self._desk.mishaps.struck[planned.kind] += 1
+        if planned.kind is Mishap.HALF_OPEN:
             self._server.half_open()
         else:
             self._server.silence(planned.seconds or 5.0)
