@@ -50,7 +50,8 @@ class Desk:
         self.mishaps = mishaps
         self.manners = manners
         self.now = now
-        self.later = later
+        self._later = later
+        self.pending = 0
         self.sessions: dict[int, Session] = {}
         self.is_lost = False
         self.binds = False
@@ -68,6 +69,16 @@ class Desk:
     def serve(self, door: Door) -> None:
         """Stand before a venue."""
         self._door = door
+
+    def later(self, seconds: float, what: Callable[[], object]) -> None:
+        """Do something in a while; `pending` counts what is still to be done."""
+
+        def run() -> None:
+            self.pending -= 1
+            what()
+
+        self.pending += 1
+        self._later(seconds, run)
 
     @property
     def zone(self) -> str:

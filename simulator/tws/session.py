@@ -85,8 +85,9 @@ class Session:
         """Say whether this client is told of something."""
         if isinstance(happening, Moved):
             return True
-        client_id = happening.client_id if isinstance(happening, Failed) else ticket_of(happening).client_id
-        return self.client_id in (client_id, self._desk.master)
+        if isinstance(happening, Failed):
+            return self.client_id == happening.client_id
+        return self.client_id in (ticket_of(happening).client_id, self._desk.master)
 
     def tell(self, happening: Happening) -> None:
         """Send one thing that happened."""

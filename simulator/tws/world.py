@@ -49,7 +49,7 @@ class World:
         return {
             "orders": len(door.house.tickets), "open_orders": sum(one.is_live for one in door.house.tickets),
             "clients": sorted(self._desk.sessions), "is_lost": self._desk.is_lost,
-            "planned": self._desk.mishaps.planned(), "is_quiet": due is None,
+            "planned": self._desk.mishaps.planned(), "is_quiet": due is None and not self._desk.pending,
         }  # fmt: skip
 
     def operate(self, name: str, arguments: Mapping[str, Any]) -> int:

@@ -213,6 +213,8 @@ def test_clients_see_their_own_orders_the_master_everybodys() -> None:
     assert [said[23] for said in master.of(5)] == ["a", "b"]
     assert [said[23] for said in one.of(5)] == ["a"]
     two.cancel(1)
+    assert master.states[-1][1] == "Cancelled"
+    assert master.errors == []
     one.said.clear()
     one.ask(5, 1)
     assert [said[23] for said in one.of(5)] == ["a"]
@@ -336,6 +338,25 @@ def test_nothing_is_sent_until_the_last_of_a_family_is_and_children_wait() -> No
     assert client.states[-1] == ("3", "Submitted", "0", "6")
     tws.do("fill", cl_ord_id="1:2", qty="6")
     assert client.states[-1][:2] == ("3", "Cancelled")
+
+
+def test_children_of_a_parent_that_did_a_part_are_no_larger_than_it() -> None:
+    tws = Tws()
+    client = tws.client()
+    client.place(1, "BUY", "10", "90")
+    client.place(2, "SELL", "10", "110", parent=1)
+    client.place(2, "SELL", "9", "111", parent=1)
+    tws.do("fill", cl_ord_id="1:1", qty="4")
+    client.cancel(1)
+    assert client.states[-1] == ("2", "Submitted", "0", "4")
+    assert client.of(5)[-1][16] == "111"
+
+
+def test_a_group_outlives_a_member_that_was_never_let_in() -> None:
+    client = Tws().client()
+    client.place(1, "BUY", "10", "90", oca="g", oca_type="1")
+    client.place(2, "BUY", "1000000", "90", oca="g", oca_type="1")
+    assert {one[0]: one[1] for one in client.states} == {"1": "Submitted", "2": "Inactive"}
 
 
 def test_an_order_kept_back_is_sent_by_placing_it_again() -> None:
