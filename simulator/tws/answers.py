@@ -62,9 +62,9 @@ def exec_details(version: int, execution: Execution, exec_id: str, req_id: int, 
     """execDetails(11): 31 fields, 32 from 178 on."""
     ticket, venue = execution.ticket, execution.ticket.contract.primary_exchange
     said: Said = [
-        11, req_id, ticket.order_id, *contract_fields(ticket.contract, venue), exec_id, at, ticket.placed.account,
-        venue, "BOT" if ticket.order.is_buy else "SLD", execution.qty, execution.px, ticket.perm_id,
-        ticket.client_id, 0, execution.cum_qty, execution.avg_px, ticket.placed.order_ref, "", "",
+        11, req_id, ticket.order_id, *contract_fields(ticket.contract, venue), exec_id, at,
+        ticket.placed.account, venue, "BOT" if ticket.order.is_buy else "SLD", execution.qty, execution.px,
+        ticket.perm_id, ticket.client_id, 0, execution.cum_qty, execution.avg_px, ticket.placed.order_ref, "", "",
         ticket.placed.model_code, 2,
     ]  # fmt: skip
     return [*said, False] if version >= WITH_PENDING_PRICE else said

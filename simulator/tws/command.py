@@ -225,8 +225,8 @@ def _door(options: argparse.Namespace, desk: Desk, journal: Journal, prefix: str
     described = {f"--{name.replace('_', '-')}": str(getattr(options, name)) for name in BOUND}
     for name in ("prices", "accounts", "contracts"):
         path = getattr(options, name)
-        if path is not None:
-            described[f"--{name}"] = f"content {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+        content = "none" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        described[f"--{name}"] = f"content {content}"
     return Door(
         partial(_venue, options), partial(_books, options), read_catalogue(listed, options.contracts),
         Terms(described, frozenset(options.hard_to_borrow)), journal, desk.say, prefix,

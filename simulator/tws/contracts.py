@@ -26,6 +26,8 @@ CENT = Decimal("0.01")
 ONE = Decimal(1)
 FIRST_RULE = 26
 SMART = "SMART"
+US_EXCHANGES = ("NASDAQ", "NYSE", "ARCA", "AMEX", "BATS", "ISLAND")
+"""What a client may call the exchange of a stock of which no file says more."""
 _SPAN = 800_000_000
 _TEXTS = ("symbol", "primary_exchange", "currency", "long_name", "stock_type")
 _NUMBERS = ("min_size", "size_increment", "suggested_size_increment")
@@ -52,6 +54,7 @@ class Contract:
     long_name: str = ""
     stock_type: str = "COMMON"
     sec_type: str = "STK"
+    exchanges: tuple[str, ...] = US_EXCHANGES
 
     @property
     def min_tick(self) -> Decimal:
@@ -71,7 +74,7 @@ class Contract:
         """Say whether a client's contract may mean this one."""
         if asked.con_id:
             return asked.con_id == self.con_id
-        exchanges = ("", SMART, self.primary_exchange, "ISLAND" if self.primary_exchange == "NASDAQ" else "")
+        exchanges = ("", SMART, *self.exchanges)
         named = asked.symbol or asked.local_symbol
         return (
             named == self.symbol
@@ -168,6 +171,8 @@ def _contract(
     if not numbers.get("size_increment", ONE):
         raise SettingError(f"--contracts {path}: {listed}.size_increment must be above 0")
     described: dict[str, Any] = {**texts, **numbers}
+    if "primary_exchange" in texts:
+        described["exchanges"] = (texts["primary_exchange"],)
     return replace(plain, **described)
 
 

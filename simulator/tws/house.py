@@ -209,9 +209,7 @@ class House:
     def told(self, said: Sequence[Answer], now: datetime) -> None:
         """Follow what the core says."""
         for answer in said:
-            ticket = self._by_core.get(answer.order_id)
-            if ticket is None:
-                continue
+            ticket = self._by_core[answer.order_id]
             if isinstance(answer, CancelReject):
                 self._say([refusal_of(ticket, answer)])
             else:

@@ -15,6 +15,8 @@ import pytest
 from ib_async import IB, ExecutionFilter, LimitOrder, MarketOrder, Stock, Trade
 from tws_process import RawClient, TwsProcess
 
+from simulator.control import ask
+
 SCRIPTS = Path(__file__).parents[1] / "tws_clients"
 INTERPRETERS = {
     "ib_async": (sys.executable, "play_ib.py", 178),
@@ -204,6 +206,25 @@ async def test_restarts_and_outages_from_the_control_port(tws: TwsProcess) -> No
         assert tws.ask("status")["clients"] == [1]
         assert tws.ask("drop", client=1) == {"dropped": 1}
         await until(lambda: not ib.isConnected())
+
+
+def test_the_control_port_refuses_in_one_sentence_what_cannot_be(tws: TwsProcess) -> None:
+    for command, arguments, why in (
+        ("fault", {"kind": "nothing"}, "no fault of kind"),
+        ("restored", {"code": 5}, "1101 or 1102"),
+        ("restart", {"seconds": -1}, "seconds is -1"),
+        ("market_data", {"mode": "good"}, "mode is 'good'"),
+        ("error", {"cl_ord_id": "x", "code": 1}, "no order here"),
+        ("drop", {"client": "one"}, "whole number"),
+        ("faults", {"x": 1}, "takes no x"),
+        ("fill", {"cl_ord_id": "1:1", "qty": "1"}, "no order here"),
+        ("dance", {}, "no command"),
+    ):
+        assert why in ask(tws.control, command, **arguments)["error"]
+    assert tws.ask("restart", seconds=0)["down_s"] == 0
+    assert tws.ask("stop") == {"stopping": True}
+    assert tws.process is not None
+    assert tws.process.wait(10) == 0
 
 
 async def test_quotes_follow_the_switch(tws: TwsProcess) -> None:

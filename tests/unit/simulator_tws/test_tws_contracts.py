@@ -29,6 +29,8 @@ def test_a_file_describes_some_and_the_rest_are_plain_stocks(tmp_path: Path) -> 
     assert (sap.step_at(Decimal(49)), sap.step_at(Decimal(50))) == (Decimal("0.005"), Decimal("0.01"))
     assert sap.trading_class == "SAP"
     assert catalogue.find(Asked(symbol="SAP", currency="USD")) == []
+    assert catalogue.find(Asked(symbol="SAP", exchange="NYSE")) == []
+    assert len(catalogue.find(Asked(symbol="AAPL", exchange="SMART", primary_exchange="NYSE"))) == 1
     assert catalogue.find(Asked(con_id=14204)) == [sap]
     (brk,) = catalogue.find(Asked(symbol="BRK B"))
     assert (brk.listed, brk.con_id, brk.rule_id) == ("BRK.B", con_id_of("BRK.B"), 26)

@@ -69,6 +69,18 @@ def test_combos_algos_conditions_and_pegs_are_read_in_their_places() -> None:
     algo = plain.copy()
     algo[82:83] = ["Twap", "1", "strategyType", "Marketable"]
     assert read_placed(algo, 178).algo_strategy == "Twap"
+    hedge = plain.copy()
+    hedge[76:77] = ["D", "0.5"]
+    assert read_placed(hedge, 178).lmt_price == Decimal(10)
+    about = plain.copy()
+    about[81:82] = ["1", "0", "0", "0"]
+    assert read_placed(about, 178).lmt_price == Decimal(10)
+    bench = order(1, kind="PEG BENCH")
+    bench[89:89] = ["0"] * 5
+    assert read_placed(bench, 178).order_type == "PEG BENCH"
+    best = [*order(1, kind="PEG BEST", about=contract(exchange="IBKRATS")), "", "100", "0.01"]
+    assert read_placed(best, 178).order_type == "PEG BEST"
+    assert read_placed(plain, 178).of("DU2").account == "DU2"
     timed = plain.copy()
     timed[89:90] = ["1", "3", "a", "1", "20261127 15:00:00", "0", "0"]
     assert not read_placed(timed, 178).what_if

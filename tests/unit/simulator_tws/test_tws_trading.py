@@ -319,6 +319,7 @@ def test_short_sales_of_scarce_shares_are_held_until_they_are_located() -> None:
     assert client.states[-1][:2] == ("3", "Inactive")
     assert client.errors[-1] == (3, 201)
     client.place(4, "SELL", "1", ref="h")
+    assert tws.door.record()["held"][-1]["why"] == "locate"
     with pytest.raises(VenueError, match="held"):
         tws.do("fill", cl_ord_id="h", qty="1")
 
@@ -338,6 +339,28 @@ def test_nothing_is_sent_until_the_last_of_a_family_is_and_children_wait() -> No
     assert client.states[-1] == ("3", "Submitted", "0", "6")
     tws.do("fill", cl_ord_id="1:2", qty="6")
     assert client.states[-1][:2] == ("3", "Cancelled")
+
+
+def test_shares_located_while_the_market_is_closed_wait_for_it() -> None:
+    tws = Tws(may_short=True, hard_to_borrow=["AAPL"])
+    client = tws.client()
+    client.place(1, "SELL", "10", tif="GTC")
+    tws.do("close")
+    client.said.clear()
+    tws.do("locate", symbol="AAPL")
+    assert sequence(client.said) == ["open", "status PreSubmitted", "error 399"]
+    tws.do("reopen")
+    assert client.states[-1][:2] == ("1", "Filled")
+
+
+def test_what_a_group_leaves_of_an_order_held_is_less_too() -> None:
+    tws = Tws()
+    client = tws.client()
+    client.place(1, "BUY", "10", "90", oca="g", oca_type="2")
+    client.place(2, "BUY", "5", "80")
+    client.place(3, "SELL", "10", "95", parent=2, oca="g", oca_type="2")
+    tws.do("fill", cl_ord_id="1:1", qty="3")
+    assert client.states[-1] == ("3", "PreSubmitted", "0", "7")
 
 
 def test_children_of_a_parent_that_did_a_part_are_no_larger_than_it() -> None:
