@@ -64,8 +64,8 @@ def exec_details(version: int, execution: Execution, exec_id: str, req_id: int, 
     said: Said = [
         11, req_id, ticket.order_id, *contract_fields(ticket.contract, venue), exec_id, at,
         ticket.placed.account, venue, "BOT" if ticket.order.is_buy else "SLD", execution.qty, execution.px,
-        ticket.perm_id, ticket.client_id, 0, execution.cum_qty, execution.avg_px, ticket.placed.order_ref, "", "",
-        ticket.placed.model_code, 2,
+        ticket.perm_id, ticket.client_id, 0, execution.cum_qty, execution.avg_px,
+        ticket.placed.order_ref, "", "", ticket.placed.model_code, 2,
     ]  # fmt: skip
     return [*said, False] if version >= WITH_PENDING_PRICE else said
 
