@@ -93,6 +93,12 @@ class Books:
             held.cost = ZERO
         return gain
 
+    def split(self, symbol: str, ratio: Decimal) -> None:
+        """Follow a split: more shares, each at less."""
+        for (_, named), held in self._holdings.items():
+            if named == symbol:
+                held.qty, held.cost = held.qty * ratio, held.cost / ratio
+
     def cost(self, account: str, symbol: str) -> Decimal:
         """Return the mean cost of a position."""
         held = self._holdings.get((account, symbol))

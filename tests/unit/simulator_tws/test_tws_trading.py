@@ -413,6 +413,32 @@ def test_one_of_a_group_cancels_or_reduces_the_others(oca_type: str, left: tuple
     assert {one[0]: one[1] for one in client.states}["2"] == "Cancelled"
 
 
+def test_what_a_part_filled_order_ended_of_is_said_of_it() -> None:
+    tws = Tws()
+    client = tws.client()
+    client.place(1, "BUY", "10", "100.01", tif="IOC")
+    client.place(2, "BUY", "10", "90", tif="IOC")
+    client.ask(99, 0)
+    assert [one[-6] for one in client.of(101)] == [
+        "Filled Size: 10",
+        "Cancelled: nothing more can fill at once",
+    ]
+    tws.do("split", symbol="AAPL", ratio="2")
+    assert tws.door.books.cost("DU1", "AAPL") == Decimal("50.005")
+
+
+def test_an_order_that_a_bust_reopens_is_no_completed_one() -> None:
+    tws = Tws()
+    client = tws.client()
+    client.place(1, "BUY", "10", "90", ref="r")
+    tws.do("fill", cl_ord_id="r", qty="10")
+    tws.do("bust", exec_id=client.of(11)[0][14])
+    client.ask(99, 0)
+    assert client.of(101) == []
+    client.ask(5, 1)
+    assert client.states[-1] == ("1", "Submitted", "0", "10")
+
+
 def test_halts_restatements_and_immediate_orders_are_told() -> None:
     tws = Tws()
     client = tws.client()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,7 @@ class Tws:
     ) -> None:  # fmt: skip
         self.time = START
         self.mishaps = Mishaps()
+        self._numbers = count()
         self._due: list[tuple[datetime, int, Callable[[], object]]] = []
         self.desk = Desk(self.mishaps, Manners(master=master, supply=supply), lambda: self.time, self._later)
         contracts = [_contract(symbol) for symbol in PRICES]
@@ -130,7 +132,7 @@ class Tws:
         self.door.recover(prefix, self.time)
 
     def _later(self, seconds: float, what: Callable[[], object]) -> None:
-        heapq.heappush(self._due, (self.time + timedelta(seconds=seconds), len(self._due), what))
+        heapq.heappush(self._due, (self.time + timedelta(seconds=seconds), next(self._numbers), what))
 
     def wait(self, seconds: float) -> None:
         """Let time pass, and do what becomes due."""
