@@ -24,6 +24,8 @@ HOST = "127.0.0.1"
 LEAST, MOST, UNSPOKEN = 157, 178, 158
 TOO_FAST, MAX_VIOLATIONS = 100, 3
 MAX_CLIENTS = 64
+MAX_BACKLOG = 1 << 26
+"""Bytes kept for a client that does not read, or from one that is not read; beyond, it is cut."""
 PIECE, PIECE_S = 7, 0.001
 _CUTS = {
     PLACE: (Mishap.CUT_BEFORE_ORDER, Mishap.CUT_AFTER_ORDER),
@@ -88,6 +90,8 @@ class Peer(asyncio.Protocol):
             return
         if self._server.is_silent():
             self._waiting += data
+            if len(self._waiting) > MAX_BACKLOG:
+                self.cut()
             return
         try:
             for message in self._frames.feed(data):
@@ -118,6 +122,9 @@ class Peer(asyncio.Protocol):
         """Write what is due."""
         self._is_flushing = False
         if self._is_dead or not self._out or self._transport is None or self._server.is_silent():
+            return
+        if self._transport.get_write_buffer_size() > MAX_BACKLOG:
+            self.cut()
             return
         data, self._out = bytes(self._out), bytearray()
         if self._desk.mishaps.strikes(Mishap.SPLIT_FRAMES, self.client):
