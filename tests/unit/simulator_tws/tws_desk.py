@@ -118,6 +118,7 @@ class Tws:
     ) -> None:  # fmt: skip
         self.time = START
         self.mishaps = Mishaps()
+        self.known: Any = None
         self._numbers = count()
         self._due: list[tuple[datetime, int, Callable[[], object]]] = []
         self.desk = Desk(self.mishaps, Manners(master=master, supply=supply), lambda: self.time, self._later)
