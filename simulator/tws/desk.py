@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from simulator.tws.door import Door
@@ -138,7 +139,7 @@ class Desk:
         for one in heard:
             session.tell(one)
         for seconds, one in late:
-            self.later(seconds, lambda one=one: session.tell(one))  # type: ignore[misc]
+            self.later(seconds, partial(session.tell, one))
 
     @staticmethod
     def _is_of(happening: Happening, session: Session) -> bool:
