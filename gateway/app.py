@@ -28,7 +28,7 @@ from gateway.links import make_brokers, make_drop_copies, make_quotes
 from gateway.oms.copies import waiting
 from gateway.oms.state import State
 from gateway.runtime import embedded
-from gateway.runtime.agenda import Agenda, Report
+from gateway.runtime.agenda import SETTLE_S, Agenda, Report
 from gateway.runtime.clock import Clock, SimulatedClock, SystemClock
 from gateway.runtime.connect import journal_client, reader_client, view_client
 from gateway.runtime.doors import Doors
@@ -46,6 +46,7 @@ from gateway.views.alerts import Alerts, make_alerts
 
 SNAPSHOT_EVERY = 20_000
 LEASE_WAIT_S = 12.0
+SIMULATED_SETTLE_S = 2.0
 SHOWN_EVERY_S = 0.05
 """Read models and news lag this far behind: each write of theirs costs the journal a turn at the disk."""
 
@@ -269,7 +270,7 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
             presenter, models, clock, server, config.digest(),
             Agenda(
                 engine.settings, lambda: engine.state, clock, inbox, config.state_folder, presenter.alert,
-                report=_reporter(config),
+                report=_reporter(config), settle_s=_settle_s(config),
             ),
             alerts,
         )  # fmt: skip
@@ -285,6 +286,11 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
             await one.aclose()
         if server is not None:
             await asyncio.to_thread(server.stop)
+
+
+def _settle_s(config: GatewayConfig) -> float:
+    """Return how long a start may take until prices are there; simulators are up at once."""
+    return SETTLE_S if config.clock.simulated_start is None else SIMULATED_SETTLE_S
 
 
 def _reporter(config: GatewayConfig) -> Report | None:

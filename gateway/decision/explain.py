@@ -21,6 +21,7 @@ from gateway.domain.proposal import Proposal
 from gateway.domain.request import Action, LotTax, NameDecision
 from gateway.events import RequestDecided
 
+_LEFT = {"gap of": "less than the smallest order", "held": "not enough to trade"}
 SMALL = 0.005
 """Money below half a cent is not worth a word."""
 
@@ -77,8 +78,9 @@ def sentence(name: NameDecision, sent: Proposal | None, why_not: str = "", *, is
         return f"{symbol} is not among the targets, so its {_share(name.weight_before)} is left alone."
     if name.note == "on target" or abs(_gap(name)) <= NOISE:
         return f"{symbol} is on its target of {_share(name.weight_target)}: nothing to do."
-    if name.note.startswith("held"):
-        return f"{symbol} is left as it is: {_place(name)}, which is not enough to trade."
+    for note, words in _LEFT.items():
+        if name.note.startswith(note):
+            return f"{symbol} is left as it is: {_place(name)}, which is {words}."
     return f"{symbol} is left as it is although {_place(name)}: {name.note or 'nothing was proposed'}."
 
 
@@ -131,4 +133,4 @@ def _place(name: NameDecision) -> str:
 
 
 def _share(weight: float) -> str:
-    return f"{weight * 100:.2f} %"
+    return f"{weight:.2%}"

@@ -183,14 +183,15 @@ class Courier:
 
     async def _deliver(self, batch: Sequence[Notice]) -> None:
         """Send one message, a few times if need be; what does not arrive is counted as failed."""
-        title, body = compose(self._household, batch, self._unsaid)
+        said = self._unsaid
+        title, body = compose(self._household, batch, said)
         severity = max((one.severity for one in batch), key=SEVERITIES.index)
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(self._pause_s * 2 ** (attempt - 1))
             if await self._in_thread(title, body, severity):
                 self.sent += 1
-                self._unsaid = 0
+                self._unsaid -= said
                 self.delivered = batch[-1].entry_id
                 return
         self.failed += 1

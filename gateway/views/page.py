@@ -15,6 +15,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from gateway.events import Action
 from gateway.views import plots
 
 PLOTTED = 30
@@ -47,7 +48,7 @@ def _subtitle(report: dict[str, Any]) -> str:
     state = "" if report["is_over"] else ", not over yet"
     as_of = f"; as of {_when(report['as_of'])} UTC" if report["as_of"] else ""
     week = f"{report['begins']:%d %B} to {report['ends']:%d %B %Y}"
-    return f'<p class="soft">Weekly report {report["week"]} ({week}{state}){as_of}</p>'
+    return f'<p class="soft wideline">Weekly report {report["week"]} ({week}{state}){as_of}</p>'
 
 
 # --------------------------------------------------------------------------------------- one account
@@ -96,7 +97,14 @@ def _verdict(one: dict[str, Any]) -> str:
     if found is None:
         return ""
     trades = sum(bool(name["qty"]) for name in found["names"])
-    what = "Recommendation: hold" if not trades else f"Recommendation: {trades} trades"
+    why = f"{found['action'].lower()}: {found['reason']}"
+    if trades:
+        what, why = f"Recommendation: {trades} trade{'s' * (trades > 1)}", f"The policy says {why}."
+    elif found["action"] == Action.HOLD:
+        what, why = "Recommendation: hold", f"The {found['reason']}."
+    else:
+        what = "Recommendation: no trade now"
+        why = f"The policy would trade ({why}), but nothing of it may be sent or is worth its cost."
     cost = sum(name["cost"] for name in found["names"] if name["qty"])
     benefit = sum(name["benefit"] for name in found["names"] if name["qty"])
     worth = f" They are worth {benefit:,.2f} and cost {cost:,.2f} before tax." if trades else ""
@@ -105,8 +113,8 @@ def _verdict(one: dict[str, Any]) -> str:
         f"Measured against the targets of request {standing['request_id']}, {standing['since']:%d %B %Y}."
     )
     return (
-        f"<p class=verdict><strong>{what}</strong> ({found['action'].lower()}: {escape(found['reason'])})."
-        f"{worth}<br><span class=soft>{escape(against)}</span></p>"
+        f"<p class=verdict><strong>{what}.</strong> {escape(why)}{worth}<br>"
+        f"<span class=soft>{escape(against)}</span></p>"
     )
 
 
@@ -338,7 +346,7 @@ def _qty(value: Decimal, *, sign: bool = False) -> str:
 def _share(value: float | None, *, sign: bool = False) -> str:
     if value is None:
         return NOTHING
-    return f"{value * 100:+.2f} %" if sign else f"{value * 100:.2f} %"
+    return f"{plots.signed(value * 100)}%" if sign else f"{value:.2%}"
 
 
 def _when(at: datetime | str) -> str:

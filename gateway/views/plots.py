@@ -20,6 +20,14 @@ WIDTH = 640
 HEIGHT = 230
 MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 64, 16, 14, 30
 TICKS = 5
+EVEN = 0.00005
+"""A gap that is shown as 0.00 points has no side."""
+
+
+def signed(value: float) -> str:
+    """Return a number with two places and its sign, zero without one."""
+    text = f"{value:+.2f}"
+    return "0.00" if text in ("+0.00", "-0.00") else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +82,19 @@ def weights(pairs: Sequence[Pair], name: str) -> str:
         at = x(tick)
         body.append(
             f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{MARGIN_TOP}" y2="{bottom}"/>'
-            f'<text class="tick" x="{at:.1f}" y="{height - 10}" text-anchor="middle">{tick * 100:g} %</text>'
+            f'<text class="tick" x="{at:.1f}" y="{height - 10}" text-anchor="middle">{tick * 100:g}%</text>'
         )
     for row, one in enumerate(pairs):
         y = MARGIN_TOP + ROW * row + ROW / 2
         gap, now, target = one.now - one.target, x(one.now), x(one.target)
-        word = "over" if gap > 0 else "under"
+        word = "even" if abs(gap) < EVEN else "over" if gap > 0 else "under"
         body.append(
             f'<text class="name" x="{left - 10}" y="{y + 4:.1f}" text-anchor="end">{escape(one.name)}</text>'
             f'<line class="gap {word}" x1="{now:.1f}" x2="{target:.1f}" y1="{y}" y2="{y}"/>'
             f'<line class="target" x1="{target:.1f}" x2="{target:.1f}" y1="{y - 8}" y2="{y + 8}"/>'
             f'<circle class="now {word}" cx="{now:.1f}" cy="{y}" r="5"/>'
             f'<text class="tick" x="{WIDTH - MARGIN_RIGHT}" y="{y + 4:.1f}" text-anchor="end">'
-            f"{gap * 100:+.2f}</text>"
+            f"{signed(gap * 100)}</text>"
         )
     words = "; ".join(f"{one.name} {one.now:.2%} against {one.target:.2%}" for one in pairs)
     return _figure(body, WIDTH, height, name, "Current against target weights", words)
@@ -115,7 +123,7 @@ def line(
         return bottom - (value - low) / (high - low) * (bottom - MARGIN_TOP)
 
     def label(value: float) -> str:
-        return f"{value * 100:.4g} %" if unit else f"{value:,.10g}"
+        return f"{value * 100:.4g}%" if unit else f"{value:,.10g}"
 
     body = [
         f'<line class="grid" x1="{MARGIN_LEFT}" x2="{right}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'

@@ -4,7 +4,8 @@ Rules of this room:
 1. The journal is replayed from its first event to the week's end by the order manager's own `apply`, so a
    past week is shown as it was then, and nothing is counted twice.
 2. A week runs from Monday 00:00 to Monday 00:00 in the household's time zone.
-3. Between events nothing changes: a point of a curve is taken when an hour with events is over.
+3. Between events nothing changes: a point of a curve is taken when an hour with events is over, and the first
+   when an account's value can first be known.
 """
 
 from __future__ import annotations
@@ -142,6 +143,8 @@ async def gather(journal: AsyncIterable[tuple[int, Event]], settings: Settings, 
             _sample(past, settings)
         hour = this_hour
         _take(past, event, settings)
+        if len(past.curves) < len(past.state.book.accounts):
+            _sample(past, settings, only_new=True)
     if past.state.now is not None:
         _sample(past, settings)
     past.halts = [halt for halt in past.halts if halt.until is None or halt.until >= week.begins]
@@ -185,11 +188,16 @@ def _note_halts(past: Past, before: dict[str, str], at: datetime) -> None:
     ]
 
 
-def _sample(past: Past, settings: Settings) -> None:
-    """Take a point of every account whose value can be known, or its opening before the week."""
+def _sample(past: Past, settings: Settings, *, only_new: bool = False) -> None:
+    """Take a point of every account whose value can be known, or its opening before the week.
+
+    With `only_new` only of those that have none yet: their first point is their opening.
+    """
     state = past.state
     assert state.now is not None  # noqa: S101 - the callers ask
     for name in state.book.accounts:
+        if only_new and (name in past.opening or name in past.curves):
+            continue
         point = _point(state, settings, name)
         if point is None:
             continue
