@@ -47,7 +47,8 @@ def render(report: dict[str, Any]) -> str:
 def _subtitle(report: dict[str, Any]) -> str:
     state = "" if report["is_over"] else ", not over yet"
     as_of = f"; as of {_when(report['as_of'])} UTC" if report["as_of"] else ""
-    week = f"{report['begins']:%d %B} to {report['ends']:%d %B %Y}"
+    first, last = report["first_day"], report["last_day"]
+    week = f"{first.day} {first:%B} to {last.day} {last:%B %Y}"
     return f'<p class="soft wideline">Weekly report {report["week"]} ({week}{state}){as_of}</p>'
 
 
@@ -286,11 +287,11 @@ def _alerts(report: dict[str, Any]) -> str:
     return (
         '<section id="alerts"><h2>Alerts and halts</h2>'
         + _table(
-            "Alerts", ["time (UTC)", "severity", "code", "account", "text"], alerts, "",
+            "Alerts", ["time (UTC)", "severity", "code", "account", "text"], alerts, "From the news stream.",
             empty="No alert was raised.", words={0, 1, 2, 3, 4}, key=2,
         )
         + _table(
-            "Halts", ["account", "since (UTC)", "until (UTC)", "reason"], halts, "",
+            "Halts", ["account", "since (UTC)", "until (UTC)", "reason"], halts, "From the journal.",
             empty="Nothing was halted.", words={0, 1, 2, 3},
         )
         + "</section>"
@@ -315,10 +316,9 @@ def _table(
     )
     foot = "".join(_cell(text, at, texts, is_key=at == key) for at, text in enumerate(total))
     end = f"<tfoot><tr>{foot}</tr></tfoot>" if total else ""
-    said = f"<caption>{escape(caption)}</caption>" if caption else f"<caption>{escape(title)}</caption>"
     return (
-        f"<h3>{escape(title)}</h3><div class=wide><table>{said}<thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody>{end}</table></div>"
+        f"<h3>{escape(title)}</h3><div class=wide><table><caption>{escape(caption)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>{end}</table></div>"
     )
 
 

@@ -17,7 +17,7 @@ from html import escape
 ROW = 26
 LABELS = 92
 WIDTH = 640
-HEIGHT = 230
+LINE_WIDTH, LINE_HEIGHT = 480, 220
 MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 64, 16, 14, 30
 TICKS = 5
 EVEN = 0.00005
@@ -114,7 +114,7 @@ def line(
     low, high = ticks[0], ticks[-1]
     first, last = points[0][0], points[-1][0]
     span_s = (last - first).total_seconds() or 1.0
-    right, bottom = WIDTH - MARGIN_RIGHT, HEIGHT - MARGIN_BOTTOM
+    right, bottom = LINE_WIDTH - MARGIN_RIGHT, LINE_HEIGHT - MARGIN_BOTTOM
 
     def x(at: datetime) -> float:
         return MARGIN_LEFT + (at - first).total_seconds() / span_s * (right - MARGIN_LEFT)
@@ -133,7 +133,7 @@ def line(
     ]
     body += [
         f'<line class="limit {escape(one.name)}" x1="{MARGIN_LEFT}" x2="{right}" y1="{y(one.at):.1f}" '
-        f'y2="{y(one.at):.1f}"/><text class="tick" x="{right}" y="{y(one.at) - 5:.1f}" text-anchor="end">'
+        f'y2="{y(one.at):.1f}"/><text class="tick" x="{MARGIN_LEFT + 6}" y="{y(one.at) - 5:.1f}">'
         f"{escape(one.name)}</text>"
         for one in limits
     ]
@@ -142,11 +142,11 @@ def line(
     body.append(f'<circle class="end" cx="{x(last):.1f}" cy="{y(values[-1]):.1f}" r="4"/>')
     for at, anchor in ((first, "start"), (last, "end")):
         body.append(
-            f'<text class="tick" x="{x(at):.1f}" y="{HEIGHT - 9}" text-anchor="{anchor}">'
+            f'<text class="tick" x="{x(at):.1f}" y="{LINE_HEIGHT - 9}" text-anchor="{anchor}">'
             f"{at:%a %d %b %H:%M}</text>"
         )
     words = (
         f"from {label(values[0])} on {first:%a %d %b %H:%M} UTC to {label(values[-1])} on "
         f"{last:%a %d %b %H:%M} UTC; lowest {label(min(values))}, highest {label(max(values))}"
     )
-    return _figure(body, WIDTH, HEIGHT, name, title, words)
+    return _figure(body, LINE_WIDTH, LINE_HEIGHT, name, title, words)

@@ -41,6 +41,8 @@ def make_report(
         "schema": SCHEMA,
         "household": settings.household,
         "week": week.name,
+        "first_day": week.monday,
+        "last_day": week.sunday,
         "begins": week.begins,
         "ends": week.ends,
         "as_of": past.state.now,
