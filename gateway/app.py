@@ -268,11 +268,7 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
             config, engine, loop, journal, lease, intake, brokers,
             {**make_quotes(config, clock), **make_drop_copies(config, clock)},
             presenter, models, clock, server, config.digest(),
-            Agenda(
-                engine.settings, lambda: engine.state, clock, inbox, config.state_folder, presenter.alert,
-                report=_reporter(config), settle_s=_settle_s(config),
-            ),
-            alerts,
+            _agenda(config, engine, clock, inbox, presenter), alerts,
         )  # fmt: skip
         await gateway.first_events()
         yield gateway
@@ -288,9 +284,15 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
             await asyncio.to_thread(server.stop)
 
 
-def _settle_s(config: GatewayConfig) -> float:
-    """Return how long a start may take until prices are there; simulators are up at once."""
-    return SETTLE_S if config.clock.simulated_start is None else SIMULATED_SETTLE_S
+def _agenda(
+    config: GatewayConfig, engine: Engine, clock: Clock, inbox: Inbox, presenter: Presenter
+) -> Agenda:
+    """Return what asks for looks and reports; simulators are up at once, so it need not wait for them."""
+    settle_s = SETTLE_S if config.clock.simulated_start is None else SIMULATED_SETTLE_S
+    return Agenda(
+        engine.settings, lambda: engine.state, clock, inbox, config.state_folder, presenter.alert,
+        report=_reporter(config), settle_s=settle_s,
+    )  # fmt: skip
 
 
 def _reporter(config: GatewayConfig) -> Report | None:

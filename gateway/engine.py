@@ -135,10 +135,8 @@ class Engine:
                 return [Publish(event), *desk.after_decision(event)]
             case RequestFinished():
                 return [Publish(event), *desk.pump(event.account)]
-            case OrderResent():
-                return [Publish(event), *desk.send_again(event)] if applied.order else []
-            case OrderAbandoned():
-                return [Publish(event), *desk.pump_all()] if applied.order else []
+            case OrderResent() | OrderAbandoned():
+                return self._sent_again_or_never(event, applied)
             case CancelRejected() | SendInDoubt():
                 return [Publish(event), *self._look_up([applied.order]), *desk.pump_all()]
             case SendWithheld():
@@ -147,10 +145,8 @@ class Engine:
                 return self._copy_timers(event.link, [event.report.exec_id])
             case CopyLinked():
                 return [Publish(event), *self._wait_for_copies(event.link)]
-            case CheckDue():
-                return self.monitor.check(event)
-            case DriftChecked():
-                return [Publish(event), *self.monitor.tell(event)]
+            case CheckDue() | DriftChecked():
+                return self.monitor.react(event)
             case TimerFired():
                 return self._after_timer(event, applied)
             case LinkUp():
@@ -173,6 +169,14 @@ class Engine:
                 return [Publish(event)]
             case _:
                 assert_never(event)
+
+    def _sent_again_or_never(self, event: OrderResent | OrderAbandoned, applied: Applied) -> list[Effect]:
+        """Send an order again, or go on without it, unless something came between."""
+        if applied.order is None:
+            return []
+        if isinstance(event, OrderResent):
+            return [Publish(event), *self.desk.send_again(event)]
+        return [Publish(event), *self.desk.pump_all()]
 
     def _after_link_up(self, link: str) -> list[Effect]:
         """Ask about every order that is open on a link, and cancel again what is no longer wanted."""

@@ -19,7 +19,7 @@ import numpy as np
 from gateway.decision.drift import NOISE, Survey, survey
 from gateway.domain.settings import Monitoring, Settings
 from gateway.domain.standing import DriftLevel, Standing
-from gateway.events import Alert, CheckDue, DriftChecked, Effect, Mode, Record, TargetsSubmitted
+from gateway.events import Alert, CheckDue, DriftChecked, Effect, Mode, Publish, Record, TargetsSubmitted
 from gateway.oms.standing import PREFIX, told_in
 from gateway.oms.state import State
 from gateway.outlook import Outlook
@@ -42,6 +42,10 @@ class Monitor:
         self.settings = settings
         self.state = state
         self._outlook = Outlook(settings, state)
+
+    def react(self, event: CheckDue | DriftChecked) -> list[Effect]:
+        """Look when a look is due, and tell what was found once it is durable."""
+        return self.check(event) if isinstance(event, CheckDue) else [Publish(event), *self.tell(event)]
 
     def check(self, event: CheckDue) -> list[Effect]:
         """Compare one account with its standing targets; nothing when it has none or is not watched."""

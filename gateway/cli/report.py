@@ -20,7 +20,8 @@ from gateway.runtime.embedded import EmbeddedServer
 from gateway.runtime.keys import Keys
 from gateway.runtime.store import Journal
 from gateway.runtime.wire import encode_json
-from gateway.views.alerts import Notice, make_senders, notices_between, recent_notices
+from gateway.views.alerts import make_senders
+from gateway.views.notices import Notice, notices_between, recent_notices
 from gateway.views.page import render
 from gateway.views.report import make_report
 from gateway.views.week import Week, gather, week_at, week_of

@@ -21,7 +21,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,15 +31,11 @@ from redis.exceptions import ResponseError
 from gateway.errors import ConfigError
 from gateway.runtime.connect import BLOCK_MS, GONE
 from gateway.runtime.keys import Keys
-from gateway.runtime.wire import decode_json
 from gateway.sections import AlertsSection
+from gateway.views.notices import PAGE, SEVERITIES, Notice, read_notice
 
-SEVERITIES: Final = ("info", "warning", "critical")
-INTERESTING: Final = (b'{"kind":"Alert"', b'{"kind":"Rejected"')
-PAGE: Final = 500
 BURST: Final = 5
 LINES: Final = 25
-LONGEST: Final = 600
 TRIES: Final = 5
 FIRST_PAUSE_S: Final = 2.0
 OLDEST_MS: Final = 24 * 3_600_000
@@ -52,35 +47,6 @@ Send = Callable[[str, str, str], bool]
 """Deliver title, body and severity; False when it did not arrive. May take its time: a thread calls it."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Hold one alert of the news stream; `entry_id` is its place there, `at` the gateway's own time."""
-
-    entry_id: str
-    at: str
-    severity: str
-    code: str
-    text: str
-    account: str = ""
-
-    def line(self) -> str:
-        """Say it in one line."""
-        of = f" [{self.account}]" if self.account else ""
-        return f"{self.at[:19].replace('T', ' ')} UTC  {self.severity} {self.code}{of}: {self.text[:LONGEST]}"
-
-
-def read_notice(entry_id: str, data: bytes) -> Notice | None:
-    """Return the alert in an entry of the news; None when it is none. A dead letter is a warning, too."""
-    if not data.startswith(INTERESTING):
-        return None
-    item = decode_json(data)
-    event, at = item["event"], item["at"] or ""
-    if item["kind"] == "Rejected":
-        text = f"a message on {event['stream']} was refused: {event['field']}: {event['reason']}"
-        return Notice(entry_id, at, "warning", "Rejected", text)
-    return Notice(entry_id, at, event["severity"], event["code"], event["text"], event.get("account", ""))
 
 
 @dataclass(slots=True)
@@ -145,6 +111,7 @@ class Courier:
         self._waiting: deque[Notice] = deque()
         self._unsaid = 0
         self._is_idle = True
+        self.on_delivered: Callable[[], None] = lambda: None
         self._filled = asyncio.Event()
 
     def put(self, notice: Notice) -> None:
@@ -193,6 +160,7 @@ class Courier:
                 self.sent += 1
                 self._unsaid -= said
                 self.delivered = batch[-1].entry_id
+                self.on_delivered()
                 return
         self.failed += 1
         self._drop(len(batch))
@@ -249,6 +217,9 @@ class Alerts:
         self._redis = redis
         self._keys = keys
         self._path = folder / CURSOR
+        self._kept = ""
+        for courier in couriers:
+            courier.on_delivered = self._keep
 
     async def run(self) -> None:
         """Read and carry, until cancelled; Redis may come and go."""
@@ -293,8 +264,11 @@ class Alerts:
         return min((courier.delivered for courier in self.couriers), key=_place)
 
     def _keep(self) -> None:
-        """Remember what was delivered to whom."""
+        """Remember what was delivered to whom, when that has changed."""
         text = json.dumps({courier.name: courier.delivered for courier in self.couriers})
+        if text == self._kept:
+            return
+        self._kept = text
         try:
             part = self._path.with_suffix(".part")
             part.write_text(text + "\n", encoding="utf-8")
@@ -313,40 +287,6 @@ def _delivered(path: Path) -> dict[str, str]:
     except (OSError, ValueError, AttributeError):
         return {}
     return known
-
-
-async def notices_between(redis: Redis, keys: Keys, begins: datetime, ends: datetime) -> list[Notice]:
-    """Return the alerts raised from `begins` until before `ends`, of those the news still hold, in order.
-
-    The times are the gateway's own, which a simulated clock moves; so every entry is looked at.
-    """
-    found: list[Notice] = []
-    after = "-"
-    while True:
-        rows: Any = await redis.xrange(keys.news, min=after, count=PAGE)
-        for entry_id, row in rows:
-            notice = read_notice(entry_id.decode(), row.get(b"d", b""))
-            if notice is not None and notice.at and begins <= datetime.fromisoformat(notice.at) < ends:
-                found.append(notice)
-        if len(rows) < PAGE:
-            return found
-        after = f"({rows[-1][0].decode()}"
-
-
-async def recent_notices(redis: Redis, keys: Keys, count: int) -> list[Notice]:
-    """Return the newest `count` alerts, oldest first."""
-    found: list[Notice] = []
-    end = "+"
-    while len(found) < count:
-        rows: Any = await redis.xrevrange(keys.news, max=end, count=PAGE)
-        for entry_id, row in rows:
-            notice = read_notice(entry_id.decode(), row.get(b"d", b""))
-            if notice is not None:
-                found.append(notice)
-        if len(rows) < PAGE:
-            break
-        end = f"({rows[-1][0].decode()}"
-    return found[:count][::-1]
 
 
 def _place(entry_id: str) -> tuple[int, int]:

@@ -20,6 +20,7 @@ WIDTH = 640
 LINE_WIDTH, LINE_HEIGHT = 480, 220
 MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 64, 16, 14, 30
 TICKS = 5
+TINY = 1e-9
 EVEN = 0.00005
 """A gap that is shown as 0.00 points has no side."""
 
@@ -49,7 +50,9 @@ class Limit:
 
 def steps(low: float, high: float, count: int = TICKS) -> list[float]:
     """Return round numbers from at or below `low` to at or above `high`, about `count` apart."""
-    span = (high - low) or abs(high) or 1.0
+    span = high - low
+    if span < max(TINY, abs(high) * TINY):
+        span = abs(high) if abs(high) > TINY else 1.0
     raw = span / max(1, count - 1)
     power = 10.0 ** math.floor(math.log10(raw))
     size = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * (1 - 1e-9))

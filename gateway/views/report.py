@@ -24,7 +24,7 @@ from gateway.domain.lots import RealisedGain, is_long_term
 from gateway.domain.order import Side
 from gateway.domain.settings import AccountSettings, Settings
 from gateway.oms.booking import trade_date
-from gateway.views.alerts import Notice
+from gateway.views.notices import Notice
 from gateway.views.week import Past, Point, Trade, last_prices, view_of
 
 SCHEMA = 1

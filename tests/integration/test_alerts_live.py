@@ -22,7 +22,9 @@ from gateway.runtime.keys import Keys
 from gateway.runtime.wire import encode_json
 from gateway.sections import AlertsSection
 from gateway.views import alerts as room
-from gateway.views.alerts import Alerts, make_alerts, notices_between, recent_notices
+from gateway.views import notices
+from gateway.views.alerts import Alerts, make_alerts
+from gateway.views.notices import notices_between, recent_notices
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")  # the library's own
 TOKEN = "s3cret-path"
@@ -167,7 +169,7 @@ async def test_nobody_to_tell_is_no_reader(redis_client: Redis, keys: Keys, tmp_
 async def test_the_news_are_searched_by_the_gateways_own_time(
     redis_client: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "PAGE", 2)
+    monkeypatch.setattr(notices, "PAGE", 2)
     for number in range(5):
         await tell(redis_client, keys, f"A{number}")
     await redis_client.xadd(keys.news, {"d": encode_json({"kind": "Alert", "at": None, "event": {

@@ -138,7 +138,7 @@ def test_a_restart_neither_asks_nor_tells_again(say: Say, stage: Stage) -> None:
     stage.kill("gateway")
     stage.start_gateway()
     say("prices", str(EXAMPLE / "prices.csv"))
-    time.sleep(4)
+    time.sleep(3)
     assert (say("replay")[0], len(Hook.posts)) == (OK, 1)
     status = json.loads(say("status", "--json")[1])
     assert status["drift"]["main"]["seen"]["told"] == ["critical"]

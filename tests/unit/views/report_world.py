@@ -17,7 +17,7 @@ from world import World, settings_of
 
 from gateway.domain.settings import Costs, Decision, Monitoring, Settings
 from gateway.events import CheckDue, Event, HaltRequested, Others, ResumeRequested
-from gateway.views.alerts import Notice
+from gateway.views.notices import Notice
 from gateway.views.report import make_report
 from gateway.views.week import Past, gather, week_of
 

@@ -20,7 +20,8 @@ from gateway.errors import ConfigError
 from gateway.runtime.wire import encode_json
 from gateway.sections import AlertsSection
 from gateway.views import alerts as room
-from gateway.views.alerts import BURST, Courier, Notice, Rate, Sieve, compose, make_senders, read_notice
+from gateway.views.alerts import BURST, Courier, Rate, Sieve, compose, make_senders
+from gateway.views.notices import Notice, read_notice
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")  # the library's own
 AT = "2026-11-27T15:00:00.123456Z"
