@@ -301,12 +301,14 @@ class AlertsSection(Section):
 
     `urls` are addresses of the library apprise by a name of your own; they hold secrets, so they belong
     in the environment: GATEWAY_ALERTS__URLS__<NAME>=mailto://..., slack://..., json://...
+    Alerts of at least `min_severity` are sent, and those whose code stands in `always`.
     The same alert is sent once in `dedup_s` seconds. At most `per_hour` messages leave; what comes faster is
     gathered into the next one, up to `waiting` alerts, beyond which the oldest are dropped and counted.
     """
 
     urls: dict[str, SecretStr] = {}
     min_severity: Literal["info", "warning", "critical"] = "warning"
+    always: frozenset[str] = frozenset({"ApprovalNeeded", "WeeklyReport"})
     dedup_s: float = Field(default=900, ge=0, le=604_800)
     per_hour: int = Field(default=30, ge=1, le=3600)
     waiting: int = Field(default=200, ge=1, le=10_000)

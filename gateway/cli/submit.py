@@ -151,7 +151,8 @@ def print_decision(decision: dict[str, Any]) -> None:
     lots = [_lot_row(name["symbol"], lot) for name in decision["names"] for lot in name.get("lots", ())]
     if lots:
         print_table(["name", "lot of", "shares", "term", "gain", "tax"], lots, "Lots that would be sold")
-    whys = [[name["symbol"], name.get("why") or name["note"]] for name in decision["names"]]
+    words = decision.get("why", {})
+    whys = [[name["symbol"], words.get(name["symbol"]) or name["note"]] for name in decision["names"]]
     print_table(["name", "what and why"], whys, "In words")
     if decision["denied"]:
         denied = [

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from decimal import Decimal
 
 from gateway.decision.costs import gain_of, lots_closed
 from gateway.decision.drift import NOISE
@@ -29,22 +30,26 @@ SMALL = 0.005
 def detailed(view: View, plan: Plan) -> tuple[NameDecision, ...]:
     """Add to each name of a plan what its trade means for tax: the lots it closes, and wash sales."""
     proposals = {item.symbol: item for item in plan.proposals}
-    return tuple(
-        replace(name, wash_sale=item.wash_sale, lots=tuple(_taxed(view, item)))
-        if (item := proposals.get(name.symbol)) is not None
-        else name
-        for name in plan.names
-    )
+    found = []
+    for name in plan.names:
+        item = proposals.get(name.symbol)
+        lots = tuple(_taxed(view, item)) if item is not None else ()
+        if item is not None and (lots or item.wash_sale):
+            found.append(replace(name, wash_sale=item.wash_sale, lots=lots))
+        else:
+            found.append(name)
+    return tuple(found)
 
 
 def _taxed(view: View, item: Proposal) -> Iterable[LotTax]:
     """Yield each lot a trade closes with its gain and tax, as `costs.tax` adds them up; none untaxed."""
     account = view.book.accounts[view.account.name]
-    if not account.taxable:
+    lots = account.lots.get(item.symbol, ()) if account.taxable else ()
+    closed = lots_closed(lots, item.side, item.qty, account.lot_method)
+    if not closed:
         return
     rates = view.account.costs
-    closed = lots_closed(account.lots.get(item.symbol, ()), item.side, item.qty, account.lot_method)
-    net = item.price + item.side.sign * type(item.price)(str(item.commission)) / item.qty
+    net = item.price + item.side.sign * Decimal(str(item.commission)) / item.qty
     for relief in closed:
         is_long = relief.qty > 0 and is_long_term(relief.acquired, view.trade_date)
         gain = gain_of(relief, net)
@@ -107,6 +112,8 @@ def _costs(name: NameDecision) -> str:
 
 def _tax(name: NameDecision) -> str:
     """Say what is realised, by term; empty when nothing is."""
+    if not name.lots:
+        return ""
     found = []
     for is_long, word in ((True, "long-term"), (False, "short-term")):
         lots = [lot for lot in name.lots if lot.is_long is is_long]

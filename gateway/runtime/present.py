@@ -154,13 +154,8 @@ class Presenter:
 
 
 def decision_model(event: RequestDecided) -> dict[str, Any]:
-    """Show one decision: every number of it, and for each name `why` in one sentence."""
-    why = sentences(event)
-    names = [
-        {**{one.name: getattr(name, one.name) for one in fields(name)}, "why": why[name.symbol]}
-        for name in event.names
-    ]
-    return {one.name: getattr(event, one.name) for one in fields(event)} | {"names": names}
+    """Show one decision: every number of it, and under `why` one sentence for each name."""
+    return {one.name: getattr(event, one.name) for one in fields(event)} | {"why": sentences(event)}
 
 
 def order_model(order: Order) -> dict[str, Any]:

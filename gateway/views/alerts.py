@@ -51,15 +51,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Sieve:
-    """Let through what is serious enough and has not passed within `window_s`."""
+    """Let through what is serious enough, or wanted `always`, and has not passed within `window_s`."""
 
     min_severity: str
     window_s: float
+    always: frozenset[str] = frozenset()
     passed: dict[tuple[str, str, str, str], float] = field(default_factory=dict)
 
     def passes(self, notice: Notice, now_s: float) -> bool:
         """Judge one alert at `now_s`, seconds on any clock that does not go back."""
-        if SEVERITIES.index(notice.severity) < SEVERITIES.index(self.min_severity):
+        is_serious = SEVERITIES.index(notice.severity) >= SEVERITIES.index(self.min_severity)
+        if not is_serious and notice.code not in self.always:
             return False
         key = (notice.severity, notice.code, notice.account, notice.text)
         last = self.passed.get(key)
@@ -107,7 +109,7 @@ class Courier:
         self._monotonic = monotonic
         self._pause_s = pause_s
         self._rate = Rate(section.per_hour)
-        self._sieve = Sieve(section.min_severity, section.dedup_s)
+        self._sieve = Sieve(section.min_severity, section.dedup_s, section.always)
         self._waiting: deque[Notice] = deque()
         self._unsaid = 0
         self._is_idle = True

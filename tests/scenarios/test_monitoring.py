@@ -7,6 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from world import T0, World, settings_of
 
 from gateway.domain.order import Side
@@ -23,6 +25,8 @@ from gateway.events import (
     PricesUpdated,
     Record,
     RequestState,
+    ResumeRequested,
+    TargetsSubmitted,
 )
 from gateway.monitor import request_id_of
 
@@ -346,3 +350,53 @@ def test_prices_that_change_nothing_are_no_look() -> None:
     world.game.feed(PricesUpdated(world.game.now, world.game.now, dict(world.prices)))
     world.run(0)
     assert checks(world) == []
+
+
+THINGS = st.sampled_from(
+    ["up", "down", "look", "look tomorrow", "halt", "resume", "approve", "cancel", "crash", "wait"]
+)
+
+
+@settings(max_examples=40, deadline=None, database=None)
+@given(st.lists(THINGS, max_size=14), st.booleans())
+def test_whatever_happens_a_day_makes_one_request_and_nothing_is_told_twice(
+    things: list[str], is_automatic: bool
+) -> None:
+    """Every step is also compared with a replay (`world.Watch`), and the book with the venue's at the end."""
+    world = standing_world(Monitoring(auto_execute=is_automatic))
+    for thing in things:
+        do(world, thing)
+    world.run(60)
+    made = [event for event in world.of_kind(TargetsSubmitted) if event.request_id != "R1"]  # type: ignore[union-attr]
+    ids = [event.request_id for event in made]  # type: ignore[union-attr]
+    assert set(ids) <= {f"drift:main:{DAY}", "drift:main:2024-03-13"}
+    assert len(ids) == len(set(ids))
+    news = [(one.session, one.level) for one in checks(world) if one.is_news]
+    assert len(news) == len(set(news))
+    assert len(told(world)) <= len(news)
+    assert world.state.standing["main"].request_id == "R1"
+    world.agrees()
+    world.is_deterministic()
+
+
+def do(world: World, thing: str) -> None:
+    now, request_id = world.game.now, f"drift:main:{DAY}"
+    match thing:
+        case "up" | "down":
+            moved(world, "1.6" if thing == "up" else "0.7")
+        case "look" | "look tomorrow":
+            world.price()
+            look(world, day=DAY if thing == "look" else "2024-03-13")
+        case "halt":
+            world.game.feed(HaltRequested(now, "main", "lunch", "anna"))
+        case "resume":
+            world.game.feed(ResumeRequested(now, "main", "anna"))
+        case "approve":
+            world.game.feed(ApprovalGiven(now, request_id, "anna"))
+        case "cancel":
+            world.game.feed(CancelRequested(now, request_id, "anna"))
+        case "crash":
+            world.restart()
+        case _:
+            world.run(20)
+    world.run(1)

@@ -57,6 +57,9 @@ def test_the_same_alert_passes_once_in_the_window() -> None:
     assert sieve.passes(notice(1), 60)
     assert sieve.passes(notice(2), 60)
     assert not sieve.passes(notice(3, "info"), 60)
+    wanted = Sieve("warning", 60, frozenset({"WeeklyReport"}))
+    assert wanted.passes(notice(4, "info", "WeeklyReport"), 0)
+    assert not wanted.passes(notice(4, "info", "WeeklyReport"), 1)
 
 
 def test_the_sieve_remembers_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:

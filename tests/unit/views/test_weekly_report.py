@@ -337,7 +337,7 @@ def replace_name(row: dict[str, Any], symbol: str) -> dict[str, Any]:
 @given(st.floats(-1e9, 1e9), st.floats(0, 1e9))
 def test_steps_are_round_and_hold_what_they_are_for(low: float, span: float) -> None:
     found = steps(low, low + span)
-    slack = (abs(low) + span) * 1e-9
+    slack = 1e-9 + (abs(low) + span) * 1e-9
     assert found[0] <= low + slack
     assert found[-1] >= low + span - slack
     assert 2 <= len(found) <= 12
