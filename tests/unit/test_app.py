@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app import _reporter, check_known
+from gateway.cli.read import _drift
 from gateway.config import GatewayConfig, load
 from gateway.domain.book import Account
 from gateway.domain.order import Order, OrderSpec, OrdType, Side, TimeInForce
@@ -79,3 +80,11 @@ def test_a_snapshot_from_before_the_monitor_is_read() -> None:
     del old["standing"], old["seen"]
     found = decode_state(json.dumps(old).encode(), State)
     assert (found.standing, found.seen) == ({}, {})
+
+
+def test_a_person_sees_what_an_account_is_watched_against() -> None:
+    standing = {"targets_of": "R1", "since": "2026-11-27T15:00:00Z", "cancelled_by": "", "seen": None}
+    assert _drift(standing) == "watched against R1 of 2026-11-27, not looked at yet"
+    seen = {"level": "unknown", "at": "2026-11-28T15:00:00Z", "max_drift": 0.0, "symbol": ""}
+    text = _drift({**standing, "cancelled_by": "anna", "seen": seen})
+    assert "(cancelled by anna: nothing is sent for it); unknown at 2026-11-28 15:00 UTC, 0.00%" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -90,3 +91,17 @@ def test_the_process_prints_json_or_one_sentence(capsys: pytest.CaptureFixture[s
     assert [one["day"] for one in found["sessions"]] == ["2026-12-24"]
     assert main(["MARS", "2026-12-24", "2026-12-28"]) == 1
     assert "no exchange calendar" in capsys.readouterr().err
+
+
+async def test_a_gateway_that_stops_takes_the_process_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(exchange.sys, "executable", str(slow))
+    task = asyncio.create_task(learn("XNYS", AT, tmp_path))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
