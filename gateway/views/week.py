@@ -23,7 +23,14 @@ from gateway.domain.order import Order, OrderSpec
 from gateway.domain.settings import Settings
 from gateway.domain.standing import Standing
 from gateway.errors import ConfigError
-from gateway.events import DriftChecked, Event, RequestDecided, TargetsSubmitted
+from gateway.events import (
+    AccountOpened,
+    DriftChecked,
+    Event,
+    PricesUpdated,
+    RequestDecided,
+    TargetsSubmitted,
+)
 from gateway.oms.manager import apply
 from gateway.oms.state import State
 from gateway.outlook import Outlook
@@ -139,11 +146,11 @@ async def gather(journal: AsyncIterable[tuple[int, Event]], settings: Settings, 
             past.is_over = True
             break
         this_hour = event.at.replace(minute=0, second=0, microsecond=0)
-        if past.state.now is not None and this_hour != hour:
+        if past.state.now is not None and this_hour != hour and event.at >= week.begins:
             _sample(past, settings)
         hour = this_hour
         _take(past, event, settings)
-        if len(past.curves) < len(past.state.book.accounts):
+        if isinstance(event, AccountOpened | PricesUpdated) and event.at >= week.begins:
             _sample(past, settings, only_new=True)
     if past.state.now is not None:
         _sample(past, settings)
@@ -209,10 +216,10 @@ def _sample(past: Past, settings: Settings, *, only_new: bool = False) -> None:
 
 def _point(state: State, settings: Settings, account: str) -> Point | None:
     """Return what an account is worth and how far off it is; None while a holding has no price."""
-    prices = last_prices(state)
     held = state.book.accounts[account]
-    if state.now is None or not held.positions.keys() <= prices.keys():
+    if state.now is None or not held.positions.keys() <= state.prices.keys():
         return None
+    prices = last_prices(state)
     standing = state.standing.get(account)
     view = None if standing is None else view_of(state, settings, account, standing)
     if view is None:
@@ -235,9 +242,9 @@ def view_of(state: State, settings: Settings, account: str, standing: Standing) 
     known = settings.instruments.keys()
     if state.now is None or account not in settings.accounts or not {*held, *standing.targets} <= known:
         return None
-    prices = last_prices(state)
-    if not held.keys() <= prices.keys():
+    if not held.keys() <= state.prices.keys():
         return None
+    prices = last_prices(state)
     spec = TargetsSubmitted(
         at=state.now, request_id="report", account=account, targets=standing.targets, as_of=state.now,
         expires_at=state.now, others=standing.others,

@@ -97,6 +97,7 @@ def request(say: Say, request_id: str) -> dict[str, Any]:
 
 
 def test_a_preview_shows_every_part_and_says_why_in_words(say: Say) -> None:
+    assert say("alerts")[:2] == (OK, "no alerts\n")
     say("prices", str(EXAMPLE / "prices.csv"))
     code, output, _ = say("preview", str(EXAMPLE / "targets.csv"))
     assert code == OK
@@ -143,6 +144,11 @@ def test_a_restart_neither_asks_nor_tells_again(say: Say, stage: Stage) -> None:
     status = json.loads(say("status", "--json")[1])
     assert status["drift"]["main"]["seen"]["told"] == ["critical"]
     assert status["alerts"]["hook"] == {"sent": 0, "waiting": 0, "dropped": 0, "failed": 0}
+
+
+def test_the_gateways_own_ids_are_refused_to_others(say: Say) -> None:
+    code, _, error = say("submit", str(EXAMPLE / "targets.csv"), "--request-id", "drift:mine", "--wait")
+    assert (code, "begins with drift:" in error) == (USAGE, True)
 
 
 def test_alerts_are_listed_and_addresses_are_tested(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:

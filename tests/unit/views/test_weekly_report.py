@@ -21,6 +21,7 @@ from world import World
 from gateway.cli.report import print_report
 from gateway.domain.order import ExecType
 from gateway.errors import ConfigError
+from gateway.events import HaltRequested, ResumeRequested
 from gateway.runtime.wire import decode_json, encode_json
 from gateway.views.page import render
 from gateway.views.plots import Limit, Pair, line, signed, steps, weights
@@ -130,6 +131,19 @@ def test_alerts_and_halts_are_told_with_their_times(report: dict[str, Any], worl
     assert len(report["alerts"]) == 3
     only = make_report(past_of(world.game.journal), settings(), NOTICES, world.game.now, "main")
     assert [one["code"] for one in only["alerts"]] == ["DriftWarning", "LinkDown"]
+
+
+def test_halts_that_overlap_end_each_by_itself() -> None:
+    world = World(settings())
+    for account, reason in (("main", "lunch"), ("", "drill"), ("main", "second lunch")):
+        world.game.feed(HaltRequested(world.game.now, account, reason, "anna"))
+        world.run(60)
+    world.game.feed(ResumeRequested(world.game.now, "main", "anna"))
+    world.run(1)
+    halts = make_report(past_of(world.game.journal), settings(), (), world.game.now)["halts"]
+    assert [(one["account"], one["reason"], one["until"] is None) for one in halts] == [
+        ("main", "lunch", False), ("", "drill", True), ("main", "second lunch", False),
+    ]  # fmt: skip
 
 
 def test_the_week_after_shows_an_opening_no_trades_and_what_still_stands(world: World) -> None:
