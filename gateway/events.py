@@ -225,7 +225,7 @@ class DriftChecked:
 
     `drift` is the summed, `max_drift` the largest absolute gap in weight, that of `symbol`. `request_id`
     names the request made because of it, empty when none was. `is_news` says that a person is told: a
-    level is told once a session.
+    level is told once a session, a request that is made always.
     """
 
     at: datetime

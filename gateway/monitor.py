@@ -3,7 +3,7 @@
 Rules of this room:
 1. It looks only when it is told that a look is due: when exchanges are open is not known here.
 2. What it finds is a `DriftChecked`, durable before anybody is told; each level is told once a session, a
-   warning not after the critical.
+   warning not after the critical, and that a request was made is told always.
 3. It never trades. Beyond the critical drift it submits the standing targets again, as a strategy would,
    under an id made of account and session, so that one session makes one request.
 4. Nothing is submitted for an account that is halted, works on a request, or whose targets were cancelled.
@@ -123,7 +123,7 @@ class Monitor:
         return DriftChecked(
             at=event.at, account=event.account, session=event.session, level=level, drift=drift,
             max_drift=max_drift, symbol=symbol, text=text, request_id=request_id,
-            is_news=level.is_news_after(told),
+            is_news=level.is_news_after(told) or bool(request_id),
         )  # fmt: skip
 
 

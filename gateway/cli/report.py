@@ -58,14 +58,14 @@ def report(context: Context, week_name: str, account: str, html_path: Path | Non
     made_at = clock_of(config.state_folder).now()
     week = week_of(week_name, config.time_zone) if week_name else week_at(made_at, config.time_zone)
     found = asyncio.run(_report(config, week, account))
-    if html_path is not None:
-        _write(html_path, render(found))
-        click.echo(f"{html_path}")
     if json_path == "-":
         print_json(found)
     elif json_path:
         _write(Path(json_path), encode_json(found).decode() + "\n")
         click.echo(json_path)
+    if html_path is not None:  # last: where the page stands, the report is whole
+        _write(html_path, render(found))
+        click.echo(f"{html_path}")
     if html_path is None and not json_path:
         print_report(found)
     return OK

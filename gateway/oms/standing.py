@@ -38,7 +38,9 @@ def take_back(state: State, request: Request, by: str) -> None:
 def take(state: State, event: CheckDue | DriftChecked) -> Applied:
     """Note what was seen; a look that is only due changes nothing."""
     if isinstance(event, DriftChecked):
-        told = told_in(state, event.account, event.session) + ((event.level,) if event.is_news else ())
+        told = told_in(state, event.account, event.session)
+        if event.is_news and event.level not in told:
+            told += (event.level,)
         state.seen[event.account] = Seen(
             event.at, event.session, event.level, event.drift, event.max_drift, event.symbol, told
         )

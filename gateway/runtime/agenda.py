@@ -13,7 +13,6 @@ Rules of this room:
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -38,8 +37,6 @@ FAILED_PAUSE: Final = timedelta(hours=1)
 
 Report = Callable[[str], Awaitable[str]]
 """Write the report of a week (`2026-W48`); return the file's name, empty when it stands there already."""
-
-log = logging.getLogger(__name__)
 
 
 def slot(session: Session, monitoring: Monitoring, now: datetime) -> datetime | None:
@@ -87,18 +84,24 @@ class Agenda:
 
     async def turn(self) -> None:
         """Ask once for everything that is due now."""
+        now, sessions = self.clock.now(), dict[str, Session | None]()
         for name, account in self.settings.accounts.items():
-            if account.monitoring.is_on and name in self.state().standing:
-                await self._look(name, account.monitoring)
+            watched = account.monitoring
+            if not watched.is_on or name not in self.state().standing:
+                continue
+            if watched.calendar not in sessions:
+                calendar = await self._calendar(watched.calendar)
+                sessions[watched.calendar] = calendar.session_at(now) if calendar is not None else None
+            session = sessions[watched.calendar]
+            if session is not None:
+                await self._look(name, watched, session, now)
         if self.report is not None:
             await self._report()
 
-    async def _look(self, account: str, monitoring: Monitoring) -> None:
-        calendar = await self._calendar(monitoring.calendar)
-        now = self.clock.now()
-        session = calendar.session_at(now) if calendar is not None else None
-        due = slot(session, monitoring, now) if session is not None else None
-        if session is None or due is None or not self._is_wanted(account, due, now):
+    async def _look(self, account: str, monitoring: Monitoring, session: Session, now: datetime) -> None:
+        """Ask for a look at one account when one is due in this session."""
+        due = slot(session, monitoring, now)
+        if due is None or not self._is_wanted(account, due, now):
             return
         self._asked[account] = now
         await self.inbox.put([Item(CheckDue(now, account, session.day.isoformat(), session.closes_at))])

@@ -97,10 +97,13 @@ async def learn(name: str, around: datetime, folder: Path) -> Calendar:
     if known is not None and known.covers(around):
         return known
     first, last = (around - BEHIND).date(), (around + AHEAD).date()
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway.runtime.exchange", name, first.isoformat(), last.isoformat(),
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    try:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway.runtime.exchange", name, first.isoformat(), last.isoformat(),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+    except OSError as problem:
+        raise ConfigError(f"monitoring.calendar: no process can be started: {problem.strerror}") from None
     try:
         output, errors = await child.communicate()
     finally:

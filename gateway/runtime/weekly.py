@@ -29,11 +29,15 @@ async def write_report(config_file: Path, folder: Path, week: str) -> str:
     page = folder / f"{week}.html"
     if page.exists():
         return ""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "--config", str(config_file), "report", "--week", week,
-        "--html", str(page), "--json", str(page.with_suffix(".json")),
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    try:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway", "--config", str(config_file), "report", "--week", week,
+            "--html", str(page), "--json", str(page.with_suffix(".json")),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+    except OSError as problem:
+        raise ConfigError(f"no process can be started: {problem.strerror}") from None
     with contextlib.suppress(AttributeError, OSError):  # not every system has it; the child may have ended
         os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
     try:

@@ -178,7 +178,7 @@ def test_the_report_is_a_page_a_document_or_a_few_lines(say: Say, tmp_path: Path
     assert "locked: do not sell at a loss AMD before 2023-01-05" in output
     page, document = tmp_path / "a" / "week.html", tmp_path / "week.json"
     code, output, _ = say("report", "--week", "2022-W52", "--html", str(page), "--json", str(document))
-    assert (code, output) == (OK, f"{page}\n{document}\n")
+    assert (code, output) == (OK, f"{document}\n{page}\n")
     found = json.loads(document.read_text())
     (account,) = found["accounts"]
     book = json.loads(say("book", "--json")[1])["accounts"]["main"]
@@ -211,6 +211,9 @@ async def test_the_weekly_report_is_written_by_a_process_of_its_own_and_once(
         await write_report(stage.config, tmp_path, "soon")
     monkeypatch.setattr(weekly, "TIMEOUT_S", 0.01)
     with pytest.raises(ConfigError, match="took longer"):
+        await write_report(stage.config, tmp_path, "2022-W51")
+    monkeypatch.setattr(weekly.sys, "executable", "/nowhere")
+    with pytest.raises(ConfigError, match="no process can be started"):
         await write_report(stage.config, tmp_path, "2022-W51")
     assert not (tmp_path / "2022-W51.html").exists()
 

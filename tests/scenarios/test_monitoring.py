@@ -231,6 +231,18 @@ def test_nothing_is_sent_for_a_halted_account() -> None:
     assert list(world.state.requests) == ["R1"]
 
 
+def test_a_request_made_after_the_halt_is_over_is_told_although_its_level_was() -> None:
+    world = standing_world(AUTO)
+    moved(world, "2.5")
+    world.game.feed(HaltRequested(world.game.now, "main", "lunch", "anna"))
+    look(world)
+    world.game.feed(ResumeRequested(world.game.now, "main", "anna"))
+    look(world)
+    assert checks(world)[-1].request_id == f"drift:main:{DAY}"
+    assert told(world) == [("critical", "DriftCritical")] * 2
+    assert world.state.seen["main"].told == (DriftLevel.CRITICAL,)
+
+
 def test_nothing_is_sent_while_a_request_is_not_finished() -> None:
     world = standing_world(AUTO)
     world.targets("ask", mode=Mode.APPROVE, weights={"AAA": "0.2"})
@@ -374,7 +386,7 @@ def test_whatever_happens_a_day_makes_one_request_and_nothing_is_told_twice(
     ids = [event.request_id for event in made]  # type: ignore[union-attr]
     assert all(one.startswith("drift:main:2024-") for one in ids)
     assert len(ids) == len(set(ids)), "one session, one request"
-    news = [(one.session, one.level) for one in checks(world) if one.is_news]
+    news = [(one.session, one.level, one.request_id) for one in checks(world) if one.is_news]
     assert len(news) == len(set(news))
     assert len(told(world)) <= len(news)
     assert world.state.standing["main"].request_id == "R1"

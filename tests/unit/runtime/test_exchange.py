@@ -67,10 +67,10 @@ async def test_sessions_are_learnt_in_a_process_of_their_own_and_kept(
     assert len(learnt.sessions) > 60
     monkeypatch.setattr(exchange.sys, "executable", "/nowhere")
     assert await learn("XNYS", AT, tmp_path) == learnt
-    with pytest.raises(OSError, match="nowhere"):
+    with pytest.raises(ConfigError, match="no process can be started"):
         await learn("XNYS", AT + timedelta(days=200), tmp_path)
     (tmp_path / "exchange-XNYS.json").write_text("{")
-    with pytest.raises(OSError, match="nowhere"):
+    with pytest.raises(ConfigError, match="no process can be started"):
         await learn("XNYS", AT, tmp_path)
 
 
