@@ -9,7 +9,7 @@ Rules of this room:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from html import escape
 from importlib.resources import files
@@ -19,6 +19,7 @@ from gateway.events import Action
 from gateway.views import plots
 
 PLOTTED = 30
+SHORTEST = timedelta(hours=1)
 TRADES_SHOWN = 500
 NOTHING = "–"
 
@@ -131,9 +132,9 @@ def _plots(one: dict[str, Any]) -> str:
     curve = one["curve"]
     values = [(point["at"], float(point["nav"])) for point in curve]
     drifts = [(point["at"], point["max_drift"]) for point in curve if point["max_drift"] is not None]
-    if len(values) > 1:
+    if _is_worth_drawing(values):
         found.append(_figure("Net asset value", "", plots.line(values, f"{key}-nav", "Net asset value", "")))
-    if len(drifts) > 1:
+    if _is_worth_drawing(drifts):
         limits = [plots.Limit(name, at) for name, at in (one["limits"] or {}).items()]
         plot = plots.line(drifts, f"{key}-drift", "Largest drift of one name", "%", limits)
         found.append(_figure("Largest drift of one name", "", plot))
@@ -144,6 +145,11 @@ def _plots(one: dict[str, Any]) -> str:
     some = "" if len(shown) == len(pairs) else f"; the {PLOTTED} furthest off of {len(pairs)} names"
     text = f"dot: held now, bar: target, number: points over or under{some}"
     return lines + _figure("Current against target weights", text, plots.weights(shown, f"{key}-weights"))
+
+
+def _is_worth_drawing(points: Sequence[tuple[datetime, float]]) -> bool:
+    """Say whether a curve has a course: two points of one hour have none."""
+    return len(points) > 1 and points[-1][0] - points[0][0] >= SHORTEST
 
 
 def _figure(title: str, text: str, svg: str) -> str:

@@ -339,6 +339,14 @@ def test_a_recommendation_to_trade_and_one_to_hold_are_worded(report: dict[str, 
     assert "Recommendation: hold." in said(action="HOLD", reason="largest drift is within 0.5%")
 
 
+def test_a_curve_of_one_moment_is_not_drawn(report: dict[str, Any]) -> None:
+    (main,) = report["accounts"]
+    found = Page(render({**report, "accounts": [{**main, "curve": main["curve"][:1]}]}))
+    assert len(found.images) == 1
+    soon = [{**point, "at": main["curve"][0]["at"]} for point in main["curve"]]
+    assert len(Page(render({**report, "accounts": [{**main, "curve": soon}]})).images) == 1
+
+
 def test_a_long_week_is_cut_on_the_page_and_said(report: dict[str, Any]) -> None:
     (main,) = report["accounts"]
     many = [replace_name(main["weights"][0], f"N{number}") for number in range(40)]
