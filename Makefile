@@ -6,7 +6,7 @@ QUICKFIX := $(shell sed -n 's/^ *"quickfix==\([0-9.]*\)".*/\1/p' pyproject.toml)
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 N ?= 25
 
-.PHONY: help demo test check lint types directions house torture scenarios lives benchmarks install install-dev clean
+.PHONY: help demo test check lint types directions house torture scenarios lives ib-clients benchmarks install install-dev clean
 
 help:
 	@echo "make demo        watch a real FIX session carry a portfolio from weights to fills (VENUE=name: over its dialect)"
@@ -15,6 +15,7 @@ help:
 	@echo "make torture N=  kill -9 every process at random moments, N times; nothing lost, nothing doubled"
 	@echo "make scenarios   the order-state matrices of FIX, played against the simulator and the order manager"
 	@echo "make lives       ten thousand random lives of an order, told by the simulator and followed by the gateway"
+	@echo "make ib-clients  the simulated TWS, traded with ib_async, ib_insync and IBKR's old ibapi"
 	@echo "make benchmarks  every speed figure of the README"
 
 install: $(VENV)/.installed
@@ -78,6 +79,9 @@ torture: install-dev
 
 scenarios: install-dev
 	@$(BIN)/python tests/scenarios/play.py
+
+ib-clients: install-dev
+	@$(BIN)/python tools/ib_venvs.py
 
 benchmarks: install-dev
 	@$(BIN)/python benchmarks/planning.py

@@ -30,12 +30,14 @@ from gateway.domain.settings import (
     Decision,
     DropCopySettings,
     Limits,
+    Monitoring,
     Settings,
 )
 from gateway.errors import ConfigError
 from gateway.events import LotOpened
 from gateway.sections import (
     AccountSection,
+    AlertsSection,
     AlpacaQuotesSection,
     AlpacaSection,
     AnyLink,
@@ -47,6 +49,7 @@ from gateway.sections import (
     LinkSection,
     Name,
     RedisSection,
+    ReportSection,
     Section,
     SigningSection,
 )
@@ -66,12 +69,15 @@ class GatewayConfig(BaseSettings):
     redis: RedisSection = RedisSection()
     signing: SigningSection = SigningSection()
     clock: ClockSection = ClockSection()
+    alerts: AlertsSection = AlertsSection()
+    report: ReportSection = ReportSection()
     links: dict[str, AnyLink]
     quotes: dict[str, AnyQuotes] = {}
     drop_copies: dict[str, DropCopySection] = {}
     accounts: dict[str, AccountSection]
     instruments: dict[str, InstrumentSection]
     folder: Path = Path()
+    file: Path = Path()
 
     @classmethod
     def settings_customise_sources(
@@ -127,6 +133,11 @@ class GatewayConfig(BaseSettings):
         section = self.accounts[account]
         return _read_lots(self.folder / section.opening_lots) if section.opening_lots else ()
 
+    def reports_folder(self) -> Path:
+        """Return where weekly reports are written."""
+        named = self.report.folder
+        return self.folder / named if named else self.state_folder / "reports"
+
     def digest(self) -> str:
         """Return a short hash of everything but secrets, for the journal."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
@@ -140,7 +151,7 @@ def load(path: Path) -> GatewayConfig:
         if named is not None:
             document[part] = {**_read_toml(path.parent / named), **document.get(part, {})}
     try:
-        config = GatewayConfig(**{**document, "folder": path.parent})
+        config = GatewayConfig(**{**document, "folder": path.parent, "file": path})
     except ValidationError as problem:
         raise ConfigError(f"{path}: {_first_mistake(problem)}") from None
     _check_together(path, config)
@@ -158,6 +169,7 @@ def _account(name: str, section: AccountSection) -> AccountSettings:
         costs=Costs(**section.costs.model_dump()),
         decision=Decision(**section.decision.model_dump()),
         execution=section.execution.execution(),
+        monitoring=Monitoring(**section.monitoring.model_dump()),
     )
 
 
