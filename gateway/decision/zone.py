@@ -1,8 +1,8 @@
 """The no-trade zone as a policy: trade a name, to the edge of its zone, once drift costs more than trading.
 
 Rules of this room:
-1. The rule is `no_trade.amortised`: each name's cost is spread over the time its band lasts, names are weighed
-   together. No number of it is tuned.
+1. The rule is `no_trade.amortised`: each name's cost is spread over the time its band lasts, names are
+   weighed together. No number of it is tuned.
 2. In an account that is taxed, selling costs besides what paying the tax now rather than later takes; a loss
    is no reason to sell here (see `harvest.py`).
 3. A learned rule stands in the same place: it says how wide the bands are, or one of four words.
