@@ -52,7 +52,7 @@ class Commands(click.Group):
         "settle": "command",
         "status": "read", "orders": "read", "book": "read", "request": "read", "news": "read",
         "rejected": "read", "replay": "replay", "schema": "read", "config": "read", "venues": "venues",
-        "certify": "certify", "demo": "demo",
+        "certify": "certify", "demo": "demo", "tax": "tax",
     }  # fmt: skip
 
     def list_commands(self, ctx: click.Context) -> list[str]:
