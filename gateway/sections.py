@@ -26,7 +26,7 @@ from adapters.fix.dialects import Venue, speak
 from gateway.domain.lots import LotMethod
 from gateway.domain.order import OrdType, TimeInForce
 from gateway.domain.schedule import ChaseEnd, Schedule, Style
-from gateway.domain.settings import Costs, Decision, DropCopySettings, Execution, Limits
+from gateway.domain.settings import Costs, Decision, DropCopySettings, Execution, Limits, WashSales
 
 Name = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
 
@@ -231,6 +231,7 @@ class DecisionSection(Section):
     risk_aversion: Decimal = Field(default=Decision().risk_aversion, gt=0)
     horizon_years: Decimal = Field(default=Decision().horizon_years, gt=0)
     wash_sale_window_days: int = Field(default=Decision().wash_sale_window_days, ge=0, le=365)
+    wash_sale: WashSales = Decision().wash_sale
 
 
 class ExecutionSection(Section):

@@ -18,7 +18,8 @@ class Proposal:
     """Propose to trade `qty` (positive, whole lots) of one name at reference price `price`.
 
     `benefit`, `commission`, `half_spread` and `tax` are money over the horizon in the account's
-    currency; `wash_sale` is the conflict in one sentence, empty when there is none.
+    currency; `wash_sale` is the conflict in one sentence, empty when there is none. `wash_cost` is the tax
+    a washed loss no longer saves, where the account accepts that.
     """
 
     symbol: str
@@ -30,6 +31,7 @@ class Proposal:
     half_spread: float = 0.0
     tax: float = 0.0
     wash_sale: str = ""
+    wash_cost: float = 0.0
 
     @property
     def notional(self) -> Decimal:
@@ -38,8 +40,8 @@ class Proposal:
 
     @property
     def cost(self) -> float:
-        """Return what the trade takes today in money: commission and half spread; tax is not in it."""
-        return self.commission + self.half_spread
+        """Return what the trade takes today: commission, half spread, a loss washed; no other tax."""
+        return self.commission + self.half_spread + self.wash_cost
 
     @property
     def is_worth_it(self) -> bool:

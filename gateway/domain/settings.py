@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from enum import StrEnum
 
 from gateway.domain.instrument import Instrument
 from gateway.domain.lots import LotMethod
@@ -41,6 +42,19 @@ class Costs:
     long_term_rate: Decimal = Decimal("0.20")
 
 
+class WashSales(StrEnum):
+    """Say what to do about an order that would wash a loss (IRC 1091).
+
+    BLOCK denies it, DEFER denies it and says from when it may go, SUBSTITUTE denies it and names what to buy
+    instead, ACCEPT lets it go and counts what the tax no longer saves as a cost.
+    """
+
+    BLOCK = "block"
+    DEFER = "defer"
+    SUBSTITUTE = "substitute"
+    ACCEPT = "accept"
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Say when to trade.
@@ -59,6 +73,7 @@ class Decision:
     risk_aversion: Decimal = Decimal(5)
     horizon_years: Decimal = Decimal(1)
     wash_sale_window_days: int = 30
+    wash_sale: WashSales = WashSales.BLOCK
 
 
 @dataclass(frozen=True, slots=True)

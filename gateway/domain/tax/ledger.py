@@ -35,7 +35,7 @@ class Ledger:
         self.families: dict[str, Family] = {}
         self._family_of: dict[str, Family] = {}
         self._number = count(1)
-        self._orders = count(1)
+        self._orders = count(1)  # negative as keys: no lot has such a number
         self._unmatched: dict[object, list[Loss]] = {}
 
     # -------------------------------------------------------------------------------------- the trades
@@ -78,7 +78,7 @@ class Ledger:
             raise TaxError("qty", text)
         sign = 1 if holding.is_short else -1
         money = self.rules.rounded(trade.amount + sign * trade.fee)
-        key = sale_key(trade) if trade.order_id else next(self._orders)
+        key = sale_key(trade) if trade.order_id else -next(self._orders)
         lines, losses = [], []
         left = trade.qty
         for lot, size in self.chosen(holding, trade):

@@ -76,7 +76,7 @@ REPORT = Report(
 NAME = NameDecision("AAPL", D("187.2"), 0.1, 0.25, 0.2499, D(10), 12.5, 1.0, 0.4, 0.0, "bought")
 DENIAL = Denial("MSFT", Side.SELL, D(3), DenyReason.WASH_SALE, "sold at a loss 12 days ago")
 APPROVED = (
-    Approved(Proposal("AAPL", Side.BUY, D(10), D("187.2"), 12.5, 1.0, 0.4, 0.0, ""), D("187.67")),
+    Approved(Proposal("AAPL", Side.BUY, D(10), D("187.2"), 12.5, 1.0, 0.4, 0.0, "", 3.7), D("187.67")),
     Approved(Proposal("MSFT", Side.SELL, D(3), D("410")), None),
 )
 SAMPLES: list[Event] = [
@@ -88,6 +88,8 @@ SAMPLES: list[Event] = [
         lots=(LotOpened(symbol="AAPL", acquired="2024-02-29", qty=D(10), cost=D("1500.55")),),
         lot_method=LotMethod.HIFO,
         taxable=False,
+        short_term_rate=D("0.408"),
+        long_term_rate=D("0.238"),
     ),
     PricesUpdated(at=AT, as_of=AT, prices={"AAPL": D("187.23"), "MSFT": D("410.00")}, source="file"),
     TargetsSubmitted(
