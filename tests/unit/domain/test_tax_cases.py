@@ -1,5 +1,5 @@
-"""Worked cases of the tax rules, written out in `tax_cases/*.json`: each with its source and, where it needs one,
-the reasoning. They go through the reader and the printer of `gateway tax`, as a user's file does.
+"""Worked cases of the tax rules, in `tax_cases/*.json`: each with its source and, where it needs one, the
+reasoning. They go through the reader and the printer of `gateway tax`, as a user's file does.
 
 A trade is `DATE ACCOUNT TYPE SYMBOL QTY [@ PRICE | for TOTAL] [field=value ...]`; what is expected is
 `QTY gain G disallowed D permanent P allowed A TERM`, `ACCOUNT QTY SYMBOL basis B since DATE` and

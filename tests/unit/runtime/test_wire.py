@@ -184,6 +184,8 @@ def is_within(old: Any, new: Any) -> bool:
     """Say whether everything an old line says still stands; later fields may stand beside it."""
     if isinstance(old, dict):
         return all(key in new and is_within(value, new[key]) for key, value in old.items())
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(is_within, old, new))
     return bool(old == new)
 
 
