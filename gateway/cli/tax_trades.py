@@ -132,7 +132,7 @@ def _account(row: Fields, label: str, holders: Mapping[str, Holder]) -> str:
     """Return an entry's account; a file with one account need not name it. Corporate actions are in all."""
     if label == "to" or row.has("account", "from"):
         return row.text(label) if label == "to" else row.text("account", "from")
-    kind = row.choice(Type, "type", "action", "side", default=Type.BUY, also=SAME)
+    kind = _kind(row)
     if kind in (Type.SPLIT, Type.SPIN_OFF, Type.RETURN_OF_CAPITAL):
         return ""
     if len(holders) > 1:
@@ -141,9 +141,15 @@ def _account(row: Fields, label: str, holders: Mapping[str, Holder]) -> str:
     return row.text("account")
 
 
+def _kind(row: Fields) -> Type:
+    if not row.has("type", "action", "side"):
+        raise ConfigError(f"{row.at('type')}: is missing; write one of {', '.join(Type)}")
+    return row.choice(Type, "type", "action", "side", default=Type.BUY, also=SAME)
+
+
 def _name_lot(row: Fields, names: Names) -> None:
     """Note what the lot of an opening trade may be called."""
-    kind = row.choice(Type, "type", "action", "side", default=Type.BUY, also=SAME)
+    kind = _kind(row)
     if kind in DEEDS and DEEDS[kind].opens:
         symbol, lot_id = row.text("symbol"), _lot_id(row)
         for called in {
@@ -160,9 +166,7 @@ def _lot_id(row: Fields) -> str:
 
 
 def _entry(row: Fields, securities: Mapping[str, Security], names: Names) -> Entry:
-    if not row.has("type", "action", "side"):
-        raise ConfigError(f"{row.at('type')}: is missing; write one of {', '.join(Type)}")
-    kind = row.choice(Type, "type", "action", "side", default=Type.BUY, also=SAME)
+    kind = _kind(row)
     if kind in DEEDS:
         return _trade(row, DEEDS[kind], securities, names)
     if kind in ENDINGS:
