@@ -82,6 +82,8 @@ def test_adjusted_reliefs_are_cut_where_a_wash_sale_cut_the_lot() -> None:
         Relief("IVV@-40", days(-995), dec(10), dec(950)),
         Relief("IVV@-40", days(-40), dec(2), dec(170)),
     ]
+    part = [Relief("IVV@-40", days(-40), dec(4), dec(4 * 85))]
+    assert record.adjusted("main", "IVV", part) == [Relief("IVV@-40", days(-995), dec(4), dec(380))]
     other = [Relief("GLD@-1", days(-1), dec(5), dec(10))]
     assert record.adjusted("main", "GLD", other) == other
     assert record.ledger("sp500") is record.ledger("sp500")

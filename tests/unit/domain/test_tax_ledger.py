@@ -405,6 +405,53 @@ def test_one_contract_of_several_lots_is_exercised_oldest_first() -> None:
     }
 
 
+def test_a_lot_named_in_part_is_closed_adjusted_part_first() -> None:
+    steps = [("buy", 0, 4, "A"), ("sell", 60, 4, ""), ("buy", 65, 10, "B")]
+    made = [
+        trade(START + timedelta(days=days), "a", what, "X", qty, 5000 if lot == "A" else 4000, lot=lot)
+        for what, days, qty, lot in steps
+    ]
+    sale = replace(trade(START + timedelta(days=200), "a", "sell", "X", 4, 4000), lots=(("B", Decimal(4)),))
+    ledger = run([*made, sale])
+    assert [line.deferred > 0 for line in ledger.lines] == [False, True]
+    assert [(lot.qty, lot.deferred) for lot in ledger.open_lots()] == [(6, 0)]
+
+
+def test_a_lot_may_move_in_several_parts_and_all_of_them_replace() -> None:
+    day = START + timedelta(days=60)
+    old, new = (
+        trade(START, "a", "buy", "X", 10, 5000, lot="old"),
+        trade(day, "a", "buy", "X", 10, 4000, lot="new"),
+    )
+    moves = [Transfer(day, "a", "b", "X", Decimal(qty), (("new", None),)) for qty in (3, 2)]
+    sale = replace(trade(day, "a", "sell", "X", 10, 4000), lots=(("old", None),))
+    ledger = run([old, new, *moves, sale], None, HOLDERS)
+    assert ledger.lines[0].disallowed == -ledger.lines[0].gain
+    assert all(lot.is_used for lot in ledger.open_lots())
+    assert sum((lot.qty for lot in ledger.open_lots()), Decimal(0)) == 10
+
+
+def test_what_was_sold_before_it_ripened_is_not_closed_again() -> None:
+    made = [trade(START + timedelta(days=count), "d", "buy", "X", 1, 5000 - count) for count in range(3)]
+    sales = [trade(START + timedelta(days=days), "d", "sell", "X", 1, 6000) for days in (40, 380, 390)]
+    ledger = run([*made, *sales], None, HOLDERS)
+    assert [line.bought for line in ledger.lines] == [one.on for one in made]
+    assert [line.is_long for line in ledger.lines] == [False, True, True]
+
+
+def test_two_partial_sales_may_both_be_replaced_by_what_was_sold_of_one_purchase() -> None:
+    """To the letter (`sold_lots_count`): both pieces sold of B stand in for A, and B's own order does not."""
+    days = [START + timedelta(days=count) for count in (0, 60, 61, 62, 63)]
+    entries = [
+        trade(days[0], "a", "buy", "X", 10, 5000, lot="A"), trade(days[1], "a", "buy", "X", 10, 4000, lot="B"),
+        *(replace(trade(on, "a", "sell", "X", 5, 4100), lots=(("B", None),)) for on in days[2:4]),
+        trade(days[4], "a", "sell", "X", 10, 4000),
+    ]  # fmt: skip
+    ledger = run(entries, Rules(sold_lots_count=True))
+    assert [match.lot_id for match in ledger.lines[2].matches] == ["B", "B"]
+    assert ledger.lines[2].allowed == 0
+
+
 def test_an_order_may_sell_on_two_days() -> None:
     buy = [trade(START, "a", "buy", "X", 10, 5000), trade(START, "a", "buy", "X", 10, 5100)]
     days = [START + timedelta(days=count) for count in (3, 4)]

@@ -122,7 +122,7 @@ def test_a_bust_and_a_correction_give_the_ledger_that_would_stand() -> None:
 def test_a_split_scales_what_was_sold_before_it() -> None:
     found = applied(
         fill(Side.BUY, 20, 50, -400, number=1), fill(Side.SELL, 10, 40, 0, number=2),
-        fill(Side.BUY, 10, 50, -400, of="ira", number=5),
+        fill(Side.BUY, 10, 50, -400, of="ira", number=5), fill(Side.BUY, 5, 50, -300, of="ira", number=6),
     )  # fmt: skip
     found.split("main", "X", Decimal(20), DAY + timedelta(days=2))
     found.apply(fill(Side.BUY, 10, 20, 5, number=3))
