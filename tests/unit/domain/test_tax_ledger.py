@@ -443,7 +443,8 @@ def test_two_partial_sales_may_both_be_replaced_by_what_was_sold_of_one_purchase
     """To the letter (`sold_lots_count`): both pieces sold of B stand in for A, and B's own order does not."""
     days = [START + timedelta(days=count) for count in (0, 60, 61, 62, 63)]
     entries = [
-        trade(days[0], "a", "buy", "X", 10, 5000, lot="A"), trade(days[1], "a", "buy", "X", 10, 4000, lot="B"),
+        trade(days[0], "a", "buy", "X", 10, 5000, lot="A"),
+        trade(days[1], "a", "buy", "X", 10, 4000, lot="B"),
         *(replace(trade(on, "a", "sell", "X", 5, 4100), lots=(("B", None),)) for on in days[2:4]),
         trade(days[4], "a", "sell", "X", 10, 4000),
     ]  # fmt: skip
