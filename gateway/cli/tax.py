@@ -98,7 +98,7 @@ def report(given: TaxFile, ledger: Ledger) -> dict[str, Any]:
     economic = sum((line.economic for line in taxed), ZERO)
     return {
         "sales": [_sale(line) for line in ledger.lines],
-        "open_lots": [_lot(lot, given.prices, on) for lot in lots],
+        "open_lots": [_lot(lot, given.prices, on) for lot in lots] if on is not None else [],
         "years": [_year(year) for year in summed],
         "locks": _locks(given, on) if on is not None else [],
         "as_of": on,
@@ -128,7 +128,7 @@ def _sale(line: Line) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _lot(lot: TaxLot, prices: dict[str, Decimal], on: date | None) -> dict[str, Any]:
+def _lot(lot: TaxLot, prices: dict[str, Decimal], on: date) -> dict[str, Any]:
     assert lot.holding is not None  # noqa: S101 - an open lot is held
     symbol = lot.security.symbol
     shown: dict[str, Any] = {
@@ -137,9 +137,8 @@ def _lot(lot: TaxLot, prices: dict[str, Decimal], on: date | None) -> dict[str, 
         "basis": money(lot.basis), "unit_basis": f"{lot.unit_basis:.6f}",
         "wash_adjustment": money(lot.deferred),
     }  # fmt: skip
-    if on is not None:
-        is_long = not lot.is_short and is_long_term(lot.since, on)
-        shown["term"] = "long" if is_long else "short"
+    is_long = not lot.is_short and is_long_term(lot.since, on)
+    shown["term"] = "long" if is_long else "short"
     if symbol in prices:
         value = lot.qty * lot.security.multiplier * prices[symbol]
         shown["value"] = money(value)

@@ -183,6 +183,13 @@ def test_names_of_accounts_say_their_kind_when_nothing_else_does(say: Any) -> No
     assert json.loads(say(trades(*rows))[1])["sales"][0]["permanent"] == "100.00"
 
 
+def test_numbers_may_be_names_and_ratios_numbers(say: Any) -> None:
+    split = {"type": "split", "date": "2023-02-01", "symbol": "X", "ratio": 2}
+    code, out, _ = say(trades({**BUY, "order": 17}, split, {**SELL, "qty": 5, "lots": 17}))
+    assert code == 0
+    assert json.loads(out)["open_lots"][0]["qty"] == "15"
+
+
 def test_losses_carried_in_may_be_negative_or_by_taxpayer(say: Any) -> None:
     for carried in ({"short": -500}, {"household": {"short_term": 500}}):
         found = json.loads(say(trades(BUY, SELL, carry_forward=carried))[1])["years"][0]

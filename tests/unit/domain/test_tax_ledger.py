@@ -453,6 +453,33 @@ def test_two_partial_sales_may_both_be_replaced_by_what_was_sold_of_one_purchase
     assert ledger.lines[2].allowed == 0
 
 
+def test_a_split_of_one_twin_leaves_what_waits_of_the_other() -> None:
+    days = [START + timedelta(days=count) for count in (0, 60, 61, 62)]
+    entries = [
+        trade(days[0], "a", "buy", "Y", 10, 5000), trade(days[1], "a", "sell", "Y", 10, 4000),
+        Split(days[2], "X", Decimal(2)), trade(days[3], "a", "buy", "X", 5, 4000),
+    ]  # fmt: skip
+    assert run(entries, None, HOLDERS, SECURITIES).lines[0].disallowed == Decimal("50.37")
+
+
+def test_a_later_fill_of_the_order_that_was_sold_is_no_replacement() -> None:
+    days = [START + timedelta(days=count) for count in (0, 2, 4, 5)]
+    entries = [
+        trade(days[0], "a", "buy", "X", 10, 5000, "slow"), trade(days[1], "a", "sell", "X", 10, 4000),
+        trade(days[2], "a", "buy", "X", 10, 5000, "slow"), trade(days[3], "a", "buy", "X", 4, 5000, "other"),
+    ]  # fmt: skip
+    (line,) = run(entries).lines
+    assert [match.qty for match in line.matches] == [4]
+
+
+def test_least_tax_closes_the_short_sale_that_brought_least() -> None:
+    """Closed at 30: 20 lost on the one that brought 10 a unit, 10 gained on the other."""
+    shorts = [trade(START, "d", "short", "X", 1, cents) for cents in (4000, 1000)]
+    ledger = run([*shorts, trade(START + timedelta(days=900), "d", "cover", "X", 1, 3000)], None, HOLDERS)
+    assert ledger.lines[0].proceeds == Decimal("9.63")
+    assert not ledger.lines[0].is_long
+
+
 def test_an_order_may_sell_on_two_days() -> None:
     buy = [trade(START, "a", "buy", "X", 10, 5000), trade(START, "a", "buy", "X", 10, 5100)]
     days = [START + timedelta(days=count) for count in (3, 4)]
