@@ -85,6 +85,15 @@ class Watch:
         """Return the days on either side of a loss sale."""
         return self.view.account.decision.wash_sale_window_days
 
+    @property
+    def losses(self) -> dict[str, Trade]:
+        """Return the latest loss that a purchase would still wash, by group."""
+        return {
+            group: Trade(last.on, last.line.account, last.line.symbol, last.line.lot_id, qty=last.left)
+            for group in self.record.gains
+            for last in self.record.waiting(group)[-1:]
+        }
+
     def conflict(self, symbol: str, side: Side, qty: Decimal) -> str | None:
         """Say what a trade of `qty` would conflict with, None when it is safe."""
         found = self.found(symbol, side, qty)

@@ -50,7 +50,8 @@ def ledger_of(
     `realised` may give the gains of those symbols where the caller has them apart already.
     """
     wanted = sorted(instruments if symbols is None else symbols)
-    gains = [gain for gain in (book.realised if realised is None else realised) if gain.symbol in set(wanted)]
+    names = set(wanted)
+    gains = [gain for gain in (book.realised if realised is None else realised) if gain.symbol in names]
     gains.sort(key=lambda gain: (gain.sold, gain.acquired, gain.account, gain.lot_id, gain.fill_id))
     holders = [
         Holder(name, AccountKind.TAXABLE if account.taxable else AccountKind.IRA)

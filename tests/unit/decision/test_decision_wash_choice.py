@@ -54,6 +54,16 @@ def test_a_loss_that_was_replaced_locks_no_more() -> None:
     assert conflict(view, "IVV", Side.BUY, dec(1)) is not None
 
 
+def test_what_is_locked_may_be_listed_by_group() -> None:
+    view = world(
+        realised=[sold("IVV", -9, -50), sold("VOO", -5, -50, of="wife"), sold("GLD", -3, 9)],
+        ira=[lot("VOO", 4, 90, bought=-3)],
+    )
+    (group,) = watch(view).losses.items()
+    assert group[0] == "sp500"
+    assert (group[1].on, group[1].account, group[1].symbol, group[1].qty) == (days(-5), "wife", "VOO", 10)
+
+
 def test_shares_that_have_replaced_replace_no_more() -> None:
     used = {"realised": [sold("IVV", -5, -50, of="wife")], "wife": [lot("VOO", 10, 80, bought=-3)]}
     assert conflict(world(main=[lot("IVV", 10, 100)], **used), "IVV", Side.SELL, dec(10)) is None
