@@ -9,8 +9,9 @@ import pytest
 from decision_world import FREE, account, days, dec, household, lot, order, sold
 
 from gateway.decision.view import View
-from gateway.decision.wash_sale import conflict, watch
+from gateway.decision.wash_sale import Trade, conflict, watch
 from gateway.domain.instrument import Instrument
+from gateway.domain.lots import Lot
 from gateway.domain.order import Side
 from gateway.domain.proposal import Proposal
 from gateway.domain.settings import Costs, Decision, Execution, WashSales
@@ -123,6 +124,34 @@ def test_an_open_sale_is_washed_by_as_much_as_is_bought() -> None:
         found = watch(view).found("VOO", Side.BUY, dec(qty))
         assert found is not None
         assert found.tax == pytest.approx(0.2 * 50 * share)
+
+
+def test_the_window_holds_every_trade_with_its_lot_order_and_size() -> None:
+    view = world(
+        main=[Lot("L", "IVV", days(-5), dec(5), dec(500), "A"), lot("GLD", 1, 90, bought=-31)],
+        wife=[Lot("S", "VOO", days(-4), dec("-0.5"), dec(-45), "B")],
+        realised=[
+            replace(sold("IVV", -2, 9, of="wife", bought=-7, qty=2), lot_id="G", opened_by="O", closed_by="C")
+        ],
+    )
+    found = watch(view)
+    assert found.purchases == {
+        "sp500": [
+            Trade(days(-5), "main", "IVV", "L", "A", dec(5)),
+            Trade(days(-7), "wife", "IVV", "G", "O", dec(2)),
+        ]
+    }
+    assert found.short_sales == {"sp500": [Trade(days(-4), "wife", "VOO", "S", "B", dec("0.5"))]}
+    assert found.sales == {"sp500": [Trade(days(-2), "wife", "IVV", "G", "C", dec(2))]}
+
+
+def test_what_was_sold_before_of_the_same_purchase_is_no_replacement() -> None:
+    rest = [Lot("L", "IVV", days(-5), dec(5), dec(500), "A")]
+    part = replace(sold("IVV", -2, 9, bought=-5), lot_id="L", opened_by="A")
+    fill = replace(part, lot_id="other fill")
+    for gain, is_conflict in ((part, False), (fill, False), (replace(fill, opened_by="B"), True)):
+        found = conflict(world(main=rest, realised=[gain]), "IVV", Side.SELL, dec(5))
+        assert (found is not None) == is_conflict
 
 
 def test_one_question_looks_at_one_group_only() -> None:
