@@ -2,8 +2,8 @@
 
 Four accounts (one of them an IRA) buy and sell 2,000 symbols over six years, a third of the sales at a loss,
 many of them within a month of a purchase of the same security or of its twin in the same identical group.
-Growing sizes are run one after the other, each in a process of its own, with the ratio to the size before:
-twice the record should take about twice the time. Seconds are of CPU: the ledger waits for nothing. A last
+Growing sizes, with as many more symbols, are run one after the other, each in a process of its own, with the
+ratio to the size before: twice the record should take about twice the time. Seconds are of CPU: the ledger waits for nothing. A last
 run puts everything into one symbol of one account, where every window is crowded. The yardstick is a plain
 loop of as many Decimal additions as there are lots.
 
@@ -127,7 +127,9 @@ def main() -> int:
     print("      lots    sales    lines   washed   seconds  ratio     MB  x plain")
     before, rows = 0.0, []
     sizes = [options.lots // 8, options.lots // 4, options.lots // 2, options.lots]
-    runs = [(size, SYMBOLS, len(ACCOUNTS)) for size in sizes] + [(options.lots, 1, 1)]
+    runs = [(size, max(2, SYMBOLS * size // options.lots), len(ACCOUNTS)) for size in sizes] + [
+        (options.lots, 1, 1)
+    ]
     for size, symbols, count in runs:
         row = apart(size, symbols, count)
         rows.append(row)
