@@ -3,9 +3,9 @@
 Four accounts (one of them an IRA) buy and sell 2,000 symbols over six years, a third of the sales at a loss,
 many of them within a month of a purchase of the same security or of its twin in the same identical group.
 Growing sizes, with as many more symbols, are run one after the other, each in a process of its own, with the
-ratio to the size before: twice the record should take about twice the time. Seconds are of CPU: the ledger waits for nothing. A last
-run puts everything into one symbol of one account, where every window is crowded. The yardstick is a plain
-loop of as many Decimal additions as there are lots.
+ratio to the size before: twice the record should take about twice the time. Seconds are of CPU, for the
+ledger waits for nothing. A last run puts everything into one symbol of one account, where every window is
+crowded. The yardstick is a plain loop of as many Decimal additions as there are lots.
 
 Run: ``python benchmarks/washsale.py [--lots 1000000]``; exit 1 above 30 s or 2 GB. The last line is JSON.
 """
