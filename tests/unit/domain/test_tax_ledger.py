@@ -480,6 +480,20 @@ def test_least_tax_closes_the_short_sale_that_brought_least() -> None:
     assert not ledger.lines[0].is_long
 
 
+def test_shares_sold_before_may_replace_in_parts() -> None:
+    days = [START + timedelta(days=count) for count in (0, 60, 61, 62, 63)]
+    entries = [
+        trade(days[0], "a", "buy", "X", 5, 5000, lot="A"),
+        trade(days[1], "a", "buy", "X", 5, 4000, lot="B"),
+        replace(trade(days[2], "a", "sell", "X", 5, 4100), lots=(("B", None),)),
+        trade(days[3], "a", "sell", "X", 3, 4000),
+        trade(days[4], "a", "sell", "X", 2, 4000),
+    ]
+    lines = run(entries, Rules(sold_lots_count=True)).lines
+    assert [[match.qty for match in line.matches] for line in lines] == [[], [3], [2]]
+    assert lines[0].deferred == lines[1].disallowed + lines[2].disallowed > 0
+
+
 def test_an_order_may_sell_on_two_days() -> None:
     buy = [trade(START, "a", "buy", "X", 10, 5000), trade(START, "a", "buy", "X", 10, 5100)]
     days = [START + timedelta(days=count) for count in (3, 4)]
