@@ -145,6 +145,7 @@ class Gateway:
                     AccountOpened(
                         now, name, account.opening_cash, self.config.opening_lots(name),
                         account.lot_method, account.taxable,
+                        account.costs.short_term_rate, account.costs.long_term_rate,
                     )
                 )  # fmt: skip
         await self.loop.turn([Item(event) for event in events])

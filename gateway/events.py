@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from gateway.domain.lots import LotMethod
+from gateway.domain.lots import USUAL_RATES, LotMethod
 from gateway.domain.order import OrderSpec
 from gateway.domain.proposal import Approved
 from gateway.domain.request import Action as Action
@@ -85,6 +85,8 @@ class AccountOpened:
     lots: tuple[LotOpened, ...] = ()
     lot_method: LotMethod = LotMethod.FIFO
     taxable: bool = True
+    short_term_rate: Decimal = USUAL_RATES.short_term
+    long_term_rate: Decimal = USUAL_RATES.long_term
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,15 @@ from gateway.domain.lots import LotMethod
 from gateway.domain.order import OrdType, TimeInForce
 from gateway.domain.request import PolicyName
 from gateway.domain.schedule import ChaseEnd, Schedule, Style
-from gateway.domain.settings import Decision, DropCopySettings, Execution, Limits, Monitoring, Period
+from gateway.domain.settings import (
+    Decision,
+    DropCopySettings,
+    Execution,
+    Limits,
+    Monitoring,
+    Period,
+    WashSales,
+)
 from gateway.valuation import CostsSection, HarvestSection, Section
 
 DAYS_OF_A_WEEK = 7
@@ -240,6 +248,7 @@ class DecisionSection(Section):
     cooldown_days: int = Field(default=0, ge=0, le=366)
     timing: bool = False
     assumed_correlation: Decimal = Field(default=Decision().assumed_correlation, ge=0, lt=1)
+    wash_sale: WashSales = Decision().wash_sale
     learned_file: str = ""
     learned_override: bool = False
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from gateway.domain.book import Account
-from gateway.domain.lots import Lot
+from gateway.domain.lots import Lot, TaxRates
 from gateway.domain.order import Order, OrdStatus, Side
 from gateway.domain.settings import Settings
 from gateway.events import (
@@ -303,7 +303,8 @@ def _prices(state: State, event: PricesUpdated) -> Applied:
 def _account(state: State, event: AccountOpened) -> Applied:
     if event.account in state.book.accounts:
         return NOTHING
-    account = Account(event.account, event.cash, event.lot_method, event.taxable)
+    rates = TaxRates(event.short_term_rate, event.long_term_rate)
+    account = Account(event.account, event.cash, event.lot_method, event.taxable, rates=rates)
     for number, opened in enumerate(event.lots):
         lot = Lot(
             f"{event.account}:opening:{number}", opened.symbol,

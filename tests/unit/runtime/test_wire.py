@@ -85,7 +85,9 @@ NAME = NameDecision(
 )
 DENIAL = Denial("MSFT", Side.SELL, D(3), DenyReason.WASH_SALE, "sold at a loss 12 days ago")
 APPROVED = (
-    Approved(Proposal("AAPL", Side.BUY, D(10), D("187.2"), 12.5, 1.0, 0.4, 0.0, "", 0.2, 0.1), D("187.67")),
+    Approved(
+        Proposal("AAPL", Side.BUY, D(10), D("187.2"), 12.5, 1.0, 0.4, 0.0, "", 0.2, 0.1, 3.7), D("187.67")
+    ),
     Approved(Proposal("MSFT", Side.SELL, D(3), D("410")), None),
 )
 SAMPLES: list[Event] = [
@@ -97,6 +99,8 @@ SAMPLES: list[Event] = [
         lots=(LotOpened(symbol="AAPL", acquired="2024-02-29", qty=D(10), cost=D("1500.55")),),
         lot_method=LotMethod.HIFO,
         taxable=False,
+        short_term_rate=D("0.408"),
+        long_term_rate=D("0.238"),
     ),
     PricesUpdated(at=AT, as_of=AT, prices={"AAPL": D("187.23"), "MSFT": D("410.00")}, source="file"),
     TargetsSubmitted(
@@ -206,7 +210,7 @@ def is_within(old: Any, new: Any) -> bool:
     """Say whether everything an old line says still stands; later fields may stand beside it."""
     if isinstance(old, dict):
         return all(key in new and is_within(value, new[key]) for key, value in old.items())
-    if isinstance(old, list):
+    if isinstance(old, list) and isinstance(new, list):
         return len(old) == len(new) and all(map(is_within, old, new))
     return bool(old == new)
 
