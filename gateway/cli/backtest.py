@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from gateway.cli.backtest_file import ACCOUNT, BacktestFile, read_file
 from gateway.cli.connect import print_table
 from gateway.cli.root import OK
 from gateway.errors import ConfigError
+from gateway.runtime.clock import monotonic_s
 from simulator.backtest.bars import Bars
 from simulator.backtest.measure import Measure
 from simulator.backtest.outcome import Outcome, as_data, outcome_of
@@ -70,7 +70,7 @@ def play(described: BacktestFile, name: str, bars: Bars) -> Outcome:
     run = Run(bars, settings, described.scenario(settings, bars))
     measure = Measure(run, pays_taxes=described.taxes)
     after_tax = []
-    begun = shown = time.monotonic()
+    begun = shown = monotonic_s()
     month = bars.days[0].month
     last = len(bars) - 1
     for n, present in enumerate(run):
@@ -79,10 +79,10 @@ def play(described: BacktestFile, name: str, bars: Bars) -> Outcome:
         if on.month != month or n == last:
             month = on.month
             after_tax.append((on, measure.after_tax(present)))
-        if (now := time.monotonic()) - shown > SHOWN_EVERY_S and sys.stderr.isatty():
+        if (now := monotonic_s()) - shown > SHOWN_EVERY_S and sys.stderr.isatty():
             shown = now
             click.echo(f"\r\x1b[2K{name}: {n + 1} of {len(bars)} days, {on}", nl=False, err=True)
-    took = time.monotonic() - begun
+    took = monotonic_s() - begun
     end = "\r\x1b[2K" if sys.stderr.isatty() else ""
     click.echo(f"{end}{name}: {len(bars)} days in {took:.1f} s", err=True)
     return outcome_of(name, measure, after_tax)

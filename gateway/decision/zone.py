@@ -10,9 +10,11 @@ Rules of this room:
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from gateway.decision.drift import NOISE, Floats, Survey
+from gateway.decision.drift import NOISE, ZERO, Floats, Survey
 from gateway.decision.learned import NETWORK, LearnedRule, banded
 from gateway.decision.no_trade.kinked import Factors
 from gateway.decision.no_trade.many import amortised, band_half_widths
@@ -81,7 +83,7 @@ def learned_trades(view: View, found: Survey, rule: LearnedRule) -> Floats:
     gamma = float(view.account.decision.risk_aversion)
     width = band_half_widths(risk=risk, targets=found.target, k=0.5 * (terms.buy + terms.sell), gamma=gamma)
     gap = np.where(terms.has_price, found.gap, 0.0)
-    ratio = float(np.log(view.signals.vol_ratio)) if view.signals is not None else 0.0
+    ratio = float(math.log(view.signals.vol_ratio)) if view.signals is not None else 0.0
     if rule.kind == NETWORK:
         word = rule.word(_seen(view, found, terms, ratio))
         beyond = np.sign(gap) * np.maximum(np.abs(gap) - width, 0.0)
@@ -97,7 +99,7 @@ def _seen(view: View, found: Survey, terms: Terms, ratio: float) -> Floats:
     exposure = terms.loadings @ (terms.loadings.T @ off) + terms.specific * off
     last = view.last_rebalance
     since = 0.0 if last is None else (view.trade_date - last).days / 365.25
-    market = [ratio, float(np.sqrt(max(0.0, off @ exposure))), since]
+    market = [ratio, math.sqrt(max(0.0, float(off @ exposure))), since]
     seen: Floats = np.concatenate([found.weight, found.target, basis, market])
     return seen
 
@@ -106,8 +108,8 @@ def _gain(view: View, symbol: str) -> float:
     """Return the unrealised gain of a holding as a share of its value."""
     lots = view.book.accounts[view.account.name].lots.get(symbol, ())
     price = view.prices.get(symbol)
-    value = sum((lot.qty for lot in lots), 0) * price if price is not None else 0
-    return float(1 - sum(lot.cost for lot in lots) / value) if value else 0.0
+    value = sum((lot.qty for lot in lots), ZERO) * (price or ZERO)
+    return float(1 - sum((lot.cost for lot in lots), ZERO) / value) if value else 0.0
 
 
 def sale_tax(found: Survey, lots: OpenLots) -> Floats:

@@ -95,7 +95,7 @@ def market_of(folder: Path, monkeypatch: pytest.MonkeyPatch, history: str, **wor
 
 
 def test_without_a_history_names_are_uncorrelated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert market_of(tmp_path, monkeypatch, "") is UNKNOWN
+    assert market_of(tmp_path, monkeypatch, "") == UNKNOWN
 
 
 def test_a_history_beside_the_configuration_becomes_the_market(
