@@ -231,7 +231,7 @@ class LimitsSection(Section):
 class DecisionSection(Section):
     """When to trade; see `gateway.domain.settings.Decision`."""
 
-    policy: PolicyName = PolicyName.TRIGGERS
+    policy: PolicyName = PolicyName.NO_TRADE
     single_asset_drift: Decimal = Field(default=Decision().single_asset_drift, gt=0)
     concentration_ratio: Decimal = Field(default=Decision().concentration_ratio, gt=1)
     crisis_drift: Decimal = Field(default=Decision().crisis_drift, gt=0)

@@ -62,6 +62,7 @@ lookup_wait_s = {lookup_wait_s}
 resend_max_age_s = 3600
 
 [main.decision]
+policy = "triggers"
 risk_aversion = 1000000
 
 [main.monitoring]

@@ -3,9 +3,11 @@
 Rules of this room:
 1. The rule is `no_trade.amortised`: each name's cost is spread over the time its band lasts, names are
    weighed together. No number of it is tuned.
-2. In an account that is taxed, selling costs besides what paying the tax now rather than later takes; a loss
+2. A name is never traded away from its target or beyond it, whatever that would hedge: nobody who gave a target
+   would understand it.
+3. In an account that is taxed, selling costs besides what paying the tax now rather than later takes; a loss
    is no reason to sell here (see `harvest.py`).
-3. A learned rule stands in the same place: it says how wide the bands are, or one of four words.
+4. A learned rule stands in the same place: it says how wide the bands are, or one of four words.
 """
 
 from __future__ import annotations
@@ -34,11 +36,11 @@ class NoTradeZone:
             return urgent
         terms = terms_of(view, found)
         sell = terms.sell + sale_tax(found, lots_of(view, found)) * deferral(view)
-        frozen = np.where(terms.has_price, np.inf, 0.0)
+        reach = np.where(terms.has_price, found.target, found.expected)
         zone = amortised(
             covariance=Factors(terms.loadings, terms.specific), weights=found.expected, targets=found.target,
             k=terms.buy, k_sell=sell, gamma=float(decision.risk_aversion),
-            low=found.expected - frozen, high=found.expected + frozen,
+            low=np.minimum(found.expected, reach), high=np.maximum(found.expected, reach),
         )  # fmt: skip
         count = int((~zone.is_inside).sum())
         if not count:

@@ -112,7 +112,7 @@ class Decision:
     there is no price history; 0.3 is usual among large shares.
     """
 
-    policy: PolicyName = PolicyName.TRIGGERS
+    policy: PolicyName = PolicyName.NO_TRADE
     single_asset_drift: Decimal = Decimal("0.05")
     concentration_ratio: Decimal = Decimal("1.5")
     crisis_drift: Decimal = Decimal("0.10")
