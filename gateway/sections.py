@@ -8,8 +8,10 @@ Rules of this room:
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import time
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AwareDatetime,
@@ -152,6 +154,87 @@ class AlpacaQuotesSection(Section):
     interval_s: float = Field(default=5.0, gt=0, le=3600)
 
 
+class RestartSection(Section):
+    """A planned restart of TWS: `at` is its minute on the wall clock of `zone`; without a weekday daily."""
+
+    at: time
+    zone: str = "America/New_York"
+    weekday: Literal["", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = ""
+    lead_s: float = Field(default=30, ge=0, le=600)
+    lasts_s: float = Field(default=120, ge=0, le=14_400)
+
+    @model_validator(mode="after")
+    def _knows_its_zone(self) -> RestartSection:
+        try:
+            ZoneInfo(self.zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("zone is no time zone; write one like America/New_York") from None
+        return self
+
+
+class ContractSection(Section):
+    """Which contract of IBKR an instrument is; every key left out follows from the instrument."""
+
+    symbol: str = ""
+    currency: str = ""
+    exchange: str = "SMART"
+    primary_exchange: str = ""
+    sec_type: str = "STK"
+    con_id: int = Field(default=0, ge=0)
+
+
+class IbkrSection(Section):
+    """One TWS or IB Gateway; see `adapters.ibkr.settings`. It needs no password: TWS is logged in itself.
+
+    `accounts` gives IBKR's code for each of our accounts that trades here (the name itself is the code when
+    left out), and may name accounts of other links that have the same code: their positions count together.
+    """
+
+    kind: Literal["ibkr"]
+    environment: Literal["simulator", "paper", "live"] = "paper"
+    host: str = "127.0.0.1"
+    port: int = Field(default=7497, ge=1, le=65535)
+    client_id: int = Field(default=11, ge=1, le=2**31 - 1)
+    spare_client_id: int = Field(default=0, ge=0, le=2**31 - 1)
+    accounts: dict[str, str] = {}
+    contracts: dict[str, ContractSection] = {}
+    restarts: tuple[RestartSection, ...] = ()
+    messages_per_s: int = Field(default=45, ge=2, le=100_000)
+    working_orders: int = Field(default=20, ge=1, le=1_000)
+    outside_rth: bool = False
+    fractional: bool = False
+    what_if: bool = False
+    what_if_timeout_s: float = Field(default=3.0, gt=0, le=60)
+    connect_timeout_s: float = Field(default=10.0, gt=0, le=120)
+    answer_timeout_s: float = Field(default=10.0, gt=0, le=120)
+    heartbeat_s: float = Field(default=10.0, gt=0, le=600)
+    commission_wait_s: float = Field(default=3.0, ge=0, le=60)
+    mute_after_s: float = Field(default=5.0, gt=0, le=60)
+    compare_positions: bool = True
+    positions_s: float = Field(default=60.0, ge=1, le=3600)
+
+    @model_validator(mode="after")
+    def _has_two_ids(self) -> IbkrSection:
+        if self.spare_client_id == self.client_id:
+            raise ValueError("spare_client_id is client_id again; write another one, or 0 for none")
+        return self
+
+
+class IbkrQuotesSection(Section):
+    """Snapshots of prices from the TWS of the link `of`, over a client id of their own.
+
+    Prices must be real-time unless `delayed`; `symbols` are all instruments when empty.
+    """
+
+    kind: Literal["ibkr"]
+    of: str = Name
+    client_id: int = Field(default=12, ge=1, le=2**31 - 1)
+    delayed: bool = False
+    symbols: tuple[str, ...] = ()
+    interval_s: float = Field(default=10.0, gt=0, le=3600)
+    together: int = Field(default=40, ge=1, le=100)
+
+
 class QuotesSection(FixSection):
     """A venue's quote session as a source of reference prices; see `adapters.fix.quotes`.
 
@@ -189,10 +272,15 @@ def _kind(given: Any) -> str:
 
 
 AnyLink = Annotated[
-    Annotated[LinkSection, Tag("fix")] | Annotated[AlpacaSection, Tag("alpaca")], Discriminator(_kind)
+    Annotated[LinkSection, Tag("fix")]
+    | Annotated[AlpacaSection, Tag("alpaca")]
+    | Annotated[IbkrSection, Tag("ibkr")],
+    Discriminator(_kind),
 ]
 AnyQuotes = Annotated[
-    Annotated[QuotesSection, Tag("fix")] | Annotated[AlpacaQuotesSection, Tag("alpaca")],
+    Annotated[QuotesSection, Tag("fix")]
+    | Annotated[AlpacaQuotesSection, Tag("alpaca")]
+    | Annotated[IbkrQuotesSection, Tag("ibkr")],
     Discriminator(_kind),
 ]
 
