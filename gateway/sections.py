@@ -130,7 +130,7 @@ class AlpacaSection(Section):
     extended_hours: bool = False
     compare_positions: bool = True
     mute_after_s: float = Field(default=5.0, ge=1, le=60)
-    poll_s: float = Field(default=30.0, ge=1, le=3600)
+    poll_s: float = Field(default=10.0, ge=1, le=3600)
     activities_s: float = Field(default=60.0, ge=1, le=3600)
 
     @model_validator(mode="after")

@@ -5,6 +5,8 @@ Rules of this room:
    neither when it is connected nor when it is not; its connecting and its handshake are used as they are.
 2. A frozen peer is noticed within ten seconds: a ping every 5 s, 5 s for the answer (the client waits 190).
 3. A message is handed over as text: whoever takes it decides what cannot be read.
+4. Trying again waits longer and longer, until a connection has stood for a while: a venue that hangs up at
+   once is not stormed.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from websockets.exceptions import WebSocketException
 PING_S = 5
 HANDSHAKE_S = 10.0
 BACKOFF_S = (0.2, 15.0)
+STEADY_S = 1.0
+"""A connection that stood for so long was one: the next is made at once."""
+DOUBLINGS = 10
 STREAMS = ("trade_updates",)
 
 
@@ -50,23 +55,25 @@ class TradeStream(TradingStream):
 
     async def follow(self) -> None:
         """Stay connected until cancelled; raises `KeysRefused`."""
-        tries = 0
+        tries, loop = 0, asyncio.get_running_loop()
         while True:
-            is_up = False
+            up_at = None
             try:
                 async with asyncio.timeout(HANDSHAKE_S):
                     await self._connect()  # type: ignore[no-untyped-call]
                     await self._shake_hands()
-                is_up, tries = True, 0
+                up_at = loop.time()
                 await self._went_up()
                 await self._hand_over()
             except (OSError, TimeoutError, WebSocketException) as problem:
                 self._went_down(str(problem) or type(problem).__name__)
             finally:
                 await self._hang_up()
-            tries += 1
+            if up_at is not None and loop.time() - up_at >= STEADY_S:
+                tries = 0
             first, most = BACKOFF_S
-            pause_s = first if is_up else min(first * 2**tries, most)
+            pause_s = min(first * 2**tries, most)
+            tries = min(tries + 1, DOUBLINGS)
             await asyncio.sleep(pause_s * self._jitter.uniform(0.5, 1.5))
 
     async def reconnect(self) -> None:
@@ -82,8 +89,13 @@ class TradeStream(TradingStream):
             raise ConnectionError("the handshake made no sense") from None
         connection: Any = self._ws
         await connection.send(json.dumps({"action": "listen", "data": {"streams": STREAMS}}))
-        while json.loads(await connection.recv()).get("stream") != "listening":
-            pass
+        while True:
+            try:
+                answer = json.loads(await connection.recv())
+            except ValueError:
+                continue
+            if isinstance(answer, dict) and answer.get("stream") == "listening":
+                return
 
     async def _hand_over(self) -> None:
         connection: Any = self._ws

@@ -25,8 +25,8 @@ SPLITS = frozenset({"SPLIT"})
 POSITION_SETTLES = timedelta(seconds=5)
 """How long a venue may take to count a fill it has reported into the position it states."""
 
-REMEMBERED = 1_000
-"""How many activities of an account are remembered: a venue is asked for the last days only."""
+REMEMBERED = 5_000
+"""How many activities of an account are remembered: a venue is asked for a month at most."""
 
 
 def take(
