@@ -116,8 +116,9 @@ class Known:
         if self.refusal and self.life is Life.OVER and not self.told_qty:
             return OrdStatus.REJECTED
         if self.life is Life.OVER:
-            if self.status == "Filled" or (self.qty and self.told_qty >= self.qty):
-                return OrdStatus.FILLED
+            is_whole = self.qty and self.told_qty >= self.qty
+            if is_whole or (self.status == "Filled" and (self.told_qty or self.filled)):
+                return OrdStatus.FILLED  # all of it, or all that is left of it after a bust
             return OrdStatus.CANCELED
         if self.status == INACTIVE:
             return OrdStatus.SUSPENDED
