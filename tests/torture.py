@@ -80,7 +80,7 @@ KITS = {
     ),
     "ibkr": Kit(
         dialect="tws", lookup_wait_s=0.5, victims=("gateway", "gateway", "venue", "redis"),
-        options=("--commission-per-share", "0.005", "--commission-min", "1.00", "--max-rate", "0", "--rollback=20"),
+        options=("--commission-per-share", "0.005", "--commission-min", "1", "--max-rate=0", "--rollback=20"),
     ),
     "alpaca": Kit(
         dialect="alpaca", lookup_wait_s=0.5, victims=("gateway", "gateway", "venue", "redis"),

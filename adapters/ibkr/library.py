@@ -163,7 +163,7 @@ class Tws:
     def _ended(self, reason: str) -> None:
         """Take that the socket is gone, or end a handshake that will never be answered."""
         if self._connecting is not None:
-            self._refusal = reason
+            self._refusal = self._refusal or reason
             self._connecting.cancel()
         else:
             self._hear(said.Lost(reason))
