@@ -1,8 +1,8 @@
 """Reconciliation: what TWS has, from all its answers together; "no answer" is never "nothing".
 
 Rules of this room:
-1. One round is: this client's open orders, everybody's, the day's executions, the completed orders, and, where
-   wanted, positions. One round at a time. A round that lacks an End raises `NoAnswer` and says nothing.
+1. One round is: this client's open orders, everybody's, the day's executions, the completed orders; after a
+   connect positions, too. One at a time. A round that lacks an End raises `NoAnswer` and says nothing.
 2. An order is absent when a whole round does not hold it. One TWS had acknowledged and now does not hold is
    told as unknown, which stops its account; one that never was may be sent again, by the engine alone.
 3. IBKR forgets over night: an order that was sent on an earlier day is not called certainly unknown.

@@ -69,7 +69,7 @@ A = Action
 _PRECAUTION = "tick 'Bypass Order Precautions for API Orders' in TWS, or lower max_order_notional"
 _INVALID = {
     106: "the order cannot be transmitted", 107: "the order is incomplete", 109: "the price is out of range",
-    111: "the time in force does not fit the order type", 113: "the time in force does not fit a market order",
+    111: "the time in force does not fit the order", 113: "the time in force does not fit a market order",
     116: "the order cannot be transmitted to a closed market", 131: "the block attribute does not fit",
     132: "the hidden attribute does not fit", 133: "submitting the new order failed",
     134: "the modification failed", 135: "TWS does not know the order id", 136: "the order cannot be changed",

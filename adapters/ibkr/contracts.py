@@ -1,8 +1,8 @@
 """Contracts: which one each of our symbols means, on which tick it trades, and which are left alone.
 
 Rules of this room:
-1. A symbol is asked about once a day and the answer kept: exactly one contract must fit. None, or several, bars
-   the symbol, with a sentence that says what to write; a barred one is asked about again after a while.
+1. A symbol is asked about once a day and the answer kept: exactly one contract must fit. None, or several,
+   bars the symbol, with a sentence that says what to write; it is asked about again after a while.
 2. The tick is the market rule's of the exchange we trade at, at the order's own price.
 """
 

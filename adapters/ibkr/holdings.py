@@ -3,6 +3,7 @@
 Rules of this room:
 1. A position is stated when no order of the account and symbol is open, nothing was heard of it for a
    moment, and nothing was heard at all between question and answer.
+   One that changed without a word is asked about first: its execution may not have been told.
 2. On an account another link trades, too, the statement says so: it is about both together.
 """
 
@@ -24,6 +25,8 @@ from gateway.domain.order import ZERO
 
 log = logging.getLogger(__name__)
 
+Held = dict[tuple[str, str], Decimal]
+"""Units by account and symbol, both by our names."""
 QUIET_S = 6.0
 """A position settles within so long after the last word of its symbol; the engine waits a little less."""
 
@@ -41,16 +44,17 @@ class Holdings:
         self._asking = asking
         self._outbox = outbox
         self._now = now
-        self._stated: dict[tuple[str, str], Decimal] = {}
+        self._stated: Held = {}
         self._moved: dict[str, float] = {}
         self._next = 0.0
         self._clock_s = 0.0
         self._strange: set[str] = set()
+        self._seen: Held = {}
 
     async def begin(self, line: Line) -> None:
         """Ask for positions as part of a reconciliation; all are stated again. Raises `NoAnswer`."""
         self._stated.clear()
-        await self._ask(line)
+        self._seen = await self._ask(line)
         self._next = 0.0
 
     def moved(self, symbol: str) -> None:
@@ -71,6 +75,11 @@ class Holdings:
             self._next = now_s + QUIET_S
             return
         busy = {(one.account, one.symbol) for one in self._ledger.working()}
+        before, self._seen = self._seen, held
+        if self._is_unexplained(before, held, busy):
+            self._next = now_s
+            await self._asking.round(line)
+            return
         for account in self._settings.accounts:
             for symbol in self._settings.terms:
                 place = (account, symbol)
@@ -80,6 +89,14 @@ class Holdings:
             if all(symbol != busy_symbol for _, busy_symbol in busy):
                 self._moved.pop(symbol, None)
 
+    def _is_unexplained(self, before: Held, held: Held, busy: set[tuple[str, str]]) -> bool:
+        """Say whether a position changed without a word: TWS tells others' executions only when asked."""
+        return any(
+            held.get(place, ZERO) != before.get(place, ZERO)
+            for place in {*held, *before} - busy
+            if place[1] not in self._moved
+        )
+
     def _state(self, place: tuple[str, str], qty: Decimal, asked_at: datetime, *, is_due: bool) -> None:
         if self._stated.get(place) == qty and not is_due:
             return
@@ -87,9 +104,9 @@ class Holdings:
         shared = self._settings.shared.get(place[0], ())
         self._outbox.position(*place, qty, shared_with=shared, asked_at=asked_at)
 
-    async def _ask(self, line: Line) -> dict[tuple[str, str], Decimal]:
+    async def _ask(self, line: Line) -> Held:
         """Return what our accounts hold by our names."""
-        held: dict[tuple[str, str], Decimal] = {}
+        held: Held = {}
         for one in await self._asking.positions(line):
             account = self._settings.account_of(one.account)
             symbol = self._contracts.symbol_of(one.con_id, one.symbol)

@@ -29,6 +29,10 @@ from gateway.domain.order import ZERO, OrderSpec
 
 REMEMBERED = 50_000
 CANNOT_CANCEL = 10148
+ABOUT_ORDERS = (
+    said.StatusSaid, said.OpenSaid, said.CompletedSaid, said.ExecutionSaid, said.CommissionSaid,
+    said.ErrorSaid,
+)  # fmt: skip
 EVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -94,7 +98,7 @@ class Ledger:
 
     def hear(self, message: said.Said, now_s: float) -> list[Outcome]:  # noqa: PLR0911 - one case a line
         """Take one message; `now_s` is a steady clock."""
-        self.clock += 1
+        self.clock += isinstance(message, ABOUT_ORDERS)
         match message:
             case said.StatusSaid():
                 return self._status(message, now_s)
