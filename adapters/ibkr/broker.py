@@ -28,7 +28,18 @@ from adapters.ibkr.known import Known, Life
 from adapters.ibkr.ledger import Ledger
 from adapters.ibkr.line import Line, NoAnswer
 from adapters.ibkr.outbox import Outbox
-from adapters.ibkr.outcomes import Ask, Bar, CancelRefused, IdUsed, Notice, Outcome, Owed, SendWhole, Told
+from adapters.ibkr.outcomes import (
+    About,
+    Ask,
+    Bar,
+    CancelRefused,
+    IdUsed,
+    Notice,
+    Outcome,
+    Owed,
+    SendWhole,
+    Told,
+)
 from adapters.ibkr.pace import Pace, Urgency
 from adapters.ibkr.sender import Sender
 from adapters.ibkr.session import Session
@@ -58,7 +69,7 @@ class IbkrBroker:
         self._outbox = Outbox(self.name, now)
         self._tasks: set[asyncio.Task[None]] = set()
         self._asked: set[str] = set()
-        self._questions: dict[str, float] = {}
+        self._questions: dict[tuple[str, About], float] = {}
         self._noted: set[str] = set()
         self._session: Session | None = None
 
@@ -200,12 +211,13 @@ class IbkrBroker:
         for ref, due in list(self._sender.expected.items()):
             if due <= now_s:
                 del self._sender.expected[ref]
-                self._questions.setdefault(ref, now_s)
-        ready = {ref for ref, due in self._questions.items() if due <= now_s}
-        if asked := self._asked | ready:
+                self._questions.setdefault((ref, About.ALL), now_s)
+        ready = {key for key, due in self._questions.items() if due <= now_s}
+        for key in ready:
+            del self._questions[key]
+        open_ones = {ref for ref, about in ready if not self._ledger.is_answered(ref, about)}
+        if asked := self._asked | open_ones:
             looked_up, self._asked = self._asked, set()
-            for ref in ready:
-                del self._questions[ref]
             await self._settle(asked, looked_up, line)
         await self._holdings.state(line, now_s)
 
@@ -301,7 +313,7 @@ class IbkrBroker:
                     self._outbox.cancel_rejected(one.cancel_id, one.ref, one.text)
                 case Ask():
                     due = asyncio.get_running_loop().time() + ASK_AFTER_S
-                    self._questions.setdefault(one.ref, due)
+                    self._questions.setdefault((one.ref, one.about), due)
                 case Notice():
                     self._notice(one)
                 case Bar():

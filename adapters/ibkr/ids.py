@@ -52,7 +52,8 @@ class Ids:
                 else:
                     self._sent[name.removeprefix(ORDER)] = datetime.fromisoformat(at)
         if self.since is None:
-            self.since, changes[SINCE] = now, now.isoformat()
+            self.since = now.replace(microsecond=0)  # TWS dates executions to the second
+            changes[SINCE] = self.since.isoformat()
         if changes:
             changes[HIGHEST] = str(self.highest)
             await self._remembered.write(changes)

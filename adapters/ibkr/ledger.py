@@ -20,7 +20,7 @@ from decimal import Decimal
 from adapters.ibkr import said
 from adapters.ibkr.codes import Action, row_of, words
 from adapters.ibkr.known import ENDED, INACTIVE, WORKING, Deal, Known, Life
-from adapters.ibkr.outcomes import Ask, Bar, CancelRefused, IdUsed, Notice, Outcome, SendWhole
+from adapters.ibkr.outcomes import About, Ask, Bar, CancelRefused, IdUsed, Notice, Outcome, SendWhole
 from adapters.ibkr.said import COMPLETED_END, EXECUTIONS_END, OPEN_END
 from adapters.ibkr.settings import IbkrSettings
 from adapters.ibkr.telling import tell_deals, tell_status
@@ -136,6 +136,13 @@ class Ledger:
         elif is_open and one.status not in ENDED:
             one.life, one.refusal = Life.LIVE, ""
 
+    def is_answered(self, ref: str, about: About) -> bool:
+        """Say whether what a question is about has come by itself."""
+        one = self._orders.get(ref)
+        if one is None or about is About.ALL:
+            return one is None
+        return one.life is Life.OVER if about is About.END else one.filled <= one.dealt
+
     # The messages.
 
     def _status(self, message: said.StatusSaid, now_s: float) -> list[Outcome]:
@@ -158,6 +165,9 @@ class Ledger:
         if message.client_id == found.client_id or not found.order_id:
             found.order_id, found.client_id = message.order_id, message.client_id
             self._by_id[message.order_id] = found
+        if message.status in ENDED:  # it does not say how much had filled: orderStatus does
+            found.life = Life.LIVE if found.life in (Life.SENT, Life.GONE) else found.life
+            return [*outcomes, Ask(found.ref, f"openOrder says {message.status}", About.END)]
         outcomes += self._take_status(found, message.status)
         return outcomes + self._told(found, now_s)
 

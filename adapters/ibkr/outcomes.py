@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from gateway.domain.order import Report
 
@@ -23,12 +24,24 @@ class CancelRefused:
     text: str
 
 
+class About(Enum):
+    """What a question is about, so that it need not be asked once that has come by itself."""
+
+    ALL = auto()
+    """How the order stands at all."""
+    COUNT = auto()
+    """Executions TWS counts and has not told."""
+    END = auto()
+    """An end that openOrder shows, without saying how much had filled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """How an order stands must be asked: open orders, completed orders, executions."""
 
     ref: str
     why: str
+    about: About = About.ALL
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from adapters.ibkr.known import Deal, Known, Life
-from adapters.ibkr.outcomes import Ask, Outcome, Owed, Told
+from adapters.ibkr.outcomes import About, Ask, Outcome, Owed, Told
 from adapters.ibkr.wire import execution_names
 from gateway.domain.order import ZERO, ExecType, OrdStatus, Report
 
@@ -75,7 +75,9 @@ def tell_status(found: Known) -> list[Outcome]:
         return []
     missing = found.filled - found.dealt
     if missing > ZERO and found.checked != found.filled:
-        return [Ask(found.ref, f"TWS counts {found.filled} filled, its executions {found.dealt}")]
+        return [
+            Ask(found.ref, f"TWS counts {found.filled} filled, its executions {found.dealt}", About.COUNT)
+        ]
     status = found.reported()
     cum_qty = max(found.told_qty, found.filled) if missing > ZERO else found.told_qty
     if status is OrdStatus.PENDING_NEW and not found.is_asked_for and not found.perm_id:
