@@ -1,4 +1,4 @@
-"""Every fault that ever broke an IBKR adapter, each injected into a basket of 100 orders; books compared after.
+"""Every fault that ever broke an IBKR adapter, each in a basket of 100 orders; books compared after.
 
 Redis, the simulated TWS and the gateway run as processes. Each row plans one fault (of the wire, of TWS, of
 its order ids, of an execution), submits a basket that trades about 100 names, and then compares what the
@@ -196,9 +196,10 @@ async def run(faults: Faults, cases: list[Case]) -> list[dict[str, Any]]:
     for case in cases:
         row = await faults.play(case)
         rows.append(row)
+        book = "DIFFERS" if row["differences"] else "equal"
         print(
             f"{row['case']:45s} {row['orders']:6d} {row['struck']:6d} {row['ended']:>10s} {row['lost']:4d} "
-            f"{row['doubled']:7d} {'equal' if not row['differences'] else 'DIFFERS':7s} {row['seconds']:5.1f}",
+            f"{row['doubled']:7d} {book:7s} {row['seconds']:4.0f}",
             flush=True,
         )
     return rows

@@ -29,7 +29,7 @@ from ibkr_words import (
 from adapters.ibkr import said
 from adapters.ibkr.known import Life
 from adapters.ibkr.ledger import Ledger
-from adapters.ibkr.outcomes import Outcome, Owed
+from adapters.ibkr.outcomes import About, Ask, Outcome, Owed
 from gateway.domain.life import step
 from gateway.domain.order import ExecType, Order, OrdStatus
 
@@ -320,3 +320,20 @@ def test_what_is_forgotten_is_the_oldest(monkeypatch: pytest.MonkeyPatch) -> Non
         story.hears(commission(f"x{number}.01"))
     outcomes: list[Outcome] = story.forgets().hears(execution(account=CODE, perm_id=5, client_id=0)).outcomes
     assert outcomes == []
+
+
+def test_an_end_that_open_order_shows_waits_for_its_total() -> None:
+    """A client that takes openOrder's word has an order of 100 filled with the 40 it has seen."""
+    story = Story().live().hears(execution(qty="40"), commission(), open_order("Filled"))
+    assert story.last is OrdStatus.PARTIALLY_FILLED
+    assert story.of(Ask) == [Ask(REF, "openOrder says Filled", About.END)]
+    assert not story.ledger.is_answered(REF, About.END)
+    story.hears(status("Filled", 100))
+    assert story.ledger.is_answered(REF, About.END)
+    assert not story.ledger.is_answered(REF, About.COUNT)
+    story.hears(execution("0002.aa.01", "60"), commission("0002.aa.01"))
+    assert story.last is OrdStatus.FILLED
+    assert booked(story).order_qty == 100
+    assert story.ledger.is_answered(REF, About.COUNT)
+    assert not story.ledger.is_answered(REF, About.ALL)
+    assert story.ledger.is_answered("NOBODYS", About.ALL)
