@@ -168,10 +168,9 @@ class Faults(Torture):
     async def _correct(self, times: int) -> None:
         """Correct (or bust and correct) some executions of the last orders, as a broker does."""
         await asyncio.sleep(1.0)
-        record = self.stage.record()
-        fills = [fill for order in record["orders"][-60:] for fill in order["fills"]][:5]
         for _ in range(times):
-            for fill in fills:
+            orders = [one for one in self.stage.record()["orders"][-60:] if one["fills"]][:5]
+            for fill in (one["fills"][0] for one in orders):
                 px = f"{float(fill['last_px']) - 0.01 * times:.2f}"
                 self.tell("correct", exec_id=fill["exec_id"], qty=str(fill["last_qty"]), price=px)
 

@@ -55,6 +55,8 @@ class Deal:
     told_commission: Decimal = ZERO
     is_owed: bool = False
     """A process before this one told it without its commission."""
+    is_asked_for: bool = False
+    """Its commission was asked for."""
 
     @property
     def is_told(self) -> bool:
@@ -100,6 +102,11 @@ class Known:
     def dealt(self) -> Decimal:
         """Return the sum of the executions as they stand."""
         return sum((one.qty for one in self.deals.values()), ZERO)
+
+    @property
+    def lacks_fee(self) -> bool:
+        """Say whether a commission has still to come."""
+        return any(one.commission is None for one in self.deals.values())
 
     @property
     def is_held(self) -> bool:

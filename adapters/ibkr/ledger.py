@@ -141,6 +141,8 @@ class Ledger:
         one = self._orders.get(ref)
         if one is None or about is About.ALL:
             return one is None
+        if about is About.FEE:
+            return not one.lacks_fee
         return one.life is Life.OVER if about is About.END else one.filled <= one.dealt
 
     # The messages.

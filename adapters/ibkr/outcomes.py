@@ -31,6 +31,8 @@ class About(Enum):
     """How the order stands at all."""
     COUNT = auto()
     """Executions TWS counts and has not told."""
+    FEE = auto()
+    """A commission that has not come."""
     END = auto()
     """An end that openOrder shows, without saying how much had filled."""
 

@@ -20,9 +20,12 @@ FIRST = "01"
 
 
 def tell_deals(found: Known, now_s: float, wait_s: float) -> list[Outcome]:
-    """Tell the executions whose commission is known, or that have waited long enough for it."""
+    """Tell the executions whose commission is known, or that have waited long enough; ask for it before."""
     outcomes: list[Outcome] = []
     for deal in found.deals.values():
+        if deal.commission is None and not deal.is_asked_for and now_s - deal.since >= wait_s / 2:
+            deal.is_asked_for = True
+            outcomes += [Ask(found.ref, f"no commission of {deal.exec_id}", About.FEE)]
         if not deal.is_told and (deal.commission is not None or now_s - deal.since >= wait_s):
             outcomes += _tell_deal(found, deal)
     return outcomes

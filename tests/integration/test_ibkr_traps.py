@@ -222,12 +222,10 @@ async def test_order_ids_that_went_back_over_a_restart_change_no_old_order(by_ha
         await naive_until(lambda: first.orderStatus.status == "Submitted")
         first_id = first.order.orderId
     by_hand.tell("rollback", count="20")
-    late = ib.IB()
-    await late.connectAsync(
-        "127.0.0.1", by_hand.stage.port, NAIVE, timeout=3, fetchFields=ib.StartupFetchNONE
-    )
-    late.client._reqIdSeq = first_id  # naive: what TWS says, and nothing else, is the next id
-    late.placeOrder(stock(), naive_order(80, orderRef="NAIVE2"))
+    late = ib.IB().client
+    await late.connectAsync("127.0.0.1", by_hand.stage.port, NAIVE, 3)
+    late._reqIdSeq = first_id  # naive: what TWS says, and nothing else, is the next id
+    late.placeOrder(late.getReqId(), stock(), naive_order(80, orderRef="NAIVE2"))
     await asyncio.sleep(0.5)
     late.disconnect()
     assert len([one for one in by_hand.tell("record")["orders"] if one["status"] == "new"]) == 1
