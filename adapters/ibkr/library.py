@@ -12,7 +12,6 @@ Rules of this room:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -26,8 +25,10 @@ except ModuleNotFoundError as absent:
     if absent.name != "ib_async":
         raise
     # ib_insync asks for a loop while it is imported; on newer Pythons there must be one.
-    with contextlib.suppress(RuntimeError):
+    try:
         asyncio.set_event_loop(asyncio.get_running_loop())
+    except RuntimeError:
+        asyncio.set_event_loop(asyncio.new_event_loop())
     import ib_insync as _library  # type: ignore[no-redef]
 
 ib: Any = _library
