@@ -199,7 +199,7 @@ class IbkrSection(Section):
     accounts: dict[str, str] = {}
     contracts: dict[str, ContractSection] = {}
     restarts: tuple[RestartSection, ...] = ()
-    messages_per_s: int = Field(default=45, ge=2, le=100_000)
+    messages_per_s: int = Field(default=40, ge=2, le=100_000)
     working_orders: int = Field(default=20, ge=1, le=1_000)
     outside_rth: bool = False
     fractional: bool = False

@@ -17,10 +17,13 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from gateway.domain.order import OrdStatus
+from gateway.engine import Engine
 from gateway.events import RequestState
 from simulator.control import ask
 from simulator.venue import VenueError
@@ -28,7 +31,6 @@ from tests.torture import KITS, Torture
 
 KIT = replace(KITS["ibkr"], names=110, lookup_wait_s=0.3, victims=())
 BASKET_S = 45.0
-OK = frozenset({RequestState.DONE})
 GATEWAY = 11
 
 Deed = tuple[float, str, dict[str, Any]]
@@ -46,7 +48,7 @@ class Case:
     name: str
     deeds: tuple[Deed, ...] = ()
     special: str = ""
-    ends: frozenset[RequestState] = field(default=OK)
+    refused: int = 0
 
 
 CASES = (
@@ -78,7 +80,7 @@ CASES = (
     Case("cancels refused (161)", (plan("reject_cancel", count=10),), "cancel"),
     Case("cancel frames lost, socket cut", (plan("cut_before_cancel", skip=3),), "cancel"),
     Case("cancels done, socket cut before a word", (plan("cut_after_cancel", skip=3),), "cancel"),
-    Case("orders refused (201)", (plan("reject_order", count=5, skip=5),)),
+    Case("orders refused (201)", (plan("reject_order", count=5, skip=5),), refused=5),
     Case("orders refused (103, id used)", (plan("reject_order", count=5, skip=5, code=103),)),
     Case("10349 on living orders", (plan("inform", count=50),)),
     Case("399 on living orders", (plan("inform", count=50, code=399),)),
@@ -103,6 +105,8 @@ CASES = (
 class Faults(Torture):
     """Play every case on one stage."""
 
+    refused = 0
+
     async def begin(self) -> None:
         """Start the three processes, and give prices."""
         self.stage.start_redis()
@@ -115,18 +119,35 @@ class Faults(Torture):
     async def play(self, case: Case) -> dict[str, Any]:
         """Play one case; return its row."""
         tally = self.tally
-        before = (tally.orders, tally.lost, tally.doubled, tally.book_differences)
+        before = (tally.orders, tally.lost, tally.doubled, tally.book_differences, self.refused)
         began = time.monotonic()
+        struck = sum(self.tell("struck")["struck"].values())
         state = await self._basket(case)
         self.tell("clear")
         await self.compare()
-        now = (tally.orders, tally.lost, tally.doubled, tally.book_differences)
-        orders, lost, doubled, differences = (b - a for a, b in zip(before, now, strict=True))
-        struck = sum(self.tell("struck")["struck"].values())
+        now = (tally.orders, tally.lost, tally.doubled, tally.book_differences, self.refused)
+        orders, lost, doubled, differences, refused = (b - a for a, b in zip(before, now, strict=True))
+        if refused != case.refused:
+            self.complain(f"{refused} orders are refused, not {case.refused}")
+            lost += abs(refused - case.refused)
+        struck = sum(self.tell("struck")["struck"].values()) - struck
         return {
             "case": case.name, "orders": orders, "struck": struck, "ended": state, "lost": lost,
             "doubled": doubled, "differences": differences, "seconds": time.monotonic() - began,
         }  # fmt: skip
+
+    async def replayed(self) -> tuple[Engine, set[str]]:
+        """Expect nothing at the venue of what it refused, or of what was cancelled before it left."""
+        engine, intended = await super().replayed()
+        at_venue = {order["cl_ord_id"] for order in self.stage.record()["orders"]}
+        gone = {
+            name
+            for name, order in engine.state.orders.items()
+            if order.ord_status is OrdStatus.REJECTED
+            or (order.ord_status is OrdStatus.CANCELED and order.is_unsent)
+        }
+        self.refused = sum(one.ord_status is OrdStatus.REJECTED for one in engine.state.orders.values())
+        return engine, intended - (gone - at_venue)
 
     async def _basket(self, case: Case) -> str:
         """Submit a basket, do the deeds at their times, and wait for its end."""
@@ -135,6 +156,8 @@ class Faults(Torture):
         for at, command, words in case.deeds:
             if not at:
                 self.tell(command, **words)
+        if case.special == "cancel":
+            self._move_prices("0.95")  # sales rest: there is something to cancel
         async with self.client() as client:
             targets = self.household.targets(self.rng)
             await client.submit(targets, account="main", request_id=request_id, lifetime_s=3600)
@@ -162,8 +185,16 @@ class Faults(Torture):
         elif what == "cancel":
             async with self.client() as client:
                 await client.cancel(request_id)
+            await asyncio.sleep(1.0)
+            self._move_prices("1")
         else:
             await self._correct(times=2 if what.endswith("twice") else 1)
+
+    def _move_prices(self, by: str) -> None:
+        """Move the venue's market to a share of where it began."""
+        for symbol, cents in self.household.cents.items():
+            px = (Decimal(by) * cents / 100).quantize(Decimal("0.01"))
+            self.tell("price", symbol=symbol, price=str(px))
 
     async def _correct(self, times: int) -> None:
         """Correct (or bust and correct) some executions of the last orders, as a broker does."""

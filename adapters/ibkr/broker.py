@@ -12,6 +12,7 @@ Rules of this room:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from datetime import datetime
@@ -339,6 +340,9 @@ class IbkrBroker:
 
     async def _send_again(self, used: IdUsed) -> None:
         """Give an order back whose id had been used, once TWS is seen not to have it."""
+        if self._session is not None and self._session.line is not None:
+            with contextlib.suppress(ConnectionError):
+                self._session.line.tws.ask_next_id()
         try:
             if used.ref in await self._find_out([used.ref]):
                 self._outbox.withheld(used.ref, used.text)

@@ -25,6 +25,8 @@ class Action(Enum):
     """As REFUSED, because the quantity was a fraction: whole shares may go."""
     DUPLICATE_ID = auto()
     """The order id was used before: not accepted; a higher id may be, once nobody has the order."""
+    NOT_CHANGED = auto()
+    """A change was refused, and we change nothing: a new order's id was used before; an old order lives."""
     ASK = auto()
     """It may live or not: ask open orders, completed orders and executions."""
     CANCELLED = auto()
@@ -85,8 +87,8 @@ _INVALID = {
 _ROWS = (
     Row(100, A.TOO_FAST, "more messages a second than TWS allows", "lower messages_per_s"),
     Row(103, A.DUPLICATE_ID, "the order id was used before"),
-    Row(104, A.ASK, "a filled order cannot be changed"),
-    Row(105, A.ASK, "the change does not match the order it is about"),
+    Row(104, A.NOT_CHANGED, "a filled order cannot be changed"),
+    Row(105, A.NOT_CHANGED, "the change does not match the order it is about"),
     *(Row(code, A.REFUSED, meaning) for code, meaning in _INVALID.items()),
     Row(110, A.REFUSED, "the price is not on the contract's tick", "check the instrument's tick_size"),
     Row(161, A.CANCEL_REFUSED, "the order cannot be cancelled as it stands"),
@@ -99,7 +101,7 @@ _ROWS = (
     Row(321, A.REFUSED, "TWS found the message invalid"),
     Row(322, A.QUESTION, "TWS could not carry the message out, or has too many of its kind"),
     Row(326, A.ID_IN_USE, "the client id is in use", "end the other program, or write another client_id"),
-    Row(329, A.ASK, "the change was refused; the original order lives"),
+    Row(329, A.NOT_CHANGED, "the change was refused; the original order lives"),
     Row(354, A.PRICES, "no market data subscription", "subscribe, or allow delayed = true"),
     Row(382, A.ASK, "the size is above a precaution of TWS", _PRECAUTION),
     Row(383, A.ASK, "the size is above a limit set in TWS", _PRECAUTION),
@@ -144,6 +146,8 @@ _ROWS = (
     Row(10329, A.ASK, "a preset of TWS restricts the order", "see the order presets of TWS"),
     Row(10349, A.NOTE, "a preset of TWS has set the time in force; the order lives"),
 )
+REFUSALS = frozenset({A.REFUSED, A.BARRED, A.WHOLE_SHARES, A.DUPLICATE_ID, A.NOT_CHANGED})
+"""What says that a new order was not taken."""
 TABLE = {row.code: row for row in _ROWS}
 UNKNOWN = Row(0, Action.ASK, "a code nobody here knows", "report it")
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from adapters.ibkr import said
-from adapters.ibkr.codes import Action, row_of, words
+from adapters.ibkr.codes import REFUSALS, Action, row_of, words
 from adapters.ibkr.known import ENDED, INACTIVE, WORKING, Deal, Known, Life
 from adapters.ibkr.outcomes import About, Ask, Bar, CancelRefused, IdUsed, Notice, Outcome, SendWhole
 from adapters.ibkr.said import COMPLETED_END, EXECUTIONS_END, OPEN_END
@@ -234,13 +234,13 @@ class Ledger:
         text, action = words(message.code, message.text), row_of(message.code).action
         if message.code == CANNOT_CANCEL:
             return self._cannot_cancel(found, message.text, text)
+        if action in REFUSALS:
+            return self._refused(found, action, text, now_s)
         match action:
-            case Action.REFUSED | Action.BARRED | Action.WHOLE_SHARES | Action.DUPLICATE_ID:
-                return self._refused(found, action, text, now_s)
             case Action.CANCELLED:
                 return self._cancelled(found, text, now_s)
             case Action.CANCEL_REFUSED:
-                return [*self._cancel_refused(found, text), Ask(found.ref, text)]
+                return self._cancel_refused(found, text)
             case Action.NOTE | Action.HELD:
                 return []
             case Action.TOO_FAST:
@@ -282,9 +282,10 @@ class Ledger:
         if found.life is Life.LIVE and found.status != INACTIVE:
             found.refusal = "" if found.filled else text
             return [*bars, Notice("warning", f"{found.symbol} {found.ref}: {text}"), Ask(found.ref, text)]
-        found.life, found.refusal = Life.OVER, text
-        if action is Action.DUPLICATE_ID:
+        if action in (Action.DUPLICATE_ID, Action.NOT_CHANGED):
+            found.life = Life.GONE
             return [IdUsed(found.ref, text)]
+        found.life, found.refusal = Life.OVER, text
         if action is Action.WHOLE_SHARES:
             return [SendWhole(found.ref, text)]
         return [*bars, *self._told(found, now_s)]
@@ -304,11 +305,12 @@ class Ledger:
         state = said_text.rpartition("state:")[2].strip(" .'\"")
         if state in ("PendingCancel", "Cancelled", "ApiCancelled"):
             return [Ask(found.ref, text)]
-        return [*self._cancel_refused(found, text), Ask(found.ref, text)]
+        return self._cancel_refused(found, text)
 
     def _cancel_refused(self, found: Known, text: str) -> list[Outcome]:
         cancel_id, found.cancel_id = found.cancel_id, ""
-        return [CancelRefused(cancel_id, found.ref, text)] if cancel_id else []
+        refused: list[Outcome] = [CancelRefused(cancel_id, found.ref, text)] if cancel_id else []
+        return [*refused, Ask(found.ref, text)]
 
     def _told(self, found: Known, now_s: float) -> list[Outcome]:
         """Tell what can be told of an order: executions first, then how it stands."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from adapters.ibkr.pauses import Restart
 
-WINDOW_MESSAGES = 45
+WINDOW_MESSAGES = 40
 """TWS allows 50 a second, for everything together; a network may bunch what left evenly."""
 WORKING_ORDERS = 20
 """IBKR takes so many working orders for one contract, side and account."""

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -214,10 +214,10 @@ async def test_a_planned_restart_pauses_sending_and_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.ibkr.session.BACKOFF_S", (0.1, 0.3))
-    soon = datetime.now(UTC) + timedelta(seconds=3)
-    restart = Restart(time(soon.hour, soon.minute, soon.second), "UTC", lead_s=1, lasts_s=2.5)
-    async with grounds(tmp_path, BY_HAND, restarts=(restart,)) as ground:
-        await ground.start()
+    async with grounds(tmp_path, BY_HAND) as ground:
+        soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5)
+        restart = Restart(soon.time(), "UTC", lead_s=2, lasts_s=2.5)
+        await ground.start(restarts=(restart,))
         spec = ground.order()
         ground.submit(spec)
         await ground.until_status(spec, OrdStatus.NEW)

@@ -23,7 +23,7 @@ from ibkr_ground import (
 
 from adapters.ibkr.library import NAME, ib
 from gateway.domain.order import ExecType, OrdStatus
-from gateway.events import CancelRejected, LinkDown, LinkNoticed, MessageRefused
+from gateway.events import CancelRejected, LinkDown, LinkNoticed, MessageRefused, SendWithheld
 
 BY_HAND = "--fills-by-hand"
 
@@ -244,6 +244,23 @@ async def test_order_ids_that_went_back_over_a_restart_change_no_old_order(by_ha
         assert (found["status"], Decimal(found["price"])) == ("new", price)
 
 
+async def test_an_id_that_was_used_before_costs_a_try_and_no_order(ground: Ground) -> None:
+    await ground.start()
+    done = ground.marketable()
+    ground.submit(done)
+    await ground.until_status(done, OrdStatus.FILLED)
+    assert ground.broker is not None
+    ground.broker._ids.highest = 0  # as if our memory and what TWS says had both been lost
+    spec = ground.marketable()
+    ground.submit(spec)
+    await ground.until(lambda: ground.heard(SendWithheld))
+    assert ground.heard(SendWithheld)[0].cl_ord_id == spec.cl_ord_id
+    ground.submit(spec)
+    await ground.until_status(spec, OrdStatus.FILLED)
+    assert [len(ground.at_venue(one.cl_ord_id)) for one in (done, spec)] == [1, 1]
+    assert OrdStatus.REJECTED not in ground.statuses(spec)
+
+
 async def test_a_nul_in_the_reference_never_reaches_the_wire(by_hand: Ground) -> None:
     async with naive_reader(by_hand) as reader:
         before = len(by_hand.tell("record")["orders"])
@@ -405,7 +422,9 @@ async def test_an_order_lost_on_the_way_and_an_answer_lost_are_told_apart(by_han
 
 
 async def test_cancels_do_not_wait_behind_orders(tmp_path: Path) -> None:
-    async with grounds(tmp_path, BY_HAND, "--max-rate", "50", working_orders=1000) as ground:
+    async with grounds(
+        tmp_path, BY_HAND, "--max-rate", "50", working_orders=1000, messages_per_s=25
+    ) as ground:
         await ground.start()
         await asyncio.sleep(0.5)
         first = ground.order(symbol="BBB", price=Decimal(40))

@@ -13,7 +13,8 @@ from gateway.domain.order import OrdStatus
 INVALID = [106, 107, 109, 111, 113, 116, *range(131, 138), *range(151, 161), 162, *range(164, 169)]
 REFUSED = [*INVALID, 110, 201, 321, 434, 435, 10268, 10274]
 BARRED = [200, 203, 460]
-ASKED = [104, 105, 163, 320, 322, 329, 382, 383, 451, 10311, 10329, 502, 504, 507, 354, 10168, 10197, 10167]
+ID_USED = [103, 104, 105, 329]
+ASKED = [163, 320, 322, 382, 383, 451, 10311, 10329, 502, 504, 507, 354, 10168, 10197, 10167]
 SILENT = [399, 404, 2107, 2108, 2109, 2148, 2161, 2168, 2169, 2174, 10349]
 CONNECTION = {
     100: Action.TOO_FAST, 326: Action.ID_IN_USE, 502: Action.RECONNECT, 504: Action.RECONNECT,
@@ -27,7 +28,7 @@ UNKNOWN = [99, 388, 387, 391, 463, 481, 777, 12_345]
 
 
 def test_every_row_is_tested_here() -> None:
-    here = {*REFUSED, *BARRED, *ASKED, *SILENT, *CONNECTION, *CANCELS, 103, 202, 10243}
+    here = {*REFUSED, *BARRED, *ASKED, *SILENT, *CONNECTION, *CANCELS, *ID_USED, 202, 10243}
     assert here == set(TABLE)
     assert all(TABLE[code].code == code and TABLE[code].meaning for code in TABLE)
 
@@ -40,7 +41,7 @@ def test_a_code_that_refuses_ends_a_new_order(code: int) -> None:
     assert bool(story.of(Bar)) == (code in BARRED)
 
 
-@pytest.mark.parametrize("code", [*REFUSED, *BARRED, *ASKED, *UNKNOWN, 103, 10243])
+@pytest.mark.parametrize("code", [*REFUSED, *BARRED, *ASKED, *UNKNOWN, *ID_USED, 10243])
 def test_no_code_but_a_cancel_ends_an_order_tws_has(code: int) -> None:
     story = Story().live().forgets().hears(error(code, "no"))
     assert story.reports == []
@@ -101,8 +102,14 @@ def test_too_fast_about_an_order_only_asks() -> None:
     assert Story().sent().hears(error(100, "Max rate of messages per second has been exceeded")).asks == [REF]
 
 
-def test_an_id_used_before_and_a_fraction_not_taken_have_ways_of_their_own() -> None:
-    assert [one.ref for one in Story().sent().hears(error(103, "Duplicate order id")).of(IdUsed)] == [REF]
+@pytest.mark.parametrize("code", ID_USED)
+def test_an_id_used_before_did_not_make_an_order(code: int) -> None:
+    story = Story().sent().hears(error(code, "Duplicate order id"))
+    assert [one.ref for one in story.of(IdUsed)] == [REF]
+    assert story.reports == []
+
+
+def test_a_fraction_not_taken_has_a_way_of_its_own() -> None:
     assert [one.ref for one in Story().sent().hears(error(10243, "Fraction")).of(SendWhole)] == [REF]
 
 
