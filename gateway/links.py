@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +128,9 @@ def _session(key: str, section: FixSection, venue: Venue, config: GatewayConfig)
     )  # fmt: skip
 
 
+@cache
 def in_this_process(_link: str) -> Remembered:
-    """Give a link a memory that ends with the process."""
+    """Give a link a memory that ends with the process, and is the same for all its adapters in it."""
     return InThisProcess()
 
 
@@ -190,9 +192,9 @@ def _ibkr_settings(name: str, link: IbkrSection, config: GatewayConfig) -> Any:
     settings, pauses = _imported("adapters.ibkr.settings", name), _imported("adapters.ibkr.pauses", name)
     ours = [one for one, section in config.accounts.items() if section.link == name]
     codes = {one: link.accounts.get(one, one) for one in ours}
-    others = {one: code for one, code in link.accounts.items() if one not in codes}
+    everybody = {**link.accounts, **codes}
     shared = {
-        one: tuple(other for other, their_code in others.items() if their_code == code)
+        one: tuple(other for other, their_code in everybody.items() if their_code == code and other != one)
         for one, code in codes.items()
     }
     restarts = tuple(

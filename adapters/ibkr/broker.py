@@ -21,7 +21,7 @@ from typing import Any, assert_never
 from adapters.base import BrokerEvent, Capabilities, NotSent, Remembered
 from adapters.ibkr import said
 from adapters.ibkr.asking import Asking
-from adapters.ibkr.codes import row_of
+from adapters.ibkr.codes import ALERTED, row_of, words
 from adapters.ibkr.contracts import Contracts
 from adapters.ibkr.holdings import Holdings
 from adapters.ibkr.ids import Ids
@@ -129,7 +129,10 @@ class IbkrBroker:
         """Ask for a cancel; raises `NotSent` when the link is down."""
         if not self._is_up:
             raise NotSent(f"link {self.name} is down")
-        self._spawn(self._cancel(wish))
+        if self._sender.holds(wish.order.cl_ord_id):
+            self._sender.give_back("it was cancelled before it left", ref=wish.order.cl_ord_id)
+        else:
+            self._spawn(self._cancel(wish))
 
     def look_up(self, wish: LookUpOrder) -> None:
         """Ask about an order with the next `flush`; one that has not left is answered for at once."""
@@ -299,6 +302,8 @@ class IbkrBroker:
 
     def _log(self, message: said.ErrorSaid) -> None:
         row = row_of(message.code)
+        if row.action in ALERTED:
+            self._notice(Notice("warning", words(message.code, message.text)))
         log.info("%s: TWS says %d (%s) on %d: %s", self.name, message.code, row.action.name, message.req_id,
                  " ".join(message.text.split())[:300])  # fmt: skip
 

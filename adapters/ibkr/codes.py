@@ -148,6 +148,9 @@ _ROWS = (
 )
 REFUSALS = frozenset({A.REFUSED, A.BARRED, A.WHOLE_SHARES, A.DUPLICATE_ID, A.NOT_CHANGED})
 """What says that a new order was not taken."""
+ALERTED = frozenset({A.TOO_FAST, A.FARM_BROKEN, A.ID_IN_USE})
+"""What a person is told of, though it is about no order and the link may stay up."""
+DELAYED = 10167
 TABLE = {row.code: row for row in _ROWS}
 UNKNOWN = Row(0, Action.ASK, "a code nobody here knows", "report it")
 
@@ -155,6 +158,11 @@ UNKNOWN = Row(0, Action.ASK, "a code nobody here knows", "report it")
 def row_of(code: int) -> Row:
     """Return a code's row; a code nobody knows ends nothing."""
     return TABLE.get(code, UNKNOWN)
+
+
+def ends_question(code: int) -> bool:
+    """Say whether an error with a question's number is its end, and not a remark on its way."""
+    return code != DELAYED and row_of(code).action not in (Action.NOTE, Action.HELD)
 
 
 def words(code: int, text: str) -> str:

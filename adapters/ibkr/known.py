@@ -69,8 +69,7 @@ class Known:
     """One order: `ref` is our ClOrdID(11), or what a stranger is called; `order_id` is of `client_id`.
 
     `status` is TWS's own word, `filled` what it counts. `cancel_id` is the cancel that waits for an answer.
-    `refusal` is why it was refused, `wish_qty` what the gateway wanted when less was sent. `is_asked_for`:
-    the gateway wants to know how it stands.
+    `refusal` is why it was refused. `is_asked_for`: the gateway wants to know how it stands.
     """
 
     ref: str

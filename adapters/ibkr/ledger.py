@@ -29,10 +29,6 @@ from gateway.domain.order import ZERO, OrderSpec
 
 REMEMBERED = 50_000
 CANNOT_CANCEL = 10148
-ABOUT_ORDERS = (
-    said.StatusSaid, said.OpenSaid, said.CompletedSaid, said.ExecutionSaid, said.CommissionSaid,
-    said.ErrorSaid,
-)  # fmt: skip
 EVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -98,7 +94,7 @@ class Ledger:
 
     def hear(self, message: said.Said, now_s: float) -> list[Outcome]:  # noqa: PLR0911 - one case a line
         """Take one message; `now_s` is a steady clock."""
-        self.clock += isinstance(message, ABOUT_ORDERS)
+        self.clock += isinstance(message, said.ABOUT_ORDERS)
         match message:
             case said.StatusSaid():
                 return self._status(message, now_s)
@@ -185,7 +181,7 @@ class Ledger:
         return outcomes + self._told(found, now_s)
 
     def _execution(self, message: said.ExecutionSaid, now_s: float) -> list[Outcome]:
-        if not self._settings.account_of(message.account):
+        if not self._settings.account_of(message.account) or self._is_of_before(message):
             return []
         found, outcomes = self._find(message.perm_id, message.client_id, message.order_id, message.ref)
         if found is None:
@@ -370,13 +366,17 @@ class Ledger:
     def _stranger(self, message: said.ExecutionSaid) -> Known | None:
         """Follow an order somebody else made on an account of ours, unless another link answers for it."""
         account = self._settings.account_of(message.account)
-        is_old = message.req_id >= 0 and message.at is not None and message.at < self.since
-        if self._settings.shared.get(account) or is_old:
+        if self._settings.shared.get(account):
             return None
         name = f"perm:{message.perm_id}"
         found = self._remember(Known(name, perm_id=message.perm_id, is_stranger=True, life=Life.LIVE))
         self._by_perm[message.perm_id] = found
         return found
+
+    def _is_of_before(self, message: said.ExecutionSaid) -> bool:
+        """Say whether it is of a time before this gateway kept books here, and of no order it asks about."""
+        is_known = message.perm_id in self._by_perm or message.ref in self._orders
+        return not is_known and message.req_id >= 0 and message.at is not None and message.at < self.since
 
     def _describe(
         self, found: Known, message: said.OpenSaid | said.CompletedSaid | said.ExecutionSaid

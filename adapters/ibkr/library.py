@@ -64,7 +64,8 @@ class Tws:
 
     async def connect(self, host: str, port: int, client_id: int, timeout_s: float) -> None:
         """Shake hands; raises `ConnectFailed`."""
-        asyncio.set_event_loop(asyncio.get_running_loop())  # ib_insync asks the policy, not the running loop
+        if NAME == "ib_insync":  # it asks for the thread's loop, which need not be the one that runs
+            asyncio.set_event_loop(asyncio.get_running_loop())
         self._refusal = ""
         self._connecting = asyncio.ensure_future(self._client.connectAsync(host, port, client_id, timeout_s))
         try:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from adapters.ibkr import said
-from adapters.ibkr.codes import words
+from adapters.ibkr.codes import ends_question, words
 from adapters.ibkr.ids import Ids
 from adapters.ibkr.library import Tws
 from adapters.ibkr.margins import margins_of
@@ -139,7 +139,7 @@ class Line:
     def _answer(self, message: said.Said) -> None:  # noqa: C901 - one case a kind
         """Give a message to the question it answers."""
         match message:
-            case said.ErrorSaid() if message.req_id in self._numbered:
+            case said.ErrorSaid() if message.req_id in self._numbered and ends_question(message.code):
                 question = self._numbered[message.req_id]
                 if not question.done.done():
                     question.done.set_exception(Refused(message.code, message.text))

@@ -188,3 +188,5 @@ Said = (
     StatusSaid | OpenSaid | CompletedSaid | ExecutionSaid | CommissionSaid | ErrorSaid | PositionSaid
     | ContractSaid | RuleSaid | TickSaid | EndSaid | NextIdSaid | TimeSaid | Garbled | Lost
 )  # fmt: skip
+ABOUT_ORDERS = (StatusSaid, OpenSaid, CompletedSaid, ExecutionSaid, CommissionSaid, ErrorSaid)
+"""What may change an order."""

@@ -61,6 +61,7 @@ class Session:
         self.client_id = settings.client_id
         self.line: Line | None = None
         self.is_up = False
+        self._has_told = False
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -178,8 +179,8 @@ class Session:
         raise NoAnswer("the line is silent")
 
     def _go_down(self, reason: str) -> None:
-        if self.is_up:
-            self.is_up = False
+        if self.is_up or not self._has_told:
+            self.is_up, self._has_told = False, True
             self._changed(reason)
         elif reason:
             log.info("%s: still down: %s", self._settings.name, reason)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import ROUND_DOWN, ROUND_UP, Decimal, InvalidOperation
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -178,7 +178,3 @@ def execution_names(exec_id: str) -> tuple[str, int]:
     """
     base, dot, last = exec_id.rpartition(".")
     return (base, int(last)) if dot and last.isdecimal() else (exec_id, 1)
-
-
-LATE = timedelta(days=1)
-"""How long IBKR serves executions and completed orders."""

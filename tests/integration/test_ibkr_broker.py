@@ -244,6 +244,8 @@ async def test_a_port_that_moved_is_followed(by_hand: Ground) -> None:
     await by_hand.until(lambda: by_hand.ups() == 2)
     by_hand.tell("warn", code=100, text="Max rate of messages per second has been exceeded")
     by_hand.tell("warn", code=2103, text="Market data farm connection is broken:usfarm")
+    by_hand.tell("warn", code=2103, text="Market data farm connection is broken:usfarm")
+    await by_hand.until(lambda: len(by_hand.heard(LinkNoticed)) == 2)
     spec = by_hand.order()
     by_hand.submit(spec)
     await by_hand.until_status(spec, OrdStatus.NEW)
@@ -358,6 +360,32 @@ async def test_what_waits_is_given_back_when_it_is_asked_about_or_the_end_comes(
         assert (withheld.cl_ord_id, withheld.is_answer) == (specs[1].cl_ord_id, True)
         await ground.stop()
         assert [one.cl_ord_id for one in ground.heard(SendWithheld)] == [one.cl_ord_id for one in specs[1:]]
+
+
+async def test_a_cancel_of_what_waits_takes_it_back(tmp_path: Path) -> None:
+    async with grounds(tmp_path, BY_HAND, working_orders=1) as ground:
+        await ground.start()
+        first, second = ground.order(), ground.order()
+        ground.submit(first, second)
+        await ground.until_status(first, OrdStatus.NEW)
+        ground.cancel(second)
+        await ground.until(lambda: ground.heard(SendWithheld))
+        ground.cancel(first)
+        await ground.until_status(first, OrdStatus.CANCELED)
+        await asyncio.sleep(0.3)
+        assert ground.at_venue(second.cl_ord_id) == []
+
+
+async def test_a_tws_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    async with grounds(tmp_path) as ground:
+        await ground.start(wait=False, port=1)
+        await ground.until(ground.downs)
+        await asyncio.sleep(1)
+        assert ground.downs() == 1
+        with pytest.raises(NotSent):
+            ground.submit(ground.order())
+        with pytest.raises(NotSent):
+            ground.cancel(ground.order())
 
 
 async def test_market_orders_and_sales_go_as_they_are_meant(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ibkr_words import REF, Story, error, status
 
-from adapters.ibkr.codes import TABLE, Action, row_of, words
+from adapters.ibkr.codes import TABLE, Action, ends_question, row_of, words
 from adapters.ibkr.known import Life
 from adapters.ibkr.outcomes import Bar, CancelRefused, IdUsed, SendWhole
 from gateway.domain.order import OrdStatus
@@ -117,6 +117,11 @@ def test_a_fraction_not_taken_has_a_way_of_its_own() -> None:
 def test_a_code_nobody_knows_has_no_power(code: int) -> None:
     assert row_of(code).action is Action.ASK
     assert words(code, "  spread\n over  lines ") == f"{code}: spread over lines (report it)"
+
+
+def test_a_remark_is_no_end_of_a_question() -> None:
+    assert [code for code in (399, 404, 10349, 10167, 2109) if ends_question(code)] == []
+    assert all(ends_question(code) for code in (200, 201, 354, 10168, 10197, 321, 777))
 
 
 def test_words_fall_back_on_the_meaning() -> None:

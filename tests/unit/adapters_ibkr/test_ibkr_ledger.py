@@ -253,7 +253,12 @@ def test_what_another_link_or_another_day_did_is_left_alone() -> None:
     story = Story()
     story.ledger.since = NOW + timedelta(hours=1)
     assert story.hears(execution(client_id=0, perm_id=77, req_id=3), commission()).reports == []
+    old = execution("0003.a.01", req_id=3, ref="OFANOTHERHOUSEHO", perm_id=79)
+    assert story.hears(old, commission("0003.a.01")).reports == []  # this client's, before our books began
     assert story.hears(execution("0002.a.01", client_id=0, perm_id=78), commission("0002.a.01")).reports != []
+    story.ledger.order(order())
+    asked = execution("0004.a.01", req_id=3, perm_id=80)
+    assert story.forgets().hears(asked, commission("0004.a.01")).reports != []  # the gateway asks about it
     assert Story().hears(execution(account="DU999"), commission()).outcomes == []
 
 

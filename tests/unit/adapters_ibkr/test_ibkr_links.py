@@ -153,7 +153,7 @@ async def test_a_link_remembers_in_the_place_it_is_given(tmp_path: Path) -> None
     brokers: Mapping[str, Any] = make_brokers(load(written(tmp_path)), SystemClock(), remember)
     assert brokers["ib"]._remembered is given["ib"]
     assert list(given) == ["ib"]
-    memory = in_this_process("ib")
+    memory = in_this_process("a link of this test")
     await memory.write({"a": "1", "b": "2"})
     await memory.write({"a": ""})
     assert await memory.read() == {"b": "2"}
