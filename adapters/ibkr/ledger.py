@@ -365,8 +365,7 @@ class Ledger:
 
     def _stranger(self, message: said.ExecutionSaid) -> Known | None:
         """Follow an order somebody else made on an account of ours, unless another link answers for it."""
-        account = self._settings.account_of(message.account)
-        if self._settings.shared.get(account):
+        if self._settings.shared.get(self._settings.account_of(message.account)):
             return None
         name = f"perm:{message.perm_id}"
         found = self._remember(Known(name, perm_id=message.perm_id, is_stranger=True, life=Life.LIVE))
