@@ -256,8 +256,9 @@ def _check_ibkr(path: Path, config: GatewayConfig) -> None:
             known_links = ", ".join(sorted(links)) or "none"
             text = f'no link {quotes.of!r} of kind "ibkr"; known: {known_links}'
             raise ConfigError(f"{path}: quotes.{name}.of: {text}")
-        if other := taken.get((link_of.host, link_of.port, quotes.client_id)):
-            text = f"{other} has the same; prices need a client id of their own"
+        other = taken.get((link_of.host, link_of.port, quotes.client_id))
+        if other or quotes.client_id == link_of.spare_client_id:
+            text = f"{other or 'the spare of its link'} has the same; prices need a client id of their own"
             raise ConfigError(f"{path}: quotes.{name}.client_id: {text}")
 
 

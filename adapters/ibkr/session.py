@@ -62,6 +62,7 @@ class Session:
         self.line: Line | None = None
         self.is_up = False
         self._has_told = False
+        self._reason = ""
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -182,8 +183,9 @@ class Session:
         if self.is_up or not self._has_told:
             self.is_up, self._has_told = False, True
             self._changed(reason)
-        elif reason:
+        elif reason != self._reason:
             log.info("%s: still down: %s", self._settings.name, reason)
+        self._reason = reason
 
     def _after_refusal(self, reason: str) -> None:
         """Count how often our client id was in use, and change to the spare one after a while."""

@@ -35,8 +35,8 @@ class IbkrSettings:
     `accounts` are IBKR's account codes by our names; `shared` names, for each of ours, the other accounts
     that are the same code, over whichever link: their positions are counted together, and what TWS shows of
     another channel is left to it. `client_id` is ours alone and never 0; `spare_client_id` is used while
-    somebody else holds it (0: none). `terms` are the contracts by our symbols. `commission_wait_s`: so long an
-    execution waits for its commission before it is told without.
+    somebody else holds it (0: none). `terms` are the contracts by our symbols. `commission_wait_s`: so long
+    an execution waits for its commission before it is told without.
     """
 
     name: str
