@@ -73,11 +73,15 @@ class Line:
         while True:
             await self._some.wait()
             self._some.clear()
-            while self._inbox:
-                message = self._inbox.popleft()
-                self._answer(message)
-                hear(message)
+            self.drain(hear)
             self.stir.set()
+
+    def drain(self, hear: Callable[[said.Said], None]) -> None:
+        """Hand over what has come in so far: what came before the socket broke counts, too."""
+        while self._inbox:
+            message = self._inbox.popleft()
+            self._answer(message)
+            hear(message)
 
     def close(self, reason: str) -> None:
         """Hang up; every question that waits is told."""

@@ -135,6 +135,7 @@ class Session:
             line.close("the connection is made anew")
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
+            line.drain(self._hear)
             self.line = None
         return was_up, line.lost
 
