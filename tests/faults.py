@@ -89,7 +89,7 @@ CASES = (
     Case("a code nobody knows on living orders", (plan("inform", count=20, code=9999),)),
     Case("an End missing", (plan("missing_end", count=2), (0.4, "drop", {}))),
     Case("Ends slow", (plan("slow_end", count=4, seconds=1.0), (0.4, "drop", {}))),
-    Case("frames in pieces", (plan("split_frames", count=500),)),
+    Case("frames in pieces", (plan("split_frames", count=20),)),
     Case("many frames in one packet", (plan("batch_frames", count=50, seconds=0.05),)),
     Case("a time zone nobody knows", (plan("bad_zone", count=50),)),
     Case("silence for 3 s", ((0.4, "fault", {"kind": "silence", "seconds": 3}),)),
@@ -130,7 +130,7 @@ class Faults(Torture):
         if refused != case.refused:
             self.complain(f"{refused} orders are refused, not {case.refused}")
             lost += abs(refused - case.refused)
-        struck = sum(self.tell("struck")["struck"].values()) - struck
+        struck = max(0, sum(self.tell("struck")["struck"].values()) - struck)  # it forgets when it is killed
         return {
             "case": case.name, "orders": orders, "struck": struck, "ended": state, "lost": lost,
             "doubled": doubled, "differences": differences, "seconds": time.monotonic() - began,

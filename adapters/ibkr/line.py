@@ -27,6 +27,10 @@ CROWDED = 200_000
 NUMBERED = frozenset({said.EXECUTIONS_END, said.CONTRACTS_END, said.SNAPSHOT_END})
 
 
+LONG_ANSWER = 12
+"""An answer may take so many times the silence that ends the wait for it."""
+
+
 class NoAnswer(Exception):
     """A question was not answered in time, or the line broke: nobody knows."""
 
@@ -121,13 +125,24 @@ class Line:
             raise NoAnswer(self.lost)
         try:
             send()
-            async with asyncio.timeout(timeout_s):
-                await question.done
+            async with asyncio.timeout(timeout_s * LONG_ANSWER):
+                await self._silence(question, timeout_s)
         except ConnectionError:
             raise NoAnswer("the socket is gone") from None
         except TimeoutError:
             raise NoAnswer(f"no end of the {kind} within {timeout_s:g} s") from None
         return question.answers
+
+    async def _silence(self, question: Question, timeout_s: float) -> None:
+        """Wait for an answer as long as anything comes: a day's executions may take a while."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while not question.done.done():
+            left_s = max(self.last_heard, began) + timeout_s - loop.time()
+            if left_s <= 0:
+                raise TimeoutError
+            await asyncio.wait([question.done], timeout=left_s)
+        question.done.result()
 
     def _put(self, message: said.Said) -> None:
         """Take a callback: put the message down and return."""
