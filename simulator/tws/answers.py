@@ -60,11 +60,11 @@ def order_status(ticket: Ticket, shown: Shown, why_held: str = "") -> Said:
 
 def exec_details(version: int, execution: Execution, exec_id: str, req_id: int, at: str) -> Said:
     """execDetails(11): 31 fields, 32 from 178 on."""
-    ticket = execution.ticket
+    ticket, venue = execution.ticket, execution.ticket.contract.primary_exchange
     said: Said = [
-        11, req_id, ticket.order_id, *contract_fields(ticket.contract, _venue(ticket)), exec_id, at,
-        ticket.placed.account, _venue(ticket), "BOT" if ticket.order.is_buy else "SLD", execution.qty,
-        execution.px, ticket.perm_id, ticket.client_id, 0, execution.cum_qty, execution.avg_px,
+        11, req_id, ticket.order_id, *contract_fields(ticket.contract, venue), exec_id, at,
+        ticket.placed.account, venue, "BOT" if ticket.order.is_buy else "SLD", execution.qty, execution.px,
+        ticket.perm_id, ticket.client_id, 0, execution.cum_qty, execution.avg_px,
         ticket.placed.order_ref, "", "", ticket.placed.model_code, 2,
     ]  # fmt: skip
     return [*said, False] if version >= WITH_PENDING_PRICE else said
@@ -174,11 +174,6 @@ def when(at: datetime, zone: str) -> str:
     """Write a time as executions have it."""
     local = at.astimezone(ZoneInfo(zone))
     return f"{local:%Y%m%d %H:%M:%S} {zone}"
-
-
-def _venue(ticket: Ticket) -> str:
-    primary = ticket.contract.primary_exchange
-    return "ISLAND" if primary == "NASDAQ" else primary
 
 
 def or_zero(number: Decimal | None) -> Value:

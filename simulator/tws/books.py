@@ -82,7 +82,7 @@ class Books:
         held.qty += signed
         if before * signed >= ZERO:
             spent = abs(before) * held.cost + abs(signed) * px
-            held.cost = (spent / abs(held.qty)).quantize(COST_PLACES, ROUND_HALF_EVEN) if held.qty else ZERO
+            held.cost = _mean(spent, abs(held.qty))
             return None
         closed = min(abs(signed), abs(before)) * (1 if before > ZERO else -1)
         gain = closed * (px - held.cost) - commission
@@ -92,6 +92,12 @@ class Books:
         elif not held.qty:
             held.cost = ZERO
         return gain
+
+    def split(self, symbol: str, ratio: Decimal) -> None:
+        """Follow a split: more shares, each at less."""
+        for (_, named), held in self._holdings.items():
+            if named == symbol:
+                held.qty, held.cost = held.qty * ratio, held.cost / ratio
 
     def cost(self, account: str, symbol: str) -> Decimal:
         """Return the mean cost of a position."""
@@ -207,6 +213,10 @@ class Books:
                 value = qty * self.price(symbol, now)
                 gross, net = gross + abs(value), net + value
         return gross, net
+
+
+def _mean(spent: Decimal, qty: Decimal) -> Decimal:
+    return (spent / qty).quantize(COST_PLACES, ROUND_HALF_EVEN).normalize() if qty else ZERO
 
 
 def _exact(number: Decimal) -> Decimal:

@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -51,6 +51,21 @@ class _Parser(argparse.ArgumentParser):
         raise SettingError(f"{message}; see: python -m simulator tws --help")
 
 
+def _decimal(text: str) -> Decimal:
+    """Read a number that is not negative."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite() or number < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no decimal from 0 on")
+    return number
+
+
+def _milliseconds(text: str) -> float:
+    return float(_decimal(text))
+
+
 def parser() -> argparse.ArgumentParser:
     """Describe the options."""
     options = _Parser(prog="python -m simulator tws", description="Run a venue that speaks as TWS does.")
@@ -79,23 +94,37 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _describe_trading(add: Callable[..., object]) -> None:
-    add("--fill-delay-ms", type=float, default=0.0, metavar="MS", help="usual time between fills; 0: at once")
+    add(
+        "--fill-delay-ms",
+        type=_milliseconds,
+        default=0.0,
+        metavar="MS",
+        help="usual time between fills; 0: at once",
+    )
     add("--partials", type=int, default=1, metavar="N", help="cut an order into 1 to N fills (default 1)")
-    add("--ack-delay-ms", type=float, default=0.0, metavar="MS", help="from order to acknowledgement")
-    add("--cancel-ms", type=float, default=0.0, metavar="MS", help="how long a cancel is pending; 0: not")
+    add("--ack-delay-ms", type=_milliseconds, default=0.0, metavar="MS", help="from order to acknowledgement")
+    add(
+        "--cancel-ms",
+        type=_milliseconds,
+        default=0.0,
+        metavar="MS",
+        help="how long a cancel is pending; 0: not",
+    )
     add("--fills-by-hand", action="store_true", help="fill only what the control port says")
-    add("--half-spread-bps", type=Decimal, default=Decimal(1), metavar="BPS", help="(default 1)")
-    add("--tick", type=Decimal, default=Decimal("0.01"), help="smallest step of the market (default 0.01)")
+    add("--half-spread-bps", type=_decimal, default=Decimal(1), metavar="BPS", help="(default 1)")
+    add("--tick", type=_decimal, default=Decimal("0.01"), help="smallest step of the market (default 0.01)")
     add(
         "--commission-per-share",
-        type=Decimal,
+        type=_decimal,
         default=Decimal("0.005"),
         metavar="USD",
         help="(default 0.005)",
     )
-    add("--commission-min", type=Decimal, default=Decimal(1), metavar="USD", help="of an order (default 1)")
-    add("--initial-margin", type=Decimal, default=Decimal("0.5"), metavar="SHARE", help="(default 0.5)")
-    add("--maintenance-margin", type=Decimal, default=Decimal("0.25"), metavar="SHARE", help="(default 0.25)")
+    add("--commission-min", type=_decimal, default=Decimal(1), metavar="USD", help="of an order (default 1)")
+    add("--initial-margin", type=_decimal, default=Decimal("0.5"), metavar="SHARE", help="(default 0.5)")
+    add(
+        "--maintenance-margin", type=_decimal, default=Decimal("0.25"), metavar="SHARE", help="(default 0.25)"
+    )
     add("--may-short", action="store_true", help="let a sale exceed what is held")
     add("--hard-to-borrow", action="append", default=[], metavar="SYMBOL", help="hold its short sales: 404")
     add("--currency", default="USD", help="of every account (default USD)")
@@ -112,8 +141,9 @@ def main(arguments: Sequence[str]) -> int:
     except (SettingError, VenueError) as error:
         sys.stderr.write(f"simulator tws: {error}\n")
         return 2
-    except OSError as error:
-        sys.stderr.write(f"simulator tws: --port {port}: {error.strerror}; choose another, or 0\n")
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        sys.stderr.write(f"simulator tws: --port {port}: {why}; choose another, or 0\n")
         return 2
     return 0
 
@@ -127,6 +157,8 @@ def _check(options: argparse.Namespace) -> None:
         ZoneInfo(options.time_zone)
     except (ValueError, ZoneInfoNotFoundError):
         raise SettingError(f"--time-zone {options.time_zone} is not known; give one as US/Eastern") from None
+    if not options.tick:
+        raise SettingError("--tick must be above 0")
     for name in ("initial_margin", "maintenance_margin"):
         if not 0 < getattr(options, name) <= 1:
             raise SettingError(f"--{name.replace('_', '-')} must be above 0 and at most 1")
@@ -193,8 +225,8 @@ def _door(options: argparse.Namespace, desk: Desk, journal: Journal, prefix: str
     described = {f"--{name.replace('_', '-')}": str(getattr(options, name)) for name in BOUND}
     for name in ("prices", "accounts", "contracts"):
         path = getattr(options, name)
-        if path is not None:
-            described[f"--{name}"] = f"content {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+        content = "none" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        described[f"--{name}"] = f"content {content}"
     return Door(
         partial(_venue, options), partial(_books, options), read_catalogue(listed, options.contracts),
         Terms(described, frozenset(options.hard_to_borrow)), journal, desk.say, prefix,

@@ -19,12 +19,15 @@ from typing import Any
 
 from simulator.accounts import SettingError
 from simulator.orders import ZERO
+from simulator.tws.fields import INT_MAX
 from simulator.tws.placing import Asked
 
 CENT = Decimal("0.01")
 ONE = Decimal(1)
 FIRST_RULE = 26
 SMART = "SMART"
+US_EXCHANGES = ("NASDAQ", "NYSE", "ARCA", "AMEX", "BATS", "ISLAND")
+"""What a client may call the exchange of a stock of which no file says more."""
 _SPAN = 800_000_000
 _TEXTS = ("symbol", "primary_exchange", "currency", "long_name", "stock_type")
 _NUMBERS = ("min_size", "size_increment", "suggested_size_increment")
@@ -51,6 +54,7 @@ class Contract:
     long_name: str = ""
     stock_type: str = "COMMON"
     sec_type: str = "STK"
+    exchanges: tuple[str, ...] = US_EXCHANGES
 
     @property
     def min_tick(self) -> Decimal:
@@ -70,7 +74,7 @@ class Contract:
         """Say whether a client's contract may mean this one."""
         if asked.con_id:
             return asked.con_id == self.con_id
-        exchanges = ("", SMART, self.primary_exchange, "ISLAND" if self.primary_exchange == "NASDAQ" else "")
+        exchanges = ("", SMART, *self.exchanges)
         named = asked.symbol or asked.local_symbol
         return (
             named == self.symbol
@@ -155,21 +159,29 @@ def _contract(
         raise SettingError(
             f"--contracts {path}: {listed}.{unknown[0]} is not understood; use {', '.join(sorted(known))}"
         )
-    steps: tuple[Step, ...] = ((ZERO, CENT),)
-    if "steps" in told:
-        pairs = [
-            (_number(path, listed, low), _number(path, listed, step)) for low, step in told["steps"].items()
-        ]
-        steps = tuple(sorted(pairs))
-        if not steps or steps[0][0] != ZERO or any(step <= ZERO for _, step in steps):
-            raise SettingError(f'--contracts {path}: {listed}.steps must begin at "0", each step above 0')
+    steps = _steps(path, listed, told.get("steps", {"0": CENT}))
     rule_id = rules.setdefault(steps, FIRST_RULE + len(rules))
     texts = {name: str(told[name]) for name in _TEXTS if name in told}
     symbol = texts.pop("symbol", listed.replace(".", " "))
-    plain = Contract(listed, int(told.get("con_id", con_id_of(listed))), symbol, rule_id, steps)
+    con_id = told.get("con_id", con_id_of(listed))
+    if not isinstance(con_id, int) or not 0 < con_id <= INT_MAX:
+        raise SettingError(f"--contracts {path}: {listed}.con_id is {con_id!r}; write a whole number above 0")
+    plain = Contract(listed, con_id, symbol, rule_id, steps)
     numbers = {name: _number(path, listed, told[name]) for name in _NUMBERS if name in told}
+    if not numbers.get("size_increment", ONE):
+        raise SettingError(f"--contracts {path}: {listed}.size_increment must be above 0")
     described: dict[str, Any] = {**texts, **numbers}
+    if "primary_exchange" in texts:
+        described["exchanges"] = (texts["primary_exchange"],)
     return replace(plain, **described)
+
+
+def _steps(path: Path | None, listed: str, told: object) -> tuple[Step, ...]:
+    pairs = told.items() if isinstance(told, dict) else ()
+    steps = tuple(sorted((_number(path, listed, low), _number(path, listed, step)) for low, step in pairs))
+    if not steps or steps[0][0] != ZERO or any(step <= ZERO for _, step in steps):
+        raise SettingError(f'--contracts {path}: {listed}.steps must begin at "0", each step above 0')
+    return steps
 
 
 def _number(path: Path | None, listed: str, said: object) -> Decimal:

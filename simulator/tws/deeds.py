@@ -39,6 +39,8 @@ def do(house: House, name: str, arguments: Arguments, now: datetime) -> int:
     if name not in OPERATIONS:
         raise VenueError(f"no operation {name!r}; use one of: {', '.join(sorted({*OPERATIONS, *OWN}))}")
     said = operate(house.venue, name, _in_core(house, arguments), now)
+    if name == "split":
+        house.books.split(text(arguments, "symbol"), number(arguments, "ratio"))
     house.told(said, now)
     return len(said)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from simulator.tws.door import Door
@@ -50,7 +51,8 @@ class Desk:
         self.mishaps = mishaps
         self.manners = manners
         self.now = now
-        self.later = later
+        self._later = later
+        self.pending = 0
         self.sessions: dict[int, Session] = {}
         self.is_lost = False
         self.binds = False
@@ -68,6 +70,16 @@ class Desk:
     def serve(self, door: Door) -> None:
         """Stand before a venue."""
         self._door = door
+
+    def later(self, seconds: float, what: Callable[[], object]) -> None:
+        """Do something in a while; `pending` counts what is still to be done."""
+
+        def run() -> None:
+            self.pending -= 1
+            what()
+
+        self.pending += 1
+        self._later(seconds, run)
 
     @property
     def zone(self) -> str:
@@ -127,7 +139,7 @@ class Desk:
         for one in heard:
             session.tell(one)
         for seconds, one in late:
-            self.later(seconds, lambda one=one: session.tell(one))  # type: ignore[misc]
+            self.later(seconds, partial(session.tell, one))
 
     @staticmethod
     def _is_of(happening: Happening, session: Session) -> bool:

@@ -210,6 +210,11 @@ class Door:
             }  # fmt: skip
             for fill in row["fills"]:
                 fill["exec_id"] = self.house.of_execution(fill["exec_id"]).exec_id
+        said["held"] = [
+            {"cl_ord_id": one.placed.order_ref, "perm_id": one.perm_id, "why": one.held, "status": one.status}
+            for one in self.house.tickets
+            if one.held
+        ]
         return said
 
     # What the operator does.
@@ -241,7 +246,8 @@ class Door:
     def _rejection(self, placed: Placed, now: datetime) -> Refusal | None:
         """Say why the account cannot carry a new order."""
         (contract,) = self.catalogue.find(placed.contract)
-        if contract.listed in self.terms.hard_to_borrow and not placed.is_buy:
+        is_located = contract.listed in self.terms.hard_to_borrow and not placed.is_buy
+        if is_located or placed.parent_id:
             return None
         new = entry.order_of(self.house.with_account(placed), contract, 0, OWNER)
         return self.books.fault(new, self._worst_price(placed, contract, now), now)

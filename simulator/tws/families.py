@@ -1,8 +1,8 @@
 """Orders that belong together: parents and children, and groups of which one cancels the others.
 
 Rules of this room:
-1. A child waits for its parent to fill; it ends when the parent ends with nothing done. Children of one
-   parent cancel one another, as a group does.
+1. A child waits for its parent to fill; it ends with a parent that did nothing and is no larger than what
+   the parent did. Children of one parent cancel one another, as a group does.
 2. Sending the last of a family (`transmit`) sends all of it.
 3. In a group of type 1 any fill cancels the others; in types 2 and 3 a fill leaves as much less of each.
 """
@@ -14,7 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from simulator.orders import ZERO
-from simulator.tws.tickets import CHILD, FILLED, NOT_SENT, Ticket
+from simulator.tws.tickets import CHILD, INACTIVE, NOT_SENT, Ticket
 
 CANCEL_ALL = 1
 Cancel = Callable[[Ticket, datetime], None]
@@ -50,7 +50,7 @@ class Families:
         if not ticket.is_live:
             self._follow_parent(ticket, now)
         others = [one for one in self._kin(ticket) if one is not ticket and one.is_live]
-        if not filled and ticket.is_live:
+        if not filled and (ticket.is_live or ticket.status == INACTIVE):
             return
         for one in others:
             ends = (
@@ -63,10 +63,11 @@ class Families:
 
     def _follow_parent(self, parent: Ticket, now: datetime) -> None:
         for child in [one for one in parent.children if one.is_live and one.held in (CHILD, NOT_SENT)]:
-            if parent.status == FILLED and child.held == CHILD:
-                self._send(child, now)
-            elif parent.status != FILLED and parent.order.cum_qty == ZERO:
+            if parent.order.cum_qty == ZERO:
                 self._cancel(child, now)
+            elif child.held == CHILD:
+                child.order.order_qty = min(child.order.order_qty, parent.order.cum_qty)
+                self._send(child, now)
 
     def _kin(self, ticket: Ticket) -> list[Ticket]:
         kin = list(self._groups.get((ticket.placed.account, ticket.placed.oca_group), ()))

@@ -1,7 +1,8 @@
 """What one client follows: accounts, positions, summaries, quotes. It lives as long as its connection.
 
 Rules of this room:
-1. A subscription says everything once, then its End, then what changes.
+1. A subscription says everything once, then its End, then what changes: positions with each fill, values soon
+   after.
 2. A client has two account summaries at most; a third is refused with 322.
 3. Quotes are live, delayed or refused as the house is switched; delayed ones have their own tick types.
 """
@@ -24,6 +25,9 @@ from simulator.tws.frames import Fields
 
 Send = Callable[[Fields], None]
 End = Callable[[Fields], None]
+Later = Callable[[float, Callable[[], object]], object]
+VALUES_S = 0.2
+"""How soon after a fill an account's values are said: once for everything that filled meanwhile."""
 MAX_SUMMARIES = 2
 TOO_MANY_SUMMARIES = Refusal(
     322, "Error processing request.-'b' : cause - Maximum number of account summary requests exceeded"
@@ -58,9 +62,14 @@ class _Ticker:
 
 
 class Feeds:
-    """Serve one client's subscriptions; `send` writes a message, `end` one that ends an answer."""
+    """Serve one client's subscriptions; `send` writes a message, `end` one that ends an answer.
 
-    def __init__(self, door: Door, send: Send, end: End) -> None:
+    `later` calls something after some seconds; `clock` says the time then.
+    """
+
+    def __init__(self, door: Door, send: Send, end: End, later: Later, clock: Callable[[], datetime]) -> None:
+        self._later, self._clock = later, clock
+        self._stale: set[str] = set()
         self._door = door
         self._send = send
         self._end = end
@@ -138,6 +147,19 @@ class Feeds:
             self._say_position(account, symbol)
         if self._account == account:
             self._say_holding(account, symbol, now)
+        if self._account == account or self._multi or self._summaries:
+            if not self._stale:
+                self._later(VALUES_S, self._say_values)
+            self._stale.add(account)
+
+    def _say_values(self) -> None:
+        """Say the values of every account that has changed."""
+        stale, self._stale = sorted(self._stale), set()
+        for account in stale:
+            self._say_values_of(account, self._clock())
+
+    def _say_values_of(self, account: str, now: datetime) -> None:
+        if self._account == account:
             self._say_account(account, now)
         for req_id, name in self._multi.items():
             if name in (account, "", "All"):

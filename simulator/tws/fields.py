@@ -13,6 +13,8 @@ from decimal import Decimal, InvalidOperation
 INT_MAX = 2**31 - 1
 UNSET_DOUBLE = "1.7976931348623157E308"
 _UNSET = Decimal(UNSET_DOUBLE)
+MAX_EXPONENT, MAX_PLACES = 15, 20
+"""Beyond these a number is nobody's price or quantity, and too long to write out."""
 
 
 class Unreadable(Exception):
@@ -61,7 +63,11 @@ class Reader:
             if said == "Infinite":
                 return None
             raise Unreadable(f"field {self._at - 1}: {said[:40]!r} is not a number")
-        return None if number == _UNSET else number
+        if number == _UNSET:
+            return None
+        if number.adjusted() > MAX_EXPONENT or int(number.as_tuple().exponent) < -MAX_PLACES:
+            raise Unreadable(f"field {self._at - 1}: {said[:40]!r} is no price and no quantity")
+        return number
 
     def flag(self) -> bool:
         """Return a boolean."""

@@ -36,7 +36,7 @@ from simulator.tws.entry import Refusal
 from simulator.tws.families import Families
 from simulator.tws.happenings import Failed, Happening
 from simulator.tws.placing import Placed
-from simulator.tws.tickets import CHILD, CLOSED, LOCATE, NOT_SENT, OUTAGE, Execution, Ticket
+from simulator.tws.tickets import CHILD, CLOSED, ENDED, LOCATE, NOT_SENT, OUTAGE, Execution, Ticket, word
 from simulator.venue import Venue, VenueError
 
 Say = Callable[[Sequence[Happening]], None]
@@ -209,9 +209,7 @@ class House:
     def told(self, said: Sequence[Answer], now: datetime) -> None:
         """Follow what the core says."""
         for answer in said:
-            ticket = self._by_core.get(answer.order_id)
-            if ticket is None:
-                continue
+            ticket = self._by_core[answer.order_id]
             if isinstance(answer, CancelReject):
                 self._say([refusal_of(ticket, answer)])
             else:
@@ -263,11 +261,15 @@ class House:
 
     def _report(self, report: Report, ticket: Ticket, now: datetime) -> None:
         execution = self._execution(report, ticket, now)
-        if not ticket.is_live and ticket.ended is None:
+        is_over = word(ticket.order, report.ord_status) in ENDED
+        if is_over and ticket.ended is None:
             ticket.ended, ticket.why = now, _why(report)
+        elif ticket.is_live:
+            ticket.ended = None
         self._say(telling.tell(report, ticket, execution))
         filled = report.last_qty if report.exec_type is ExecType.TRADE and report.last_qty else ZERO
-        self._families.follow(ticket, filled, now)
+        if is_over or filled:
+            self._families.follow(ticket, filled, now)
 
     def _execution(self, report: Report, ticket: Ticket, now: datetime) -> Execution | None:
         """Book an execution, or the correction of one; a bust leaves it with no shares."""
@@ -339,7 +341,7 @@ def waiting(new: NewOrder) -> Order:
 def _why(report: Report) -> str:
     if report.exec_type is ExecType.REJECTED:
         return f"Rejected: {report.text or ''}"
-    if report.exec_type is ExecType.CANCELED and report.exec_restatement_reason is None:
+    if report.exec_type is ExecType.CANCELED and report.orig_cl_ord_id is not None:
         return "Cancelled by Trader"
     return f"Cancelled: {report.text or ''}"
 
@@ -348,8 +350,8 @@ def _held(ticket: Ticket) -> list[Happening]:
     if ticket.held in (NOT_SENT, OUTAGE):
         return []
     if ticket.held == CLOSED:
-        return [*telling.held(ticket, ""), telling.after_hours(ticket)]
+        return [*telling.held(ticket), telling.after_hours(ticket)]
     if ticket.held == LOCATE:
         text = "Order held while securities are located."
-        return [telling.failed(ticket, LOCATING, text), *telling.held(ticket, "locate")]
-    return telling.held(ticket, ticket.held)
+        return [telling.failed(ticket, LOCATING, text), *telling.held(ticket)]
+    return telling.held(ticket)

@@ -2,14 +2,13 @@
 
 Rules of this room:
 1. It listens on 127.0.0.1 only.
-2. More than `max_rate` messages in a second get error 100; after `MAX_VIOLATIONS` of them TWS hangs up.
+2. More than `max_rate` messages in a second get error 100, once a second; the third time, TWS hangs up.
 3. What one turn of the loop has to say leaves as one packet, and may be cut anywhere: a stream has no frames.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 
 from simulator.tws.desk import Desk
@@ -17,6 +16,7 @@ from simulator.tws.entry import Refusal
 from simulator.tws.frames import Fields, FrameError, Frames, Greeting, frame
 from simulator.tws.happenings import NO_ID
 from simulator.tws.mishaps import Mishap
+from simulator.tws.pace import Pace
 from simulator.tws.placing import PLACE
 from simulator.tws.session import CANCEL, Session
 
@@ -24,6 +24,8 @@ HOST = "127.0.0.1"
 LEAST, MOST, UNSPOKEN = 157, 178, 158
 TOO_FAST, MAX_VIOLATIONS = 100, 3
 MAX_CLIENTS = 64
+MAX_BACKLOG = 1 << 26
+"""Bytes kept for a client that does not read, or from one that is not read; beyond, it is cut."""
 PIECE, PIECE_S = 7, 0.001
 _CUTS = {
     PLACE: (Mishap.CUT_BEFORE_ORDER, Mishap.CUT_AFTER_ORDER),
@@ -58,8 +60,7 @@ class Peer(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._out = bytearray()
         self._is_flushing = False
-        self._times: deque[float] = deque()
-        self._violations = 0
+        self._pace = Pace(server.limits.max_rate)
         self._is_dead = False
         self._is_muted = False
         self._waiting = bytearray()
@@ -89,6 +90,8 @@ class Peer(asyncio.Protocol):
             return
         if self._server.is_silent():
             self._waiting += data
+            if len(self._waiting) > MAX_BACKLOG:
+                self.cut()
             return
         try:
             for message in self._frames.feed(data):
@@ -119,6 +122,9 @@ class Peer(asyncio.Protocol):
         """Write what is due."""
         self._is_flushing = False
         if self._is_dead or not self._out or self._transport is None or self._server.is_silent():
+            return
+        if self._transport.get_write_buffer_size() > MAX_BACKLOG:
+            self.cut()
             return
         data, self._out = bytes(self._out), bytearray()
         if self._desk.mishaps.strikes(Mishap.SPLIT_FRAMES, self.client):
@@ -192,11 +198,11 @@ class Peer(asyncio.Protocol):
     def _serve(self, session: Session, fields: list[str]) -> None:
         if self._is_dead:
             return
-        if self._is_too_fast():
-            text = f"Max rate of messages per second has been exceeded:max={self._server.limits.max_rate}"
+        if self._pace.is_violated(asyncio.get_running_loop().time()):
+            count, most = self._pace.violations, self._server.limits.max_rate
+            text = f"Max rate of messages per second has been exceeded:max={most} rec={most + 1} ({count})"
             session.fail(NO_ID, Refusal(TOO_FAST, text))
-            self._violations += 1
-            if self._violations >= MAX_VIOLATIONS:
+            if count >= MAX_VIOLATIONS:
                 self.close()
                 return
         mishaps, client = self._desk.mishaps, session.client_id
@@ -213,13 +219,6 @@ class Peer(asyncio.Protocol):
             self.cut()
             return
         session.handle(fields)
-
-    def _is_too_fast(self) -> bool:
-        most, now, times = self._server.limits.max_rate, asyncio.get_running_loop().time(), self._times
-        while times and now - times[0] >= 1:
-            times.popleft()
-        times.append(now)
-        return bool(most) and len(times) > most
 
 
 _CUTTABLE = frozenset(str(message) for message in _CUTS)

@@ -32,6 +32,7 @@ from simulator.tws.happenings import (
 from simulator.tws.mishaps import Mishap
 from simulator.tws.placing import PLACE, read_asked
 from simulator.tws.requests import place_or_ask, withdraw
+from simulator.tws.telling import why_held
 from simulator.tws.tickets import Execution, Ticket
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Session:
         self._write = write
         self._close = close
         self.client_id: int | None = None
-        self.feeds = Feeds(desk.door, self.send, self.end)
+        self.feeds = Feeds(desk.door, self.send, self.end, desk.later, desk.now)
 
     # Out.
 
@@ -84,16 +85,17 @@ class Session:
         """Say whether this client is told of something."""
         if isinstance(happening, Moved):
             return True
-        client_id = happening.client_id if isinstance(happening, Failed) else ticket_of(happening).client_id
-        return self.client_id in (client_id, self._desk.master)
+        if isinstance(happening, Failed):
+            return self.client_id == happening.client_id
+        return self.client_id in (ticket_of(happening).client_id, self._desk.master)
 
     def tell(self, happening: Happening) -> None:
         """Send one thing that happened."""
         match happening:
             case OpenOrder(ticket, was):
                 self.send(shown.open_order(self.version, ticket, was))
-            case Status(ticket, was, why_held):
-                self.send(answers.order_status(ticket, was, why_held))
+            case Status(ticket, was, why):
+                self.send(answers.order_status(ticket, was, why))
             case Executed(execution, exec_id, req_id):
                 self._send_execution(execution, exec_id, req_id)
             case Commissioned(execution, exec_id):
@@ -170,7 +172,7 @@ class Session:
         for ticket in tickets:
             was = ticket.shown()
             self.send(shown.open_order(self.version, ticket, was))
-            self.send(answers.order_status(ticket, was, ticket.held))
+            self.send(answers.order_status(ticket, was, why_held(ticket)))
         self.end(answers.OPEN_ORDER_END)
 
     def _auto_open(self, reader: Reader) -> None:

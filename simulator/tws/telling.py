@@ -11,7 +11,17 @@ from __future__ import annotations
 
 from simulator.orders import ExecType, Report
 from simulator.tws.happenings import Commissioned, Executed, Failed, Happening, Moved, OpenOrder, Status
-from simulator.tws.tickets import FILLED, INACTIVE, PRE_SUBMITTED, Execution, Shown, Ticket, word
+from simulator.tws.tickets import (
+    CHILD,
+    FILLED,
+    INACTIVE,
+    LOCATE,
+    PRE_SUBMITTED,
+    Execution,
+    Shown,
+    Ticket,
+    word,
+)
 
 REJECTED, CANCELED, OTHER_WARNING = 201, 202, 399
 _SILENT = frozenset({ExecType.PENDING_REPLACE, ExecType.STOPPED, ExecType.ORDER_STATUS})
@@ -46,10 +56,15 @@ def failed(ticket: Ticket, code: int, text: str) -> Failed:
     return Failed(ticket.client_id, ticket.order_id, code, text)
 
 
-def held(ticket: Ticket, why_held: str) -> list[Happening]:
+def held(ticket: Ticket) -> list[Happening]:
     """Word an order that waits."""
     shown = ticket.shown()
-    return [OpenOrder(ticket, shown), Status(ticket, shown, why_held)]
+    return [OpenOrder(ticket, shown), Status(ticket, shown, why_held(ticket))]
+
+
+def why_held(ticket: Ticket) -> str:
+    """Word what an order waits for, as far as TWS says so."""
+    return ticket.held if ticket.held in (CHILD, LOCATE) else ""
 
 
 def gone(ticket: Ticket, text: str = "") -> list[Happening]:

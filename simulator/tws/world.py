@@ -49,7 +49,7 @@ class World:
         return {
             "orders": len(door.house.tickets), "open_orders": sum(one.is_live for one in door.house.tickets),
             "clients": sorted(self._desk.sessions), "is_lost": self._desk.is_lost,
-            "planned": self._desk.mishaps.planned(), "is_quiet": due is None,
+            "planned": self._desk.mishaps.planned(), "is_quiet": due is None and not self._desk.pending,
         }  # fmt: skip
 
     def operate(self, name: str, arguments: Mapping[str, Any]) -> int:
@@ -74,7 +74,9 @@ class World:
         planned = read_planned(arguments)
         if planned.kind not in TIMED:
             self._desk.mishaps.plan(planned)
-        elif planned.kind is Mishap.HALF_OPEN:
+            return {"planned": self._desk.mishaps.planned()}
+        self._desk.mishaps.struck[planned.kind] += 1
+        if planned.kind is Mishap.HALF_OPEN:
             self._server.half_open()
         else:
             self._server.silence(planned.seconds or 5.0)

@@ -1,4 +1,4 @@
-"""Trade against the TWS door with IBKR's own old client from the package index; print what came as JSON.
+"""Trade against the TWS door with IBKR's own client, of any of its ages; print what came as JSON.
 
     python play_ibapi.py PORT CONTROL_PORT
 
@@ -8,6 +8,8 @@ licence: install it for this test only.
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import sys
 import threading
@@ -31,7 +33,7 @@ class Client(EWrapper, EClient):  # type: ignore[misc]
 
     def __getattribute__(self, name: str) -> Any:
         if name in _NOTED:
-            return lambda *args: self.said.append((name, args))
+            return lambda *args: self.said.append((_NOTED[name], args))
         return super().__getattribute__(name)
 
     def of(self, name: str) -> list[tuple[Any, ...]]:
@@ -48,12 +50,15 @@ class Client(EWrapper, EClient):  # type: ignore[misc]
 
 
 _NOTED = {
-    "nextValidId", "managedAccounts", "error", "contractDetails", "contractDetailsEnd", "openOrder",
-    "openOrderEnd", "orderStatus", "execDetails", "execDetailsEnd", "commissionReport", "position",
-    "positionEnd", "completedOrder", "completedOrdersEnd", "updateAccountValue", "updatePortfolio",
-    "accountDownloadEnd", "accountSummary",
-    "accountSummaryEnd", "tickPrice", "tickSnapshotEnd", "marketRule", "currentTime",
-}  # fmt: skip
+    name: name
+    for name in (
+        "nextValidId", "managedAccounts", "error", "contractDetails", "contractDetailsEnd", "openOrder",
+        "openOrderEnd", "orderStatus", "execDetails", "execDetailsEnd", "commissionReport", "position",
+        "positionEnd", "completedOrder", "completedOrdersEnd", "updateAccountValue", "updatePortfolio",
+        "accountDownloadEnd", "accountSummary", "accountSummaryEnd", "tickPrice", "tickSnapshotEnd",
+        "marketRule", "currentTime",
+    )
+} | {"commissionAndFeesReport": "commissionReport"}  # fmt: skip
 
 
 def stock(symbol: str) -> Contract:
@@ -70,6 +75,22 @@ def order(action: str, qty: float, price: float | None, ref: str = "", *, what_i
     if price is not None:
         made.lmtPrice = price
     return made
+
+
+def cancel(app: Client, order_id: int) -> None:
+    """Later clients want the time of a manual cancel, still later ones a whole object."""
+    takes = list(inspect.signature(EClient.cancelOrder).parameters)[2:]
+    if takes == ["orderCancel"]:
+        module = importlib.import_module("ibapi.order_cancel")
+        app.cancelOrder(order_id, module.OrderCancel())
+    else:
+        app.cancelOrder(order_id, *("" for _ in takes))
+
+
+def commission(report: Any) -> float:
+    """Later clients call it commission and fees."""
+    found: float = report.commissionAndFees if hasattr(report, "commissionAndFees") else report.commission
+    return found
 
 
 def play(port: int, control: int) -> dict[str, Any]:
@@ -90,20 +111,20 @@ def play(port: int, control: int) -> dict[str, Any]:
 
     app.placeOrder(next_id, stock("AAPL"), order("BUY", 10, 99, what_if=True))
     state = app.wait("openOrder")[3]
-    found["what_if"] = [state.initMarginChange, state.commission]
+    found["what_if"] = [state.initMarginChange, commission(state)]
 
     app.placeOrder(next_id + 1, stock("AAPL"), order("BUY", 10, None, "ref-market"))
     app.wait("orderStatus", lambda oid, status, *_: oid == next_id + 1 and status == "Filled")
     execution = app.wait("execDetails")[2]
-    found["bought"] = [execution.shares, execution.price, app.wait("commissionReport")[0].commission]
+    found["bought"] = [float(execution.shares), execution.price, commission(app.wait("commissionReport")[0])]
 
     app.placeOrder(next_id + 2, stock("AAPL"), order("BUY", 10, 90, "ref-limit"))
     app.wait("orderStatus", lambda oid, status, *_: oid == next_id + 2 and status == "Submitted")
     ask(control, "fill", cl_ord_id="ref-limit", qty="4")
     app.wait("orderStatus", lambda oid, _status, filled, *_: oid == next_id + 2 and filled == 4)
-    app.cancelOrder(next_id + 2)
+    cancel(app, next_id + 2)
     cancelled = app.wait("orderStatus", lambda oid, status, *_: oid == next_id + 2 and status == "Cancelled")
-    found["cancelled"] = [cancelled[2], cancelled[3]]
+    found["cancelled"] = [float(cancelled[2]), float(cancelled[3])]
 
     app.said.clear()
     app.reqExecutions(3, ExecutionFilter())
@@ -111,7 +132,7 @@ def play(port: int, control: int) -> dict[str, Any]:
     found["executions"] = sorted(args[2].orderRef for args in app.of("execDetails"))
     app.reqPositions()
     app.wait("positionEnd")
-    found["positions"] = {args[1].symbol: args[2] for args in app.of("position")}
+    found["positions"] = {args[1].symbol: float(args[2]) for args in app.of("position")}
     app.reqCompletedOrders(False)
     app.wait("completedOrdersEnd")
     found["completed"] = sorted(args[1].orderRef for args in app.of("completedOrder"))
@@ -123,7 +144,7 @@ def play(port: int, control: int) -> dict[str, Any]:
     found["summary"] = len(app.of("accountSummary"))
     app.reqOpenOrders()
     app.wait("openOrderEnd")
-    found["codes"] = sorted({args[1] for args in app.of("error") if args[1] < 2000})
+    found["codes"] = sorted({args[1] for args in app.of("error") if 0 < args[1] < 2000})
     app.disconnect()
     return found
 
