@@ -40,12 +40,17 @@ $(VENV)/.installed: $(VENV)/.quickfix pyproject.toml
 	@$(PIP) install --editable '.[simulator]'
 	@touch $@
 
+$(VENV)/.alpaca: $(VENV)/.installed pyproject.toml
+	@echo "installing Alpaca's own library"
+	@$(PIP) install --editable '.[simulator,alpaca]'
+	@touch $@
+
 $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
 	@echo "installing the development tools"
 	@$(PIP) install --editable '.[simulator,dev]'
 	@touch $@
 
-demo: install
+demo: install $(if $(filter alpaca,$(VENUE)),$(VENV)/.alpaca)
 	@$(BIN)/gateway demo $(if $(VENUE),--venue $(VENUE))
 
 test: install-dev
@@ -82,6 +87,8 @@ benchmarks: install-dev
 	@$(BIN)/python benchmarks/planning.py
 	@$(BIN)/python benchmarks/throughput.py
 	@$(BIN)/python benchmarks/relay.py
+	@$(BIN)/python benchmarks/alpaca_detection.py
+	@$(BIN)/python benchmarks/alpaca_faults.py
 
 clean:
 	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis state

@@ -243,6 +243,9 @@ def _check_ibkr(path: Path, config: GatewayConfig) -> None:
         text = "another link has the same host, port and client_id; each needs a client id of its own"
         raise ConfigError(f"{path}: links.{list(links)[-1]}.client_id: {text}")
     for name, link in links.items():
+        if link.spare_client_id == link.client_id:
+            text = "it is client_id again; write another one, or 0 for none"
+            raise ConfigError(f"{path}: links.{name}.spare_client_id: {text}")
         for key, said, known in (
             ("accounts", link.accounts, config.accounts), ("contracts", link.contracts, config.instruments),
         ):  # fmt: skip

@@ -11,6 +11,7 @@ from dataclasses import fields
 from datetime import time
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -113,6 +114,13 @@ class LinkSection(FixSection):
     environment: Literal["simulator", "paper", "live"] = "paper"
 
 
+def _must_be_secure(name: str, url: str, scheme: str) -> None:
+    """Refuse an address of another machine to which keys would travel in plain text."""
+    address = urlsplit(url)
+    if address.scheme not in ("", scheme) and address.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise ValueError(f"{name}: keys would travel in plain text; write {scheme}://")
+
+
 class AlpacaSection(Section):
     """One Alpaca account; see `adapters.alpaca.settings`. The keys decide which, paper or live.
 
@@ -137,6 +145,8 @@ class AlpacaSection(Section):
     def _is_told_where(self) -> AlpacaSection:
         if bool(self.url) != bool(self.stream_url):
             raise ValueError("url and stream_url belong together; write both, or none for Alpaca's own")
+        _must_be_secure("url", self.url, "https")
+        _must_be_secure("stream_url", self.stream_url, "wss")
         return self
 
 
@@ -152,6 +162,11 @@ class AlpacaQuotesSection(Section):
     url: str = ""
     symbols: tuple[str, ...] = ()
     interval_s: float = Field(default=5.0, gt=0, le=3600)
+
+    @model_validator(mode="after")
+    def _is_secure(self) -> AlpacaQuotesSection:
+        _must_be_secure("url", self.url, "https")
+        return self
 
 
 class RestartSection(Section):
@@ -212,12 +227,6 @@ class IbkrSection(Section):
     mute_after_s: float = Field(default=5.0, gt=0, le=60)
     compare_positions: bool = True
     positions_s: float = Field(default=60.0, ge=1, le=3600)
-
-    @model_validator(mode="after")
-    def _has_two_ids(self) -> IbkrSection:
-        if self.spare_client_id == self.client_id:
-            raise ValueError("spare_client_id is client_id again; write another one, or 0 for none")
-        return self
 
 
 class IbkrQuotesSection(Section):

@@ -82,6 +82,7 @@ class Around:
         """Look around for ever, beginning now."""
         loop = asyncio.get_running_loop()
         next_activities = next_positions = next_assets = loop.time()
+        is_due = False
         while True:
             now = loop.time()
             try:
@@ -93,9 +94,9 @@ class Around:
                 if now >= next_activities:
                     next_activities = now + self._settings.activities_s
                     await self._state_activities()
-                    next_positions = now
-                if now >= next_positions:
-                    next_positions = now + (POSITIONS_S if self._touched else self._settings.activities_s)
+                    is_due = True
+                if is_due or (self._touched and now >= next_positions):
+                    next_positions, is_due = now + POSITIONS_S, False
                     await self._state_positions()
                 if now >= self._next_poll:
                     self._next_poll = now + self._settings.poll_s

@@ -159,7 +159,10 @@ class AlpacaBroker:
 
     def _wrong_keys(self) -> ConfigError:
         key = f"GATEWAY_LINKS__{self.name.upper()}__KEY"
-        text = f"set {key} and its SECRET, and mind that paper and live have keys of their own"
+        text = (
+            f"set {key} and its SECRET, or APCA_API_KEY_ID and APCA_API_SECRET_KEY, and mind that paper "
+            "and live have keys of their own"
+        )
         return ConfigError(f"links.{self.name}: Alpaca refuses the keys; {text}")
 
     async def _check_keys(self, calls: Calls) -> None:

@@ -196,6 +196,8 @@ def _note(order: Json) -> str:
 
 def _digits(number: Decimal, decimals: int, what: str) -> str:
     """Write a positive number with as many decimals as it needs, at most `decimals`."""
+    if not number > ZERO:
+        raise Unsendable(f"{what} {number} is not above 0")
     if number != round(number, decimals):
         raise Unsendable(f"{what} {number} has more than {decimals} decimals; check lot_size and tick_size")
     return f"{number.normalize():f}"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.alpaca import refusals
 from simulator.market import Market
-from simulator.orders import ZERO, OrdType, Side, TimeInForce
+from simulator.orders import MAX_NUMBER, ZERO, OrdType, Side, TimeInForce
 
 if TYPE_CHECKING:
     from simulator.alpaca.door import Door
@@ -217,6 +217,6 @@ def read_number(body: Mapping[str, Any], name: str) -> Decimal | None:
         number = Decimal(str(said))
     except InvalidOperation:
         number = Decimal("NaN")
-    if isinstance(said, bool) or not number.is_finite():
+    if isinstance(said, bool) or not number.is_finite() or abs(number) > MAX_NUMBER:
         raise refusals.invalid(f"{name} is invalid: {said!r}")
-    return number
+    return number.quantize(Decimal(1)) if number == number.to_integral_value() else number.normalize()

@@ -27,7 +27,7 @@ EVENTS = {
 STAMPS = {"fill": "filled_at", "canceled": "canceled_at", "expired": "expired_at", "rejected": "failed_at"}
 SPOKEN = frozenset(
     {*EVENTS.values(), "partial_fill", "replaced", "accepted", "pending_new", "pending_replace", "calculated",
-     "held", "accepted_for_bidding", "order_replace_rejected", "order_cancel_rejected", "restated"}
+     "held", "order_replace_rejected", "order_cancel_rejected", "restated"}
 )  # fmt: skip
 """Every event the stream may speak of."""
 

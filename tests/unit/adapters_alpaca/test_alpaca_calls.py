@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -164,6 +166,22 @@ def test_nobody_listening_is_not_sent() -> None:
     client = RestClient(*KEYS, "http://127.0.0.1:9")
     with pytest.raises(NotSent, match="nobody listens"):
         client.ask("POST", "/orders", {})
+    client.close()
+
+
+def test_each_thread_has_a_connection_of_its_own() -> None:
+    """A `requests.Session` is not made for several threads; the client has one for all."""
+    client = RestClient(*KEYS, "http://127.0.0.1:9")
+    both = Barrier(2)
+
+    def mine() -> int:
+        both.wait(5)
+        assert client._connection() is client._connection()
+        return id(client._connection())
+
+    with ThreadPoolExecutor(2) as pool:
+        found = {one.result() for one in [pool.submit(mine), pool.submit(mine)]}
+    assert len(found) == len(client._sessions) == 2
     client.close()
 
 

@@ -65,6 +65,9 @@ def test_a_report_survives_any_words(
     [
         ({"symbol": "not a symbol"}, "no symbol here"),
         ({"order_qty": Decimal("0.0000000001")}, "more than 9 decimals"),
+        ({"order_qty": Decimal(0)}, "not above 0"),
+        ({"order_qty": Decimal(-5)}, "not above 0"),
+        ({"price": Decimal(0)}, "not above 0"),
         ({"order_qty": Decimal("0.5"), "time_in_force": TimeInForce.GOOD_TILL_CANCEL}, "for the day only"),
         ({"order_qty": Decimal("0.5"), "side": Side.SELL_SHORT}, "whole shares"),
         ({"order_qty": Decimal("0.01")}, r"\$1"),

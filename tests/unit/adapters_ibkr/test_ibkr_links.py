@@ -95,7 +95,7 @@ def test_prices_come_over_a_client_id_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("link", "quotes", "words"),
     [
-        ("spare_client_id = 21", "", "spare_client_id is client_id again"),
+        ("spare_client_id = 21", "", "links.ib.spare_client_id: it is client_id again"),
         ("client_id = 0", "", "greater than or equal to 1"),
         ('accounts = {nobody = "DU1"}', "", "links.ib.accounts: nobody is not in accounts"),
         ('contracts.MSFT = {symbol = "MSFT"}', "", "links.ib.contracts: MSFT is not in instruments"),
