@@ -39,6 +39,7 @@ from gateway.runtime.lease import Lease
 from gateway.runtime.loop import Inbox, Item, Loop, Timers
 from gateway.runtime.present import Presenter
 from gateway.runtime.readmodels import ReadModels
+from gateway.runtime.remembered import RedisRemembered
 from gateway.runtime.router import Router
 from gateway.runtime.store import Journal
 from gateway.runtime.streams import Intake
@@ -262,7 +263,7 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
         models = ReadModels(views, keys, lease.epoch, every_s=SHOWN_EVERY_S)
         inbox = Inbox()
         timers = Timers(clock, inbox)
-        brokers = make_brokers(config, clock)
+        brokers = make_brokers(config, clock, partial(RedisRemembered, client, keys))
         presenter = Presenter(engine.state, models, keys, lambda: status(gateway))
         check_known(engine.state, config)
         await catch_up(journal, engine, presenter, seq)

@@ -43,6 +43,7 @@ from gateway.reported import CopyLinked as CopyLinked
 from gateway.reported import ExecutionCopied as ExecutionCopied
 from gateway.reported import LinkBehind as LinkBehind
 from gateway.reported import LinkDown as LinkDown
+from gateway.reported import LinkNoticed as LinkNoticed
 from gateway.reported import LinkUp as LinkUp
 from gateway.reported import MessageRefused as MessageRefused
 from gateway.reported import OrderUnknown as OrderUnknown
@@ -288,6 +289,6 @@ Event = (
     GatewayStarted | AccountOpened | PricesUpdated | TargetsSubmitted | RequestDecided | OrdersPlanned
     | OrderResent | OrderAbandoned | RequestFinished | ReportReceived | CancelRejected | OrderUnknown
     | PositionStated | ActivityStated | OrderSettled | MessageRefused | ReportUnreadable | SendWithheld
-    | SendInDoubt | LinkUp | LinkDown | LinkBehind | CopyLinked | ExecutionCopied | TimerFired
+    | SendInDoubt | LinkUp | LinkDown | LinkBehind | LinkNoticed | CopyLinked | ExecutionCopied | TimerFired
     | CheckDue | DriftChecked | HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested
 )  # fmt: skip

@@ -3,8 +3,8 @@
 Rules of this room:
 1. The rule is `no_trade.amortised`: each name's cost is spread over the time its band lasts, names are
    weighed together. No number of it is tuned.
-2. A name is never traded away from its target or beyond it, whatever that would hedge: nobody who gave a target
-   would understand it.
+2. A name is never traded away from its target or beyond it, whatever that would hedge: nobody who gave a
+   target would understand it.
 3. In an account that is taxed, selling costs besides what paying the tax now rather than later takes; a loss
    is no reason to sell here (see `harvest.py`).
 4. A learned rule stands in the same place: it says how wide the bands are, or one of four words.

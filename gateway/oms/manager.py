@@ -33,6 +33,7 @@ from gateway.events import (
     HaltRequested,
     LinkBehind,
     LinkDown,
+    LinkNoticed,
     LinkUp,
     MessageRefused,
     Mode,
@@ -77,7 +78,7 @@ def apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C
             return reports.take_cancel_reject(state, event)
         case OrderUnknown():
             return reports.take_unknown(state, event, settings)
-        case PositionStated() | ActivityStated() | OrderSettled():
+        case PositionStated() | ActivityStated() | OrderSettled() | LinkNoticed():
             return statements.take(state, event, settings)
         case MessageRefused():
             return reports.take_refusal(state, event)

@@ -45,6 +45,7 @@ from gateway.events import (
     HaltRequested,
     LinkBehind,
     LinkDown,
+    LinkNoticed,
     LinkUp,
     LotOpened,
     MessageRefused,
@@ -146,7 +147,16 @@ SAMPLES: list[Event] = [
         at=AT, link="saxo", link_seq=43, cl_ord_id="c1", orig_cl_ord_id="r1-AAPL-1-1", text="too late"
     ),
     OrderUnknown(at=AT, link="saxo", link_seq=44, cl_ord_id="r1-AAPL-1-1", is_certain=False),
-    PositionStated(at=AT, link="saxo", link_seq=47, account="A1", symbol="EUR/USD", qty=D("-1000")),
+    PositionStated(
+        at=AT,
+        link="saxo",
+        link_seq=47,
+        account="A1",
+        symbol="EUR/USD",
+        qty=D("-1000"),
+        shared_with=("A2",),
+        asked_at=AT,
+    ),
     ActivityStated(
         at=AT,
         link="alpaca",
@@ -168,6 +178,15 @@ SAMPLES: list[Event] = [
     LinkUp(at=AT, link="saxo", was_reset=True, can_look_up=False, replays=False),
     LinkDown(at=AT, link="saxo", reason="timeout"),
     LinkBehind(at=AT, link="saxo", text="forgot 12 events"),
+    LinkNoticed(
+        at=AT,
+        link="tws",
+        link_seq=48,
+        text="two orders under one reference",
+        account="A1",
+        severity="critical",
+        halts=True,
+    ),
     CopyLinked(at=AT, link="saxo-copy", of="saxo", is_up=True),
     ExecutionCopied(at=AT, link="saxo-copy", link_seq=12, of="saxo", report=REPORT),
     TimerFired(at=AT, key="lookup:r1-AAPL-1-1"),
@@ -203,7 +222,7 @@ def golden(line: str) -> tuple[str, int, bytes]:
 
 def test_every_event_type_stands_in_the_golden_file() -> None:
     assert {golden(line)[0] for line in golden_lines()} == set(wire.EVENT_TYPES)
-    assert len(wire.EVENT_TYPES) == 31, "a new event type? add it here and a line to the golden file"
+    assert len(wire.EVENT_TYPES) == 32, "a new event type? add it here and a line to the golden file"
 
 
 def is_within(old: Any, new: Any) -> bool:
