@@ -1,14 +1,16 @@
 """The tax record a decision looks at: adjusted lots and losses that wait, one identical group at a time.
 
 Rules of this room:
-1. A group whose household never realised a loss has nothing to adjust and costs nothing.
-2. A ledger is worked out once for a view, when it is first asked about.
+1. A group whose household never realised a loss has nothing to adjust; nor has one without a sale inside
+   the window of an open lot's purchase. Neither costs a ledger.
+2. A ledger is worked out once for a record, when it is first asked about.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 
 from gateway.decision.view import View
@@ -18,38 +20,78 @@ from gateway.domain.tax.live import ledger_of
 from gateway.domain.tax.lots import TaxLot
 from gateway.domain.tax.matching import Loss
 
+ZERO = Decimal(0)
+
 
 @dataclass(slots=True)
 class TaxRecord:
-    """Hold the ledgers of one view by group; `gains` are what was realised in groups that had a loss."""
+    """Hold what a view's household realised, and the ledgers worked out of it, by group; made when asked for.
+
+    With `only`, nothing is known but that group.
+    """
 
     view: View
-    gains: dict[str, list[RealisedGain]] = field(default_factory=dict)
-    ledgers: dict[str, Ledger] = field(default_factory=dict)
-    symbols: dict[str, list[str]] = field(default_factory=dict)
+    only: str = ""
+    ledgers: dict[str, Ledger | None] = field(default_factory=dict)
+    near: dict[str, bool] = field(default_factory=dict)
+    _gains: dict[str, list[RealisedGain]] | None = None
+
+    @property
+    def days(self) -> int:
+        """Return the days on either side of a loss sale."""
+        return self.view.account.decision.wash_sale_window_days
+
+    def gains(self, group: str) -> list[RealisedGain]:
+        """Return what the household realised in a group."""
+        if self._gains is None:
+            instruments = self.view.instruments
+            found: dict[str, list[RealisedGain]] = {}
+            for gain in self.view.book.realised:
+                own = instruments[gain.symbol].group
+                if self.only in ("", own):
+                    found.setdefault(own, []).append(gain)
+            self._gains = found
+        return self._gains.get(group, [])
 
     def ledger(self, group: str) -> Ledger | None:
         """Return the ledger of a group, None when nothing in it was ever sold at a loss."""
-        if group not in self.gains:
-            return None
-        found = self.ledgers.get(group)
-        if found is None:
-            window = self.view.account.decision.wash_sale_window_days
-            found = ledger_of(
-                self.view.book, self.view.instruments, window, self.symbols[group], self.gains[group]
-            )
+        if group not in self.ledgers:
+            gains = self.gains(group)
+            found = None
+            if any(gain.gain < ZERO for gain in gains):
+                names = self._names(group)
+                found = ledger_of(self.view.book, self.view.instruments, self.days, names, gains)
             self.ledgers[group] = found
-        return found
+        return self.ledgers[group]
+
+    def _names(self, group: str) -> list[str]:
+        return [symbol for symbol, one in self.view.instruments.items() if one.group == group]
+
+    def _is_near(self, group: str) -> bool:
+        """Say whether any sale was so near to the purchase of an open lot that it may have adjusted it."""
+        if group not in self.near:
+            sold = {gain.sold for gain in self.gains(group)}
+            window = timedelta(days=self.days)
+            self.near[group] = bool(sold) and any(
+                lot.acquired - window <= day <= lot.acquired + window
+                for account in self.view.book.accounts.values()
+                for symbol in self._names(group)
+                for lot in account.lots.get(symbol, ())
+                for day in sold
+            )
+        return self.near[group]
 
     def waiting(self, group: str, *, is_short: bool = False) -> list[Loss]:
         """Return losses, oldest first, that a purchase today would still wash, with `is_short` a short sale.
 
         A loss that earlier purchases have used up is none of them.
         """
+        today, window = self.view.trade_date, self.days
+        if not any(abs((today - gain.sold).days) <= window for gain in self.gains(group)):
+            return []
         ledger = self.ledger(group)
         if ledger is None:
             return []
-        today, window = self.view.trade_date, self.view.account.decision.wash_sale_window_days
         return [
             loss
             for family in ledger.families.values()
@@ -61,7 +103,8 @@ class TaxRecord:
 
     def parts(self, account: str, symbol: str, lot_id: str) -> list[TaxLot]:
         """Return the parts of one lot with adjusted basis and date; none when nothing adjusts it."""
-        ledger = self.ledger(self.view.instruments[symbol].group)
+        group = self.view.instruments[symbol].group
+        ledger = self.ledger(group) if self._is_near(group) else None
         if ledger is None:
             return []
         return [
@@ -91,18 +134,5 @@ class TaxRecord:
 
 
 def tax_record(view: View, *, only: str = "") -> TaxRecord:
-    """Gather what the household realised in every group that has had a loss; with `only`, in that group."""
-    record = TaxRecord(view)
-    for symbol, instrument in view.instruments.items():
-        if only in ("", instrument.group):
-            record.symbols.setdefault(instrument.group, []).append(symbol)
-    by_group: dict[str, list[RealisedGain]] = {}
-    lost: set[str] = set()
-    for gain in view.book.realised:
-        group = view.instruments[gain.symbol].group
-        if only in ("", group):
-            by_group.setdefault(group, []).append(gain)
-            if gain.gain < Decimal(0):
-                lost.add(group)
-    record.gains = {group: by_group[group] for group in lost}
-    return record
+    """Return the tax record of a view; with `only`, of nothing but that group."""
+    return TaxRecord(view, only)
