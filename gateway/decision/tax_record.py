@@ -3,7 +3,8 @@
 Rules of this room:
 1. A group whose household never realised a loss has nothing to adjust; nor has one without a sale inside
    the window of an open lot's purchase. Neither costs a ledger.
-2. A ledger is worked out once for a record, when it is first asked about.
+2. A ledger is a function of what a group has realised and holds. It is worked out when it is first asked
+   about, and again only when one of these has changed: the last ones are remembered, for all views.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from typing import TypeVar
 
 from gateway.decision.view import View
 from gateway.domain.lots import RealisedGain, Relief
@@ -20,52 +22,113 @@ from gateway.domain.tax.live import ledger_of
 from gateway.domain.tax.lots import TaxLot
 from gateway.domain.tax.matching import Loss
 
+K = TypeVar("K")
+V = TypeVar("V")
 ZERO = Decimal(0)
+REMEMBERED = 20_000
+"""Ledgers that are remembered at most."""
+HOUSEHOLDS = 64
+"""Households whose gains are remembered by symbol at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Realised:
+    """Hold a household's gains by symbol, and the symbols that ever lost; `whole` is what it is made of."""
+
+    whole: list[RealisedGain] = field(default_factory=list)
+    gains: dict[str, list[RealisedGain]] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
+
+    def grown(self, whole: list[RealisedGain]) -> Realised:
+        """Return the same for `whole`, of which this is the beginning; this one stays as it is."""
+        gains, tail = dict(self.gains), whole[len(self.whole) :]
+        more: dict[str, list[RealisedGain]] = {}
+        for gain in tail:
+            more.setdefault(gain.symbol, []).append(gain)
+        for symbol, new in more.items():
+            gains[symbol] = [*gains.get(symbol, ()), *new]
+        return Realised(list(whole), gains, self.lost | {gain.symbol for gain in tail if gain.gain < ZERO})
+
+
+_realised: dict[tuple[str, ...], Realised] = {}
+_ledgers: dict[object, tuple[object, Ledger]] = {}
+
+
+def _remembered(memory: dict[K, V], key: K, value: V, most: int) -> V:
+    """Remember a value under a key, and forget the one longest known where there are too many."""
+    memory.pop(key, None)
+    while len(memory) >= most:
+        del memory[next(iter(memory))]
+    memory[key] = value
+    return value
 
 
 @dataclass(slots=True)
 class TaxRecord:
-    """Hold what a view's household realised, and the ledgers worked out of it, by group; made when asked for.
+    """Know what a view's household realised, and the ledgers worked out of it, by group.
 
     With `only`, nothing is known but that group.
     """
 
     view: View
     only: str = ""
-    ledgers: dict[str, Ledger | None] = field(default_factory=dict)
     near: dict[str, bool] = field(default_factory=dict)
-    _gains: dict[str, list[RealisedGain]] | None = None
+    _past: Realised | None = None
+    _symbols: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def days(self) -> int:
         """Return the days on either side of a loss sale."""
         return self.view.account.decision.wash_sale_window_days
 
+    @property
+    def past(self) -> Realised:
+        """Return what the household realised, by symbol."""
+        if self._past is None:
+            book = self.view.book
+            key = tuple(book.accounts)
+            known = _realised.get(key, Realised())
+            if book.realised[: len(known.whole)] != known.whole:
+                known = Realised()
+            if len(known.whole) != len(book.realised):
+                known = _remembered(_realised, key, known.grown(book.realised), HOUSEHOLDS)
+            self._past = known
+        return self._past
+
+    def symbols(self, group: str) -> list[str]:
+        """Return the symbols of a group; none of any other than `only`."""
+        if not self._symbols:
+            for symbol, one in self.view.instruments.items():
+                if self.only in ("", one.group):
+                    self._symbols.setdefault(one.group, []).append(symbol)
+        return self._symbols.get(group, [])
+
     def gains(self, group: str) -> list[RealisedGain]:
         """Return what the household realised in a group."""
-        if self._gains is None:
-            instruments = self.view.instruments
-            found: dict[str, list[RealisedGain]] = {}
-            for gain in self.view.book.realised:
-                own = instruments[gain.symbol].group
-                if self.only in ("", own):
-                    found.setdefault(own, []).append(gain)
-            self._gains = found
-        return self._gains.get(group, [])
+        past = self.past.gains
+        found = [past[symbol] for symbol in self.symbols(group) if symbol in past]
+        return found[0] if len(found) == 1 else [gain for gains in found for gain in gains]
 
     def ledger(self, group: str) -> Ledger | None:
         """Return the ledger of a group, None when nothing in it was ever sold at a loss."""
-        if group not in self.ledgers:
-            gains = self.gains(group)
-            found = None
-            if any(gain.gain < ZERO for gain in gains):
-                names = self._names(group)
-                found = ledger_of(self.view.book, self.view.instruments, self.days, names, gains)
-            self.ledgers[group] = found
-        return self.ledgers[group]
-
-    def _names(self, group: str) -> list[str]:
-        return [symbol for symbol, one in self.view.instruments.items() if one.group == group]
+        symbols, book = self.symbols(group), self.view.book
+        if self.past.lost.isdisjoint(symbols):
+            return None
+        held = [
+            (name, symbol, lot.lot_id, lot.qty, lot.cost, lot.acquired, lot.order_id)
+            for name, account in book.accounts.items()
+            for symbol in symbols
+            for lot in account.lots.get(symbol, ())
+        ]
+        kinds = [(name, account.taxable) for name, account in book.accounts.items()]
+        gains = self.gains(group)
+        key = (group, tuple(book.accounts), self.days)
+        made_of = (symbols, kinds, held, gains, list(book.splits))
+        known = _ledgers.get(key)
+        if known is None or known[0] != made_of:
+            ledger = ledger_of(book, self.view.instruments, self.days, symbols, gains)
+            known = _remembered(_ledgers, key, (made_of, ledger), REMEMBERED)
+        return known[1]
 
     def _is_near(self, group: str) -> bool:
         """Say whether any sale was so near to the purchase of an open lot that it may have adjusted it."""
@@ -75,7 +138,7 @@ class TaxRecord:
             self.near[group] = bool(sold) and any(
                 lot.acquired - window <= day <= lot.acquired + window
                 for account in self.view.book.accounts.values()
-                for symbol in self._names(group)
+                for symbol in self.symbols(group)
                 for lot in account.lots.get(symbol, ())
                 for day in sold
             )
