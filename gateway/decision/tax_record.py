@@ -73,6 +73,8 @@ class TaxRecord:
     view: View
     only: str = ""
     near: dict[str, bool] = field(default_factory=dict)
+    ledgers: dict[str, Ledger | None] = field(default_factory=dict)
+    _waiting: dict[tuple[str, bool], list[Loss]] = field(default_factory=dict)
     _past: Realised | None = None
     _symbols: dict[str, list[str]] = field(default_factory=dict)
 
@@ -111,6 +113,11 @@ class TaxRecord:
 
     def ledger(self, group: str) -> Ledger | None:
         """Return the ledger of a group, None when nothing in it was ever sold at a loss."""
+        if group not in self.ledgers:
+            self.ledgers[group] = self._ledger(group)
+        return self.ledgers[group]
+
+    def _ledger(self, group: str) -> Ledger | None:
         symbols, book = self.symbols(group), self.view.book
         if self.past.lost.isdisjoint(symbols):
             return None
@@ -149,6 +156,12 @@ class TaxRecord:
 
         A loss that earlier purchases have used up is none of them.
         """
+        key = (group, is_short)
+        if key not in self._waiting:
+            self._waiting[key] = self._losses(group, is_short=is_short)
+        return self._waiting[key]
+
+    def _losses(self, group: str, *, is_short: bool) -> list[Loss]:
         today, window = self.view.trade_date, self.days
         if not any(abs((today - gain.sold).days) <= window for gain in self.gains(group)):
             return []

@@ -131,7 +131,7 @@ class Weighed:
         points = [float(one @ seen.times(one)) for one in (self.off, left, self.off + moved)]
         gone, kept = (0.5 * self.gamma * (a - b) for a, b in pairwise(points))
         years = min(FOR_EVER, float(taken[~self.is_exit].sum()) / charge) if charge else self.horizon
-        return gone * (FOR_EVER if gone > 0 else self.horizon) + kept * years - float(tax.sum())
+        return gone * (FOR_EVER if gone > 0 else years) + kept * years - float(tax.sum())
 
 
 class Learned:
