@@ -84,10 +84,10 @@ def timed(view: View, runs: int) -> dict[PolicyName, float]:
     for run in range(runs + 1):
         for policy in POLICIES:
             asked = replace(view, policy=policy)
-            start = time.perf_counter()
+            start = time.process_time()
             propose(asked)
             if run:
-                times[policy].append(time.perf_counter() - start)
+                times[policy].append(time.process_time() - start)
     return {policy: statistics.median(taken) * 1000 for policy, taken in times.items()}
 
 

@@ -9,9 +9,10 @@ Rules of this room:
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
@@ -33,21 +34,33 @@ HOUSEHOLDS = 64
 
 @dataclass(frozen=True, slots=True)
 class Realised:
-    """Hold a household's gains by symbol, and the symbols that ever lost; `whole` is what it is made of."""
+    """Hold a household's gains by symbol, the days of its sales in order, and the symbols that ever lost.
+
+    `whole` is what it is made of.
+    """
 
     whole: list[RealisedGain] = field(default_factory=list)
     gains: dict[str, list[RealisedGain]] = field(default_factory=dict)
+    days: dict[str, list[date]] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
 
     def grown(self, whole: list[RealisedGain]) -> Realised:
         """Return the same for `whole`, of which this is the beginning; this one stays as it is."""
-        gains, tail = dict(self.gains), whole[len(self.whole) :]
+        gains, days, tail = dict(self.gains), dict(self.days), whole[len(self.whole) :]
         more: dict[str, list[RealisedGain]] = {}
         for gain in tail:
             more.setdefault(gain.symbol, []).append(gain)
         for symbol, new in more.items():
             gains[symbol] = [*gains.get(symbol, ()), *new]
-        return Realised(list(whole), gains, self.lost | {gain.symbol for gain in tail if gain.gain < ZERO})
+            days[symbol] = sorted({*days.get(symbol, ()), *(gain.sold for gain in new)})
+        lost = self.lost | {gain.symbol for gain in tail if gain.gain < ZERO}
+        return Realised(list(whole), gains, days, lost)
+
+    def has_sale(self, symbol: str, first: date, last: date) -> bool:
+        """Say whether a symbol was sold from `first` to `last`."""
+        days = self.days.get(symbol, [])
+        at = bisect_left(days, first)
+        return at < len(days) and days[at] <= last
 
 
 _realised: dict[tuple[str, ...], Realised] = {}
@@ -140,14 +153,14 @@ class TaxRecord:
     def _is_near(self, group: str) -> bool:
         """Say whether any sale was so near to the purchase of an open lot that it may have adjusted it."""
         if group not in self.near:
-            sold = {gain.sold for gain in self.gains(group)}
-            window = timedelta(days=self.days)
-            self.near[group] = bool(sold) and any(
-                lot.acquired - window <= day <= lot.acquired + window
+            symbols, window = self.symbols(group), timedelta(days=self.days)
+            sold = [symbol for symbol in symbols if symbol in self.past.days]
+            self.near[group] = any(
+                self.past.has_sale(one, lot.acquired - window, lot.acquired + window)
+                for one in sold
                 for account in self.view.book.accounts.values()
-                for symbol in self.symbols(group)
+                for symbol in symbols
                 for lot in account.lots.get(symbol, ())
-                for day in sold
             )
         return self.near[group]
 
@@ -163,7 +176,8 @@ class TaxRecord:
 
     def _losses(self, group: str, *, is_short: bool) -> list[Loss]:
         today, window = self.view.trade_date, self.days
-        if not any(abs((today - gain.sold).days) <= window for gain in self.gains(group)):
+        first, last = today - timedelta(days=window), today + timedelta(days=window)
+        if not any(self.past.has_sale(symbol, first, last) for symbol in self.symbols(group)):
             return []
         ledger = self.ledger(group)
         if ledger is None:
