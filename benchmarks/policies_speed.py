@@ -5,8 +5,8 @@ lots a name, bought at different times and prices, and has realised 100 gains an
 years, the last ones this month (at most 10,000 in all); nothing was filled since the decision before. Two
 sizes: 20 names under a dense risk model, as a history of closes gives it, and 5,000 names under 20 factors.
 What is timed is `gateway.decision.policy.propose`: survey, policy, whole lots, costs, tax, wash sales, cash
-and a reason for every name. Policies take turns, so that a busy machine is busy for all of them; figures
-are medians, in milliseconds.
+and a reason for every name. Policies take turns; figures are medians of the processor's time, which a busy
+machine changes less than the clock's, in milliseconds.
 
 Run: ``python benchmarks/policies_speed.py [--runs 30]``. The last line is one JSON object.
 """

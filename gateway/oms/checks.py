@@ -3,8 +3,9 @@
 Rules of this room:
 1. Nothing else in the product makes an `Approved`; what is not approved here cannot be sent.
 2. Every limit is checked on every order, in a fixed order, and the first one broken is the reason.
-3. The transaction-cost gate holds a trade whose expected benefit does not exceed its commission and
-   half spread; an IMMEDIATE action (crisis) passes it, every other limit still holds.
+3. The transaction-cost gate holds a trade whose expected benefit does not exceed its cost; an IMMEDIATE
+   action (crisis) passes it, every other limit still holds. What a policy weighed as a basket carries its
+   share of the basket's benefit, so the same rule judges the whole (`decision/drafting.shared`).
 """
 
 from __future__ import annotations

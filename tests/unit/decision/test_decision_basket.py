@@ -31,7 +31,7 @@ from gateway.domain.lots import Lot, LotMethod, is_long_term
 from gateway.domain.order import Side
 from gateway.domain.settings import AccountSettings, Costs, Decision, Execution, Limits, Tier, WashSales
 from gateway.domain.tax.live import ledger_of
-from gateway.events import Action, Others, PolicyName
+from gateway.events import Others, PolicyName
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "40"))
 NAMES = ("A", "B", "C", "D")
@@ -104,20 +104,19 @@ def test_shares_go_by_cost_and_add_up_or_there_are_none() -> None:
     assert shared({}, found, lambda moved: float(np.abs(moved).sum())) == {}
 
 
-def test_what_does_not_pay_together_is_judged_name_by_name() -> None:
-    """A commission's minimum makes the lots dearer than the weights they come from."""
-    costs = Costs(commission_minimum=dec(40), commission_per_share=dec(0))
-    view = view_of(PolicyName.NO_TRADE, [lot("A", 160, 100)], {"A": "0.5"}, cash=4_000, costs=costs)
+def test_what_does_not_pay_together_is_judged_name_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A basket's worth counts or not; without it each name says what it is worth alone."""
+    view = view_of(PolicyName.NO_TRADE, [lot("A", 160, 100)], {"A": "0.5"}, cash=4_000)
     found = survey(view)
     verdict = decide(view, found)
-    assert verdict.action is Action.PARTIAL
     assert verdict.worth is not None
     (item,) = propose(view).proposals
     moved = np.array([item.side.sign * float(item.notional / found.nav)])
-    if verdict.worth(moved) * float(found.nav) > item.cost:
-        assert item.benefit == pytest.approx(verdict.worth(moved) * float(found.nav))
-    else:
-        assert not item.is_worth_it
+    assert item.benefit == pytest.approx(verdict.worth(moved) * float(found.nav))
+    poor = replace(verdict, worth=lambda _: 0.0)
+    monkeypatch.setattr("gateway.decision.policy.decide", lambda *_: poor)
+    alone = price_trade(view, "A", Side.SELL, item.qty, float(found.gap[0]), found.nav)
+    assert propose(view).proposals[0].benefit == alone.benefit
 
 
 def test_the_zone_counts_a_trade_over_the_time_its_cost_is_spread_over() -> None:
