@@ -1,7 +1,7 @@
 """Run the whole suite in three parts side by side: brokers with venues, other processes, what only computes.
 
 The first part's output is shown as it comes, the others' when they have ended; exit code 1 when one failed.
-No test is left out: what no word of `BROKERS` names is with the processes or, outside of their folder, computes.
+No test is left out: what no word of `BROKERS` names is with the processes, or computes if it is elsewhere.
 """
 
 from __future__ import annotations
