@@ -6,7 +6,7 @@ QUICKFIX := $(shell sed -n 's/^ *"quickfix==\([0-9.]*\)".*/\1/p' pyproject.toml)
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 N ?= 25
 
-.PHONY: help demo test check lint types directions house torture scenarios lives benchmarks install install-dev clean
+.PHONY: help demo test check lint types directions house torture scenarios lives ib-clients benchmarks install install-dev clean
 
 help:
 	@echo "make demo        watch a real FIX session carry a portfolio from weights to fills (VENUE=name: over its dialect)"
@@ -15,6 +15,7 @@ help:
 	@echo "make torture N=  kill -9 every process at random moments, N times; nothing lost, nothing doubled"
 	@echo "make scenarios   the order-state matrices of FIX, played against the simulator and the order manager"
 	@echo "make lives       ten thousand random lives of an order, told by the simulator and followed by the gateway"
+	@echo "make ib-clients  the simulated TWS, traded with ib_async, ib_insync and IBKR's old ibapi"
 	@echo "make benchmarks  every speed figure of the README"
 
 install: $(VENV)/.installed
@@ -39,12 +40,17 @@ $(VENV)/.installed: $(VENV)/.quickfix pyproject.toml
 	@$(PIP) install --editable '.[simulator]'
 	@touch $@
 
+$(VENV)/.alpaca: $(VENV)/.installed pyproject.toml
+	@echo "installing Alpaca's own library"
+	@$(PIP) install --editable '.[simulator,alpaca]'
+	@touch $@
+
 $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
 	@echo "installing the development tools"
 	@$(PIP) install --editable '.[simulator,dev]'
 	@touch $@
 
-demo: install
+demo: install $(if $(filter alpaca,$(VENUE)),$(VENV)/.alpaca)
 	@$(BIN)/gateway demo $(if $(VENUE),--venue $(VENUE))
 
 test: install-dev
@@ -74,10 +80,15 @@ torture: install-dev
 scenarios: install-dev
 	@$(BIN)/python tests/scenarios/play.py
 
+ib-clients: install-dev
+	@$(BIN)/python tools/ib_venvs.py
+
 benchmarks: install-dev
 	@$(BIN)/python benchmarks/planning.py
 	@$(BIN)/python benchmarks/throughput.py
 	@$(BIN)/python benchmarks/relay.py
+	@$(BIN)/python benchmarks/alpaca_detection.py
+	@$(BIN)/python benchmarks/alpaca_faults.py
 
 clean:
 	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis state

@@ -32,6 +32,7 @@ from gateway.oms.booking import trade_date
 from gateway.oms.copies import waiting
 from gateway.oms.state import State
 from gateway.runtime import embedded, learned
+from gateway.runtime.agenda import SETTLE_S, Agenda, Report
 from gateway.runtime.clock import Clock, SimulatedClock, SystemClock
 from gateway.runtime.connect import journal_client, reader_client, view_client
 from gateway.runtime.doors import Doors
@@ -44,11 +45,14 @@ from gateway.runtime.readmodels import ReadModels
 from gateway.runtime.router import Router
 from gateway.runtime.store import Journal
 from gateway.runtime.streams import Intake
+from gateway.runtime.weekly import write_report
 from gateway.runtime.wire import decode_state, encode_state
+from gateway.views.alerts import Alerts, make_alerts
 
 SNAPSHOT_EVERY = 20_000
 LEASE_WAIT_S = 12.0
 MARKET_EVERY_S = 60.0
+SIMULATED_SETTLE_S = 2.0
 SHOWN_EVERY_S = 0.05
 """Read models and news lag this far behind: each write of theirs costs the journal a turn at the disk."""
 
@@ -186,6 +190,8 @@ class Gateway:
     clock: Clock
     server: embedded.EmbeddedServer | None
     digest: str
+    agenda: Agenda
+    alerts: Alerts | None
 
     async def first_events(self) -> None:
         """Journal that we started and open accounts the journal does not know yet."""
@@ -230,9 +236,12 @@ async def serve(
             "lease": gateway.lease.keep(),
             "read models": gateway.models.run(),
             "loop": _looping(gateway),
+            "agenda": gateway.agenda.run(),
             "intake": doors.intake(gateway.intake, gateway.loop.inbox),
             **{name: doors.source(source, gateway.loop.inbox) for name, source in sources.items()},
         }
+        if gateway.alerts is not None:
+            parts["alerts"] = gateway.alerts.run()
         if gateway.server is not None:
             parts["embedded Redis"] = gateway.server.keep_alive()
         if config.risk.history:
@@ -295,9 +304,15 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
     market = await asyncio.to_thread(make_market, config, clock)
     keys = Keys(config.household)
     url, server = await redis_url(config)
-    client, reader, views = journal_client(url), reader_client(url), view_client(url)
+    client, reader, views, news = (
+        journal_client(url),
+        reader_client(url),
+        view_client(url),
+        reader_client(url),
+    )
     lease = Lease(client, keys, clock)
     try:
+        alerts = make_alerts(news, keys, config.alerts, config.state_folder, clock.monotonic)
         await lease.acquire(wait_s=LEASE_WAIT_S)
         journal = Journal(client, keys, lease.epoch, lease.owner)
         await _check_safety(journal, config)
@@ -318,6 +333,7 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
             config, engine, loop, journal, lease, intake, brokers,
             {**make_quotes(config, clock), **make_drop_copies(config, clock)},
             presenter, models, clock, server, config.digest(),
+            _agenda(config, engine, clock, inbox, presenter), alerts,
         )  # fmt: skip
         await gateway.first_events()
         yield gateway
@@ -327,10 +343,28 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
         await intake.settle()
         await lease.release()
     finally:
-        for one in (client, reader, views):
+        for one in (client, reader, views, news):
             await one.aclose()
         if server is not None:
             await asyncio.to_thread(server.stop)
+
+
+def _agenda(
+    config: GatewayConfig, engine: Engine, clock: Clock, inbox: Inbox, presenter: Presenter
+) -> Agenda:
+    """Return what asks for looks and reports; simulators are up at once, so it need not wait for them."""
+    settle_s = SETTLE_S if config.clock.simulated_start is None else SIMULATED_SETTLE_S
+    return Agenda(
+        engine.settings, lambda: engine.state, clock, inbox, config.state_folder, presenter.alert,
+        report=_reporter(config), settle_s=settle_s,
+    )  # fmt: skip
+
+
+def _reporter(config: GatewayConfig) -> Report | None:
+    """Return what writes the week's report; None when nobody wants it, or no file says how to make it."""
+    if not config.report.weekly or not config.file.name:
+        return None
+    return partial(write_report, config.file, config.reports_folder())
 
 
 async def _check_safety(journal: Journal, config: GatewayConfig) -> None:
@@ -375,6 +409,16 @@ def status(gateway: Gateway) -> dict[str, Any]:
             for name, section in gateway.config.drop_copies.items()
         },
         "halts": state.halts,
+        "drift": {
+            account: {
+                "targets_of": standing.request_id,
+                "since": standing.since,
+                "cancelled_by": standing.cancelled_by,
+                "seen": state.seen.get(account),
+            }
+            for account, standing in state.standing.items()
+        },
+        "alerts": {one.name: one.status() for one in gateway.alerts.couriers} if gateway.alerts else {},
         "active": state.active,
         "queued": {account: queue for account, queue in state.queues.items() if queue},
         "open_orders": sum(len(request.open_orders) for request in state.requests.values()),

@@ -30,6 +30,7 @@ from gateway.domain.settings import (
     DropCopySettings,
     Harvest,
     Limits,
+    Monitoring,
     Risk,
     Settings,
 )
@@ -37,6 +38,7 @@ from gateway.errors import ConfigError
 from gateway.events import LotOpened
 from gateway.sections import (
     AccountSection,
+    AlertsSection,
     AlpacaQuotesSection,
     AlpacaSection,
     AnyLink,
@@ -48,6 +50,7 @@ from gateway.sections import (
     LinkSection,
     Name,
     RedisSection,
+    ReportSection,
     SigningSection,
 )
 from gateway.valuation import RiskSection, Section
@@ -67,6 +70,8 @@ class GatewayConfig(BaseSettings):
     redis: RedisSection = RedisSection()
     signing: SigningSection = SigningSection()
     clock: ClockSection = ClockSection()
+    alerts: AlertsSection = AlertsSection()
+    report: ReportSection = ReportSection()
     links: dict[str, AnyLink]
     quotes: dict[str, AnyQuotes] = {}
     drop_copies: dict[str, DropCopySection] = {}
@@ -76,6 +81,7 @@ class GatewayConfig(BaseSettings):
     closed_days: frozenset[date] = frozenset()
     substitutes: dict[str, tuple[str, ...]] = {}
     folder: Path = Path()
+    file: Path = Path()
 
     @classmethod
     def settings_customise_sources(
@@ -134,6 +140,11 @@ class GatewayConfig(BaseSettings):
         section = self.accounts[account]
         return _read_lots(self.folder / section.opening_lots) if section.opening_lots else ()
 
+    def reports_folder(self) -> Path:
+        """Return where weekly reports are written."""
+        named = self.report.folder
+        return self.folder / named if named else self.state_folder / "reports"
+
     def digest(self) -> str:
         """Return a short hash of everything but secrets, for the journal."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
@@ -147,7 +158,7 @@ def load(path: Path) -> GatewayConfig:
         if named is not None:
             document[part] = {**read_toml(path.parent / named), **document.get(part, {})}
     try:
-        config = GatewayConfig(**{**document, "folder": path.parent})
+        config = GatewayConfig(**{**document, "folder": path.parent, "file": path})
     except ValidationError as problem:
         raise ConfigError(f"{path}: {first_mistake(problem)}") from None
     _check_together(path, config)
@@ -167,6 +178,7 @@ def account_settings(name: str, section: AccountSection) -> AccountSettings:
         decision=Decision(**section.decision.model_dump(exclude={"learned_file", "learned_override"})),
         execution=section.execution.execution(),
         harvest=Harvest(**section.harvest.model_dump()),
+        monitoring=Monitoring(**section.monitoring.model_dump()),
     )
 
 

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
+from gateway.decision.explain import detailed
 from gateway.decision.market import UNKNOWN, Market
 from gateway.decision.policy import Plan, propose
 from gateway.decision.sizing import fit_to_cash
@@ -166,7 +167,7 @@ class Desk:
             cash=proposed.cash,
             drift=proposed.drift,
             max_drift=proposed.max_drift,
-            names=proposed.names,
+            names=detailed(view, proposed),
             approved=tuple(approved),
             denied=(*denied, *self._denied_for_price(proposed, view)),
             tracking_error_left=proposed.tracking_error_left,

@@ -2,8 +2,8 @@
 
 Rules of this room:
 1. `process` first applies the event (`oms/manager.py` changes the state), then reacts to it: the desk
-   moves requests, `oms/reconcile.py` settles orders in doubt. `replay` only applies: what was decided
-   stands in the journal, so a replay needs no market.
+   moves requests, the monitor watches drift, `oms/reconcile.py` settles orders in doubt. `replay` only
+   applies: what was decided stands in the journal, so a replay needs no market.
 2. A decision is not an effect that happens; it is a `Record`, which comes back as an event once it
    is durable.
 3. No I/O, no clock (the time is the last event's), no randomness, no exception for anything a user,
@@ -27,7 +27,9 @@ from gateway.events import (
     ApprovalGiven,
     CancelRejected,
     CancelRequested,
+    CheckDue,
     CopyLinked,
+    DriftChecked,
     Effect,
     Event,
     ExecutionCopied,
@@ -57,6 +59,7 @@ from gateway.events import (
     TimerFired,
     WithholdOrders,
 )
+from gateway.monitor import Monitor
 from gateway.oms import copies, reconcile
 from gateway.oms.booking import NOT_YET_SEEN, is_unclear
 from gateway.oms.manager import apply
@@ -72,6 +75,7 @@ class Engine:
         self.state = state if state is not None else State()
         self.market = market
         self.desk = Desk(settings, self.state, market)
+        self.monitor = Monitor(settings, self.state)
 
     def see(self, market: Market) -> None:
         """Decide from now on with what is known of the market; what was decided stands."""
@@ -82,6 +86,7 @@ class Engine:
         """Begin from a snapshot's state instead of an empty one."""
         self.state = state
         self.desk = Desk(self.settings, state, self.market)
+        self.monitor = Monitor(self.settings, state)
 
     def replay(self, event: Event) -> None:
         """Apply one journaled event without reacting to it."""
@@ -137,10 +142,8 @@ class Engine:
                 return [Publish(event), *desk.after_decision(event)]
             case RequestFinished():
                 return [Publish(event), *desk.pump(event.account)]
-            case OrderResent():
-                return [Publish(event), *desk.send_again(event)] if applied.order else []
-            case OrderAbandoned():
-                return [Publish(event), *desk.pump_all()] if applied.order else []
+            case OrderResent() | OrderAbandoned():
+                return self._sent_again_or_never(event, applied)
             case CancelRejected() | SendInDoubt():
                 return [Publish(event), *self._look_up([applied.order]), *desk.pump_all()]
             case SendWithheld():
@@ -149,6 +152,8 @@ class Engine:
                 return self._copy_timers(event.link, [event.report.exec_id])
             case CopyLinked():
                 return [Publish(event), *self._wait_for_copies(event.link)]
+            case CheckDue() | DriftChecked():
+                return self.monitor.react(event)
             case TimerFired():
                 return self._after_timer(event, applied)
             case LinkUp():
@@ -171,6 +176,14 @@ class Engine:
                 return [Publish(event)]
             case _:
                 assert_never(event)
+
+    def _sent_again_or_never(self, event: OrderResent | OrderAbandoned, applied: Applied) -> list[Effect]:
+        """Send an order again, or go on without it, unless something came between."""
+        if applied.order is None:
+            return []
+        if isinstance(event, OrderResent):
+            return [Publish(event), *self.desk.send_again(event)]
+        return [Publish(event), *self.desk.pump_all()]
 
     def _after_link_up(self, link: str) -> list[Effect]:
         """Ask about every order that is open on a link, and cancel again what is no longer wanted."""

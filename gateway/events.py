@@ -19,6 +19,7 @@ from gateway.domain.proposal import Approved
 from gateway.domain.request import Action as Action
 from gateway.domain.request import Denial as Denial
 from gateway.domain.request import DenyReason as DenyReason
+from gateway.domain.request import LotTax as LotTax
 from gateway.domain.request import Mode as Mode
 from gateway.domain.request import NameDecision as NameDecision
 from gateway.domain.request import Others as Others
@@ -26,6 +27,7 @@ from gateway.domain.request import PolicyName as PolicyName
 from gateway.domain.request import Regime as Regime
 from gateway.domain.request import RequestState as RequestState
 from gateway.domain.schedule import AT_ONCE, Schedule, ScheduleOverride
+from gateway.domain.standing import DriftLevel as DriftLevel
 from gateway.effects import Alert as Alert
 from gateway.effects import CancelOrder as CancelOrder
 from gateway.effects import Effect as Effect
@@ -212,6 +214,37 @@ class TimerFired:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckDue:
+    """An exchange is open and it is time to look at an account's drift; `session` is its ISO date."""
+
+    at: datetime
+    account: str
+    session: str
+    closes_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DriftChecked:
+    """An account was compared with its standing targets.
+
+    `drift` is the summed, `max_drift` the largest absolute gap in weight, that of `symbol`. `request_id`
+    names the request made because of it, empty when none was. `is_news` says that a person is told: a
+    level is told once a session, a request that is made always.
+    """
+
+    at: datetime
+    account: str
+    session: str
+    level: DriftLevel
+    drift: float
+    max_drift: float
+    symbol: str
+    text: str
+    request_id: str = ""
+    is_news: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class HaltRequested:
     """Stop sending for one account, or for all when `account` is empty."""
 
@@ -254,5 +287,5 @@ Event = (
     | OrderResent | OrderAbandoned | RequestFinished | ReportReceived | CancelRejected | OrderUnknown
     | PositionStated | ActivityStated | OrderSettled | MessageRefused | ReportUnreadable | SendWithheld
     | SendInDoubt | LinkUp | LinkDown | LinkBehind | CopyLinked | ExecutionCopied | TimerFired
-    | HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested
+    | CheckDue | DriftChecked | HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested
 )  # fmt: skip

@@ -51,7 +51,10 @@ class Outlook:
 
     def view(self, request: Request) -> View:
         """Gather what a request may be decided on."""
-        spec = request.spec
+        return self.view_of(request.spec)
+
+    def view_of(self, spec: TargetsSubmitted) -> View:
+        """Gather what these targets may be judged on."""
         account = self.settings.accounts[spec.account]
         today = trade_date(self.now, self.settings)
         last = self.state.rebalanced.get(spec.account)

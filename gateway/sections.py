@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import fields
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AwareDatetime,
@@ -25,7 +26,7 @@ from gateway.domain.lots import LotMethod
 from gateway.domain.order import OrdType, TimeInForce
 from gateway.domain.request import PolicyName
 from gateway.domain.schedule import ChaseEnd, Schedule, Style
-from gateway.domain.settings import Decision, DropCopySettings, Execution, Limits, Period
+from gateway.domain.settings import Decision, DropCopySettings, Execution, Limits, Monitoring, Period
 from gateway.valuation import CostsSection, HarvestSection, Section
 
 DAYS_OF_A_WEEK = 7
@@ -106,6 +107,13 @@ class LinkSection(FixSection):
     environment: Literal["simulator", "paper", "live"] = "paper"
 
 
+def _must_be_secure(name: str, url: str, scheme: str) -> None:
+    """Refuse an address of another machine to which keys would travel in plain text."""
+    address = urlsplit(url)
+    if address.scheme not in ("", scheme) and address.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise ValueError(f"{name}: keys would travel in plain text; write {scheme}://")
+
+
 class AlpacaSection(Section):
     """One Alpaca account; see `adapters.alpaca.settings`. The keys decide which, paper or live.
 
@@ -123,13 +131,15 @@ class AlpacaSection(Section):
     extended_hours: bool = False
     compare_positions: bool = True
     mute_after_s: float = Field(default=5.0, ge=1, le=60)
-    poll_s: float = Field(default=30.0, ge=1, le=3600)
+    poll_s: float = Field(default=10.0, ge=1, le=3600)
     activities_s: float = Field(default=60.0, ge=1, le=3600)
 
     @model_validator(mode="after")
     def _is_told_where(self) -> AlpacaSection:
         if bool(self.url) != bool(self.stream_url):
             raise ValueError("url and stream_url belong together; write both, or none for Alpaca's own")
+        _must_be_secure("url", self.url, "https")
+        _must_be_secure("stream_url", self.stream_url, "wss")
         return self
 
 
@@ -145,6 +155,11 @@ class AlpacaQuotesSection(Section):
     url: str = ""
     symbols: tuple[str, ...] = ()
     interval_s: float = Field(default=5.0, gt=0, le=3600)
+
+    @model_validator(mode="after")
+    def _is_secure(self) -> AlpacaQuotesSection:
+        _must_be_secure("url", self.url, "https")
+        return self
 
 
 class QuotesSection(FixSection):
@@ -275,6 +290,58 @@ class ExecutionSection(Section):
         return self
 
 
+class MonitoringSection(Section):
+    """When drift is looked at and what follows; see `gateway.domain.settings.Monitoring`.
+
+    `calendar` is a market code of `exchange_calendars`: XNYS, XLON, XETR, ... or 24/5 for currencies.
+    """
+
+    is_on: bool = Monitoring().is_on
+    calendar: str = Field(default=Monitoring().calendar, pattern=r"^[A-Za-z0-9/_.-]{1,32}$")
+    warning_drift: Decimal = Field(default=Monitoring().warning_drift, gt=0, le=2)
+    critical_drift: Decimal = Field(default=Monitoring().critical_drift, gt=0, le=2)
+    auto_execute: bool = Monitoring().auto_execute
+    first_check_s: Decimal = Field(default=Monitoring().first_check_s, ge=0, le=86_400)
+    every_s: Decimal = Field(default=Monitoring().every_s, ge=60, le=86_400)
+    before_close_s: Decimal = Field(default=Monitoring().before_close_s, ge=0, le=86_400)
+    approval_s: Decimal = Field(default=Monitoring().approval_s, ge=60, le=86_400)
+
+    @model_validator(mode="after")
+    def _rises(self) -> MonitoringSection:
+        if self.critical_drift < self.warning_drift:
+            raise ValueError("critical_drift is below warning_drift; raise it, or lower warning_drift")
+        return self
+
+
+class AlertsSection(Section):
+    """Who is told what; see `gateway.views.alerts`. No URL: nobody is, alerts stand on the news only.
+
+    `urls` are addresses of the library apprise by a name of your own; they hold secrets, so they belong
+    in the environment: GATEWAY_ALERTS__URLS__<NAME>=mailto://..., slack://..., json://...
+    Alerts of at least `min_severity` are sent, and those whose code stands in `always`.
+    The same alert is sent once in `dedup_s` seconds. At most `per_hour` messages leave; what comes faster is
+    gathered into the next one, up to `waiting` alerts, beyond which the oldest are dropped and counted.
+    """
+
+    urls: dict[str, SecretStr] = {}
+    min_severity: Literal["info", "warning", "critical"] = "warning"
+    always: frozenset[str] = frozenset({"ApprovalNeeded", "WeeklyReport"})
+    dedup_s: float = Field(default=900, ge=0, le=604_800)
+    per_hour: int = Field(default=30, ge=1, le=3600)
+    waiting: int = Field(default=200, ge=1, le=10_000)
+    timeout_s: float = Field(default=15, gt=0, le=120)
+
+
+class ReportSection(Section):
+    """The weekly report: with `weekly` it is written by itself after the week's last session.
+
+    It goes to `folder`, named relative to the configuration; `reports` in the state folder when empty.
+    """
+
+    weekly: bool = True
+    folder: str = ""
+
+
 class AccountSection(Section):
     """One account: its broker link, its opening book and its own limits."""
 
@@ -289,6 +356,7 @@ class AccountSection(Section):
     decision: DecisionSection = DecisionSection()
     execution: ExecutionSection = ExecutionSection()
     harvest: HarvestSection = HarvestSection()
+    monitoring: MonitoringSection = MonitoringSection()
 
 
 class InstrumentSection(Section):

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-WORLDS = {"fix": "simulator.fix.command", "alpaca": "simulator.alpaca.command"}
+WORLDS = {
+    "fix": "simulator.fix.command",
+    "alpaca": "simulator.alpaca.command",
+    "tws": "simulator.tws.command",
+}
 
 
 def main(arguments: Sequence[str]) -> int:

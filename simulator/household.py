@@ -63,6 +63,9 @@ resend_max_age_s = 3600
 
 [main.decision]
 risk_aversion = 1000000
+
+[main.monitoring]
+is_on = false
 """
 
 

@@ -10,20 +10,17 @@ Rules of this room:
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from adapters.alpaca.calls import Calls, Urgency
-from adapters.alpaca.client import Answer
+from adapters.alpaca.client import Answer, NoAnswer
 from adapters.alpaca.codec import Unreadable, filled_qty, is_ours, moment, read_fill, read_order
 from adapters.alpaca.memory import Memory
 from adapters.alpaca.outbox import Outbox
 from gateway.domain.order import ExecType
-
-log = logging.getLogger(__name__)
 
 Json = Mapping[str, Any]
 FEW = 3
@@ -42,7 +39,10 @@ class Asking:
         self._outbox = outbox
 
     async def about(self, names: Iterable[str]) -> bool:
-        """Ask about orders by ClOrdID(11), tell each answer; say whether one was news."""
+        """Ask about orders by ClOrdID(11), tell each answer; say whether one was news.
+
+        Raises `NotSent` and `NoAnswer`: what was not told by then is to be asked for again.
+        """
         wanted = set(names)
         is_news = False
         if len(wanted) > FEW:
@@ -58,7 +58,7 @@ class Asking:
             elif answer.is_good and isinstance(answer.body, dict):
                 is_news |= await self.tell([answer.body], asked_at)
             else:
-                log.warning("asked about %s: %s", name, answer.message)
+                raise NoAnswer(f"asked about {name}: {answer.message}")
         return is_news
 
     async def one(self, name: str) -> Answer:
@@ -97,8 +97,8 @@ class Asking:
         """Tell the executions we have not told, then how the order stands."""
         report = read_order(order)
         seen = self._memory.hear(_name(order))
-        for row in fills:
-            fill = read_fill(row, order)
+        told = (read_fill(row, order) for row in fills)
+        for fill in sorted(told, key=lambda one: one.cum_qty):  # of one millisecond, rows come in any order
             if seen.told < fill.cum_qty <= report.cum_qty:
                 self._outbox.report(fill)
                 seen.told = fill.cum_qty
@@ -124,7 +124,9 @@ class Asking:
         for _ in range(MAX_PAGES):
             asked = {**parameters, "limit": str(PAGE), "direction": "desc", "nested": "false", **cursor}
             answer = await self._calls.ask(Urgency.LOOK_UP, "GET", "/orders", asked)
-            page = answer.body if answer.is_good and isinstance(answer.body, list) else []
+            if not answer.is_good or not isinstance(answer.body, list):
+                raise NoAnswer(answer.message)
+            page: list[Json] = answer.body
             found += page
             if len(page) < PAGE or is_enough(page):
                 break

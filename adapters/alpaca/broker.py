@@ -22,25 +22,23 @@ from typing import Any
 
 from adapters.alpaca import codec
 from adapters.alpaca.around import Around
-from adapters.alpaca.asking import NOT_FOUND, Asking
-from adapters.alpaca.calls import TOO_MANY, Calls, Urgency
+from adapters.alpaca.asking import Asking
+from adapters.alpaca.assets import Assets
+from adapters.alpaca.calls import Calls, Urgency
 from adapters.alpaca.client import Answer, NoAnswer, RestClient
 from adapters.alpaca.memory import Memory
 from adapters.alpaca.outbox import Outbox
+from adapters.alpaca.sending import FORBIDDEN, UNAUTHORIZED, Sending
 from adapters.alpaca.settings import AlpacaSettings
 from adapters.alpaca.stream import KeysRefused, TradeStream
 from adapters.base import BrokerEvent, Capabilities, NotSent
 from gateway.domain.life import TAKES_BACK
+from gateway.domain.order import ExecType, Report, Side
 from gateway.errors import ConfigError
 from gateway.events import CancelOrder, LookUpOrder, SendOrder
 
 log = logging.getLogger(__name__)
 
-UNAUTHORIZED, FORBIDDEN, UNPROCESSABLE = 401, 403, 422
-SERVER_ERROR = 500
-CANCEL_TRIES, CANCEL_PAUSE_S = 4, 0.5
-WAY_CLEAR_S, WAY_POLL_S = 10.0, 0.25
-"""How long an opposite order of ours may take to end before a refused order is given up."""
 RETRY_S = 2.0
 GRACE_S = 5.0
 """How long the stream may be away before the link counts as down."""
@@ -62,8 +60,9 @@ class AlpacaBroker:
         self._outbox = Outbox(self.name, now)
         self._is_up = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._posts: dict[str, asyncio.Task[None]] = {}
-        self._waiting: set[str] = set()
+        self._is_over = False
+        self._sending: Sending | None = None
+        self._calls: Calls | None = None
         self._asked: set[str] = set()
         self._losing: asyncio.TimerHandle | None = None
 
@@ -71,27 +70,34 @@ class AlpacaBroker:
         """Connect in the background; places go on behind `after_seq`."""
         one = self._settings
         self._outbox = Outbox(self.name, self._now, after_seq)
-        self._calls = Calls(RestClient(one.key, one.secret, one.url), one.requests_per_min, time.time)
-        self._asking = Asking(self._calls, self._memory, self._outbox)
+        self._calls = calls = Calls(RestClient(one.key, one.secret, one.url), one.requests_per_min, time.time)
+        self._asking = Asking(calls, self._memory, self._outbox)
         self._stream = TradeStream(
             one.key, one.secret, one.stream_url,
             went_up=self._went_up, went_down=self._went_down, take=self._take,
         )  # fmt: skip
+        assets = Assets(one, calls)
         self._around = Around(
-            one, self._calls, self._memory, self._outbox, self._asking, self._now, self._reconnect
+            one, calls, self._memory, self._outbox, self._asking, assets, self._now, self._reconnect
         )
-        self._spawn(self._run())
+        self._sending = Sending(
+            calls, self._memory, self._outbox, self._asking, assets, self._around.expect, self._spawn,
+            lambda: self._also(self._check_keys(calls)), extended_hours=one.extended_hours,
+        )  # fmt: skip
+        self._spawn(self._run(calls))
 
     async def stop(self) -> None:
         """End every task and thread; orders that have not left are told so."""
-        self._give_back(list(self._waiting), "the gateway stops")
+        self._is_up, self._is_over = False, True
+        if self._sending is not None:
+            self._sending.give_back(None, "the gateway stops")
         if self._losing is not None:
             self._losing.cancel()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if hasattr(self, "_calls"):
+        if self._calls is not None:
             self._calls.close()
         self._outbox.close()
 
@@ -105,38 +111,34 @@ class AlpacaBroker:
 
     def submit(self, wish: SendOrder) -> None:
         """Hand one order over; raises `NotSent` when the link is down."""
-        spec = wish.order
-        if not self._is_up:
-            raise NotSent(f"link {self.name} is down")
-        try:
-            body = codec.order_body(spec, extended_hours=self._settings.extended_hours)
-        except codec.Unsendable as problem:
-            self._outbox.refused(spec.cl_ord_id, str(problem))
-            return
-        if refusal := self._around.refusal(spec.symbol, spec.order_qty):
-            self._outbox.refused(spec.cl_ord_id, refusal)
-            return
-        self._waiting.add(spec.cl_ord_id)
-        self._posts[spec.cl_ord_id] = self._spawn(self._post(wish, body))
+        self._up().submit(wish)
 
     def cancel(self, wish: CancelOrder) -> None:
         """Ask for a cancel; raises `NotSent` when the link is down."""
-        if not self._is_up:
-            raise NotSent(f"link {self.name} is down")
-        self._spawn(self._cancel(wish))
+        self._up().cancel(wish)
 
     def look_up(self, wish: LookUpOrder) -> None:
-        """Ask about an order with the next `flush`; one that has not left is answered for at once."""
+        """Ask about an order with the next `flush`; one that has not left is answered for at once.
+
+        Raises `NotSent` when nothing can be asked any more, or yet.
+        """
         cl_ord_id = wish.order.cl_ord_id
-        if cl_ord_id in self._waiting:
-            self._give_back([cl_ord_id], "it had not left yet", is_answer=True)
-        elif cl_ord_id not in self._posts:  # otherwise its own answer is on the way
+        if self._sending is None or self._is_over:
+            raise NotSent(f"link {self.name} is down")
+        if self._sending.is_waiting(cl_ord_id):
+            self._sending.give_back([cl_ord_id], "it had not left yet", is_answer=True)
+        elif not self._sending.is_under_way(cl_ord_id):  # otherwise its own answer is on the way
             self._asked.add(cl_ord_id)
 
     def recall(self, account: str, reason: str) -> None:
         """Give back what has not left of an account's orders (of all when empty), as `SendWithheld`."""
-        if account in ("", self._settings.account):
-            self._give_back(list(self._waiting), reason)
+        if self._sending is not None and account in ("", self._settings.account):
+            self._sending.give_back(None, reason)
+
+    def _up(self) -> Sending:
+        if self._sending is None or not self._is_up:
+            raise NotSent(f"link {self.name} is down")
+        return self._sending
 
     def flush(self) -> None:
         """Ask what `look_up` has gathered."""
@@ -146,28 +148,33 @@ class AlpacaBroker:
 
     # Connecting.
 
-    async def _run(self) -> None:
+    async def _run(self, calls: Calls) -> None:
         """Check the keys, then follow the stream until cancelled."""
-        keys = f"links.{self.name}: Alpaca refuses the keys"
+        await self._check_keys(calls)
+        self._spawn(self._around.follow())
         try:
-            await self._check_keys()
-            self._spawn(self._around.follow())
             await self._stream.follow()
         except KeysRefused:
-            key = f"GATEWAY_LINKS__{self.name.upper()}__KEY"
-            text = f"{keys}; set {key} and its SECRET, and mind that paper and live have keys of their own"
-            raise ConfigError(text) from None
+            raise self._wrong_keys() from None
 
-    async def _check_keys(self) -> None:
-        """Ask for the account until there is an answer."""
+    def _wrong_keys(self) -> ConfigError:
+        key = f"GATEWAY_LINKS__{self.name.upper()}__KEY"
+        text = (
+            f"set {key} and its SECRET, or APCA_API_KEY_ID and APCA_API_SECRET_KEY, and mind that paper "
+            "and live have keys of their own"
+        )
+        return ConfigError(f"links.{self.name}: Alpaca refuses the keys; {text}")
+
+    async def _check_keys(self, calls: Calls) -> None:
+        """Ask for the account until there is an answer; raises `ConfigError` when the keys are refused."""
         while True:
             try:
-                answer = await self._calls.ask(Urgency.LOOK_AROUND, "GET", "/account")
+                answer = await calls.ask(Urgency.LOOK_AROUND, "GET", "/account")
             except (NotSent, NoAnswer) as problem:
                 log.warning("%s: cannot reach the venue: %s", self.name, problem)
             else:
                 if answer.status in (UNAUTHORIZED, FORBIDDEN):
-                    raise KeysRefused
+                    raise self._wrong_keys()
                 if answer.is_good:
                     self._look_at(answer)
                     return
@@ -205,7 +212,8 @@ class AlpacaBroker:
         """Give the link up until the stream is there again."""
         self._losing = None
         self._is_up = False
-        self._give_back(list(self._waiting), "the stream is gone")
+        if self._sending is not None:
+            self._sending.give_back(None, "the stream is gone")
         self._outbox.down(reason)
 
     async def _heal(self) -> None:
@@ -224,138 +232,11 @@ class AlpacaBroker:
         log.warning("%s: the stream is connected anew: %s", self.name, reason)
         await self._stream.reconnect()
 
-    # Orders.
-
-    async def _post(self, wish: SendOrder, body: dict[str, Any]) -> None:
-        """Send one order once, and find out what became of it."""
-        name = wish.order.cl_ord_id
-        try:
-            answer = await self._send(name, body)
-            if answer.is_good:
-                self._adopt(answer, name)
-            else:
-                await self._not_taken(wish, body, answer)
-        except NotSent as problem:
-            self._outbox.withheld(name, str(problem))
-        except NoAnswer as problem:
-            self._outbox.in_doubt(name, str(problem))
-        finally:
-            if self._posts.get(name) is asyncio.current_task():
-                del self._posts[name]
-
-    async def _send(self, name: str, body: dict[str, Any]) -> Answer:
-        """Send it when its turn comes, again when the venue says that this was too often."""
-        while True:
-            async with self._calls.turn(Urgency.ORDER) as ask:
-                self._waiting.discard(name)
-                answer = await ask("POST", "/orders", body)
-            if answer.status != TOO_MANY:
-                return answer
-            self._waiting.add(name)
-
-    def _adopt(self, answer: Answer, name: str) -> None:
-        """Take the order the venue shows; the stream has still to speak of it."""
-        if not isinstance(answer.body, dict):
-            raise NoAnswer("the venue's answer is no order")
-        seen = self._memory.of(name)
-        if not seen.order_id:
-            try:
-                report = codec.read_order(answer.body)
-            except codec.Unreadable as problem:
-                raise NoAnswer(f"the venue's answer cannot be read: {problem}") from None
-            seen.order_id, seen.symbol = report.order_id, report.symbol
-            seen.status = str(answer.body.get("status"))
-            if not report.cum_qty:
-                self._outbox.report(report)
-            self._around.expect(name)
-
-    async def _not_taken(self, wish: SendOrder, body: dict[str, Any], answer: Answer) -> None:
-        """Decide what a refusal means: none at all when the order is at the venue already."""
-        name, text = wish.order.cl_ord_id, answer.message
-        if answer.status >= SERVER_ERROR or answer.status < FORBIDDEN - 3:
-            raise NoAnswer(text)
-        if answer.status == UNAUTHORIZED:
-            raise NotSent(text)
-        if wish.poss_resend or "unique" in text:
-            found = await self._asking.one(name)
-            if found.is_good:
-                await self._asking.tell([found.body], self._memory.clock)
-                return
-            if found.status != NOT_FOUND or "unique" in text:
-                raise NoAnswer(f"{text}; asked about it: {found.message}")
-        if answer.status == FORBIDDEN and await self._clear_the_way(answer):
-            self._waiting.add(name)
-            answer = await self._send(name, body)
-            if answer.is_good:
-                self._adopt(answer, name)
-                return
-            if answer.status >= SERVER_ERROR:
-                raise NoAnswer(answer.message)
-        self._outbox.refused(name, answer.message)
-
-    async def _clear_the_way(self, answer: Answer) -> bool:
-        """Cancel an order of ours on the other side that the venue names, and wait until it has ended.
-
-        The venue refuses an order that could trade with another of the same account; somebody else's
-        order is left alone.
-        """
-        other = answer.body.get("existing_order_id") if isinstance(answer.body, dict) else None
-        if not other or "wash" not in answer.message:
-            return False
-        deadline = asyncio.get_running_loop().time() + WAY_CLEAR_S
-        is_asked = False
-        while asyncio.get_running_loop().time() < deadline:
-            found = await self._calls.ask(Urgency.LOOK_UP, "GET", f"/orders/{other}")
-            order = found.body if isinstance(found.body, dict) else {}
-            if not codec.is_ours(str(order.get("client_order_id") or "")):
-                return False
-            if order.get("status") in codec.ENDED:
-                return True
-            if not is_asked:
-                is_asked = True
-                await self._calls.ask(Urgency.CANCEL, "DELETE", f"/orders/{other}")
-            await asyncio.sleep(WAY_POLL_S)
-        return False
-
-    async def _cancel(self, wish: CancelOrder) -> None:
-        """Ask for a cancel as often as it takes to be heard: asking twice does no harm."""
-        name = wish.order.cl_ord_id
-        for _ in range(CANCEL_TRIES):
-            try:
-                answer = await self._ask_cancel(wish)
-            except NotSent:
-                return
-            except NoAnswer:
-                await asyncio.sleep(CANCEL_PAUSE_S)
-                continue
-            if answer.is_good:
-                self._around.expect(name)
-                return
-            if answer.status < SERVER_ERROR:
-                self._outbox.cancel_rejected(wish.cancel_id, name, answer.message)
-                return
-            await asyncio.sleep(CANCEL_PAUSE_S)
-
-    async def _ask_cancel(self, wish: CancelOrder) -> Answer:
-        order_id = wish.order_id or self._memory.of(wish.order.cl_ord_id).order_id
-        if not order_id:
-            found = await self._asking.one(wish.order.cl_ord_id)
-            if not found.is_good or not isinstance(found.body, dict):
-                return found
-            order_id = str(found.body.get("id"))
-        return await self._calls.ask(Urgency.CANCEL, "DELETE", f"/orders/{order_id}")
-
     async def _look_up(self, names: set[str]) -> None:
         try:
             await self._asking.about(names)
         except (NotSent, NoAnswer) as problem:
             log.info("%s: asked about %d orders: %s", self.name, len(names), problem)
-
-    def _give_back(self, names: Sequence[str], reason: str, *, is_answer: bool = False) -> None:
-        for name in names:
-            self._waiting.discard(name)
-            self._posts.pop(name).cancel()
-            self._outbox.withheld(name, reason, is_answer=is_answer)
 
     # The stream.
 
@@ -370,14 +251,24 @@ class AlpacaBroker:
         except (ValueError, AttributeError, TypeError, KeyError, codec.Unreadable) as problem:
             self._outbox.unreadable(text, f"{type(problem).__name__}: {problem}")
             return
+        self._hear(report, message["data"])
+
+    def _hear(self, report: Report, data: dict[str, Any]) -> None:
+        """Note what the stream says of an order, and tell it."""
         name = report.cl_ord_id if codec.is_ours(report.cl_ord_id) else report.order_id
         seen = self._memory.hear(name)
         seen.order_id, seen.symbol = report.order_id, report.symbol
-        order = message["data"]["order"]
         if report.exec_type in TAKES_BACK or report.cum_qty >= seen.told:
-            seen.status, seen.told = str(order.get("status")), report.cum_qty
+            seen.status, seen.told = str(data["order"].get("status")), report.cum_qty
+        if report.exec_type is ExecType.TRADE and report.side is Side.SELL:
+            self._memory.sold_at = asyncio.get_running_loop().time()
         self._around.heard(name, report.symbol)
         self._outbox.report(report)
+        if data.get("event") == "order_cancel_rejected" and self._sending is not None:
+            self._sending.cancel_refused(name, "the venue refused the cancel it had taken")
+
+    def _also(self, work: Coroutine[Any, Any, None]) -> None:
+        self._spawn(work)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something beside; what it raises ends the link, loudly."""

@@ -4,7 +4,8 @@ Rules of this room:
 1. The event loop never waits for a socket: requests run in threads of their own, `WORKERS` at most.
 2. Cancels go before look-ups, those before orders, orders before looking around; the last tenth of the
    venue's rate is kept for the first two.
-3. A rate the venue states (its headers, a 429) is believed over our own count: others use the keys, too.
+3. A rate the venue states (its headers, a 429) is believed over our own count: others use the keys, too. What
+   it says is left is left for the urgent first, until the reset it names.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ class Window:
         self._per_min = per_min
         self._sent: deque[float] = deque()
         self._closed_until = 0.0
+        self._left: int | None = None
+        self._left_until = 0.0
+        self._reset = 0.0
 
     def wait_s(self, urgency: Urgency, now: float) -> float:
         """Say how long a request must wait, 0 when it may leave now."""
@@ -54,15 +58,28 @@ class Window:
             return self._closed_until - now
         while self._sent and now - self._sent[0] >= MINUTE_S:
             self._sent.popleft()
-        allowed = self._per_min
-        if urgency >= Urgency.ORDER:
-            allowed -= max(1, allowed // KEPT_SHARE)
-        too_many = len(self._sent) - allowed + 1
+        kept = max(1, self._per_min // KEPT_SHARE) if urgency >= Urgency.ORDER else 0
+        if self._left is not None and now < self._left_until and self._left <= kept:
+            return self._left_until - now
+        too_many = len(self._sent) - (self._per_min - kept) + 1
         return 0.0 if too_many <= 0 else self._sent[too_many - 1] + MINUTE_S - now
 
     def count(self, now: float) -> None:
         """Count one that leaves."""
         self._sent.append(now)
+        if self._left is not None:
+            self._left -= 1
+
+    def believe(self, limit: int, left: int, reset: float, in_s: float, now: float) -> None:
+        """Take the venue's own word: `left` of `limit` may come before `reset`, which is `in_s` away.
+
+        Answers may overtake each other: of one reset the lowest figure counts.
+        """
+        self._per_min = min(self._per_min, max(limit, 1))
+        if reset == self._reset and self._left is not None:
+            left = min(left, self._left)
+        self._reset, self._left = reset, left
+        self._left_until = now + min(max(in_s, 0.0), MAX_CLOSED_S)
 
     def close(self, for_s: float, now: float) -> None:
         """Let nothing leave for that long."""
@@ -124,11 +141,16 @@ class Calls:
         return answer
 
     def _heed(self, answer: Answer, now: float) -> None:
-        """Wait for the venue's reset when it says that nothing more may come before."""
-        left, reset = answer.headers.get("X-RateLimit-Remaining"), answer.headers.get("X-RateLimit-Reset", "")
-        if answer.status == TOO_MANY or left == "0":
-            in_s = float(reset) - self._unix_time() if reset.isdecimal() else 1.0
+        """Take what the venue says about its rate."""
+        limit, left, reset = (
+            int(said) if (said := answer.headers.get(f"X-RateLimit-{name}", "")).isdecimal() else None
+            for name in ("Limit", "Remaining", "Reset")
+        )
+        in_s = 1.0 if reset is None else reset - self._unix_time()
+        if answer.status == TOO_MANY or left == 0:
             self._window.close(in_s, now)
+        elif limit is not None and left is not None and reset is not None:
+            self._window.believe(limit, left, reset, in_s, now)
 
     def _leave(self) -> None:
         self._busy -= 1

@@ -81,8 +81,12 @@ class RestClient(TradingClient):
         del retry  # the caller knows whether a second time would be a second order
         try:
             response = self._connection().request(method, url, timeout=(CONNECT_S, ANSWER_S), **opts)
-        except (ConnectTimeout, SSLError) as problem:
-            raise NotSent(f"cannot connect: {type(problem).__name__}") from None
+        except ConnectTimeout:
+            raise NotSent("nobody answers there") from None
+        except SSLError as problem:
+            if "CERTIFICATE_VERIFY_FAILED" in str(problem):
+                raise NotSent("its certificate is not to be trusted") from None
+            raise NoAnswer("TLS broke before the answer") from None
         except Disconnected as problem:
             reason = problem.args[0] if problem.args else None
             if isinstance(getattr(reason, "reason", None), NewConnectionError):

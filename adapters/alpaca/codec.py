@@ -31,6 +31,8 @@ Json = Mapping[str, Any]
 QTY_DECIMALS = 9
 PENNY_PRICE = Decimal(1)
 """From this price on two decimals are allowed, below it four."""
+LEAST_BUY = Decimal(1)
+"""The least a fractional buy may be worth, in dollars."""
 _SYMBOL = re.compile(r"[A-Z0-9./]{1,32}")
 _OUR_ID = re.compile(r"[A-Z2-7]{16}")
 _TIMES = {
@@ -69,6 +71,8 @@ def order_body(spec: OrderSpec, *, extended_hours: bool) -> dict[str, str | bool
         raise Unsendable('a fractional quantity is for the day only; set time_in_force = "day"')
     if is_fractional and spec.side is Side.SELL_SHORT:
         raise Unsendable("a short sale takes whole shares")
+    if is_fractional and spec.side is Side.BUY and spec.price and spec.order_qty * spec.price < LEAST_BUY:
+        raise Unsendable(f"a fractional buy is of ${LEAST_BUY} at least; set min_notional of {spec.symbol}")
     body: dict[str, str | bool] = {
         "symbol": spec.symbol, "qty": qty, "side": "buy" if spec.side is Side.BUY else "sell",
         "type": "limit" if spec.ord_type is OrdType.LIMIT else "market",
@@ -139,6 +143,14 @@ def decimal_of(found: Json, name: str) -> Decimal:
     return _number(found, name) or ZERO
 
 
+def decimal_or_none(found: Json, name: str) -> Decimal | None:
+    """Return a number of an object, None where it says none that can be read."""
+    try:
+        return _number(found, name)
+    except Unreadable:
+        return None
+
+
 def moment(text: object) -> datetime | None:
     """Read a time, None when it cannot be read: nothing depends on it alone."""
     try:
@@ -184,6 +196,8 @@ def _note(order: Json) -> str:
 
 def _digits(number: Decimal, decimals: int, what: str) -> str:
     """Write a positive number with as many decimals as it needs, at most `decimals`."""
+    if not number > ZERO:
+        raise Unsendable(f"{what} {number} is not above 0")
     if number != round(number, decimals):
         raise Unsendable(f"{what} {number} has more than {decimals} decimals; check lot_size and tick_size")
     return f"{number.normalize():f}"

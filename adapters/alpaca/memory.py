@@ -3,6 +3,7 @@
 Rules of this room:
 1. `told` is how much of an order the gateway has been told execution by execution.
 2. An answer is old when something was told of its order after the question left: `clock` counts that.
+3. `sold_at` is when the stream last spoke of a sale's fill, in the event loop's seconds.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.clock = 0
+        self.sold_at: float | None = None
         self._orders: OrderedDict[str, Seen] = OrderedDict()
 
     def of(self, cl_ord_id: str) -> Seen:

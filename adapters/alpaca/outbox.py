@@ -54,12 +54,15 @@ class Outbox:
     async def batches(self) -> AsyncIterator[Sequence[BrokerEvent]]:
         """Yield what lies here until `close`; raises what `fail` was given."""
         while True:
-            await self._some.wait()
+            if not self._events:
+                await self._some.wait()
             self._some.clear()
             taken, self._events = self._events, []
             self._free.set()
             if taken:
                 yield taken
+            if self._events:
+                continue
             if self._failure is not None:
                 raise self._failure
             if self._is_closed:
@@ -129,5 +132,6 @@ class Outbox:
         return self._seq
 
     def _put(self, event: BrokerEvent) -> None:
-        self._events.append(event)
-        self._some.set()
+        if self._failure is None:
+            self._events.append(event)
+            self._some.set()

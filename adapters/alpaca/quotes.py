@@ -2,7 +2,8 @@
 
 Rules of this room:
 1. A price is the middle of bid and ask, true as of the quote's own time: the engine judges what is too old.
-2. A quote with one side missing, or crossed, is no price.
+2. A quote with one side missing, or crossed, is no price, nor is one that cannot be read; neither hides the
+   others. A symbol the venue refuses to hear of is not asked for again.
 3. A price that has not moved is said again when its quote is newer and the last word is a while ago.
 """
 
@@ -19,12 +20,13 @@ from typing import Any
 
 from adapters.alpaca.calls import Calls, Urgency
 from adapters.alpaca.client import NoAnswer, RestClient
-from adapters.alpaca.codec import Unreadable, decimal_of, moment
+from adapters.alpaca.codec import decimal_or_none, moment
 from adapters.base import NotSent
 from gateway.events import PricesUpdated
 
 log = logging.getLogger(__name__)
 
+BAD_REQUEST = 400
 PAGE = 200
 """Symbols asked for at once: the address of a request is bounded."""
 TOGETHER = timedelta(seconds=1)
@@ -67,7 +69,7 @@ class AlpacaQuotes:
         while not self._stopping.is_set():
             try:
                 found = [await self._ask(page) for page in _pages(self._symbols)]
-            except (NotSent, NoAnswer, Unreadable) as problem:
+            except (NotSent, NoAnswer) as problem:
                 log.warning("%s: no prices: %s", self.name, problem)
             else:
                 if events := self._news([one for page in found for one in page]):
@@ -84,6 +86,13 @@ class AlpacaQuotes:
     async def _ask(self, symbols: Sequence[str]) -> list[Priced]:
         asked = {"symbols": ",".join(symbols), "feed": self._feed}
         answer = await self._calls.ask(Urgency.LOOK_AROUND, "GET", "/stocks/quotes/latest", asked)
+        if answer.status == BAD_REQUEST and len(symbols) > 1:
+            half = len(symbols) // 2
+            return [*await self._ask(symbols[:half]), *await self._ask(symbols[half:])]
+        if answer.status == BAD_REQUEST:
+            log.warning("%s: no prices of %s: %s", self.name, symbols[0], answer.message)
+            self._symbols = tuple(one for one in self._symbols if one != symbols[0])
+            return []
         if not answer.is_good or not isinstance(answer.body, dict):
             raise NoAnswer(answer.message)
         quotes: Mapping[str, Any] = answer.body.get("quotes") or {}
@@ -109,8 +118,8 @@ class AlpacaQuotes:
 def _price(symbol: str, quote: Any) -> Priced | None:
     if not isinstance(quote, dict):
         return None
-    bid, ask, at = decimal_of(quote, "bp"), decimal_of(quote, "ap"), moment(quote.get("t"))
-    if at is None or not 0 < bid <= ask:
+    bid, ask, at = decimal_or_none(quote, "bp"), decimal_or_none(quote, "ap"), moment(quote.get("t"))
+    if at is None or bid is None or ask is None or not 0 < bid <= ask:
         return None
     return at, symbol, (bid + ask) / 2
 

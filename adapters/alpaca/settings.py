@@ -30,5 +30,5 @@ class AlpacaSettings:
     extended_hours: bool = False
     compare_positions: bool = True
     mute_after_s: float = 5.0
-    poll_s: float = 30.0
+    poll_s: float = 10.0
     activities_s: float = 60.0

@@ -41,6 +41,7 @@ def status(context: Context, is_json: bool) -> int:
     for name, copy in found["drop_copies"].items():
         state = "up" if copy["is_up"] else "DOWN"
         click.echo(f"drop copy {name:6s} {state} (of {copy['of']}, {copy['waiting']} executions to compare)")
+    _print_watch(found)
     for account, reason in found["halts"].items():
         click.secho(f"HALTED {account or 'all accounts'}: {reason}", bold=True)
     for account, request_id in found["active"].items():
@@ -48,6 +49,26 @@ def status(context: Context, is_json: bool) -> int:
     for account, queue in found["queued"].items():
         click.echo(f"queued {account}: {', '.join(queue)}")
     return OK
+
+
+def _print_watch(found: dict[str, Any]) -> None:
+    """Print what each account is watched against, and what has left to whom."""
+    for account, drift in found.get("drift", {}).items():
+        click.echo(f"drift {account:10s} {_drift(drift)}")
+    for name, one in found.get("alerts", {}).items():
+        click.echo(f"alerts {name:9s} {', '.join(f'{count} {word}' for word, count in one.items())}")
+
+
+def _drift(one: dict[str, Any]) -> str:
+    """Say against what an account is watched, and what was last seen."""
+    against = f"watched against {one['targets_of']} of {one['since'][:10]}"
+    if one["cancelled_by"]:
+        against += f" (cancelled by {one['cancelled_by']}: nothing is sent for it)"
+    seen = one["seen"]
+    if seen is None:
+        return f"{against}, not looked at yet"
+    at = seen["at"][:16].replace("T", " ")
+    return f"{against}; {seen['level']} at {at} UTC, {seen['max_drift']:.2%} in {seen['symbol'] or 'no name'}"
 
 
 @click.command()

@@ -52,6 +52,7 @@ class Commands(click.Group):
         "settle": "command",
         "status": "read", "orders": "read", "book": "read", "request": "read", "news": "read",
         "rejected": "read", "replay": "replay", "schema": "read", "config": "read", "venues": "venues",
+        "report": "report", "alerts": "report",
         "certify": "certify", "demo": "demo",
         "backtest": "backtest", "train": "train", "no-trade": "no_trade",
     }  # fmt: skip

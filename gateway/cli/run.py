@@ -35,6 +35,7 @@ def run(context: Context, log_format: str, log_level: str) -> int:
     config = load(context.config_path)
     secrets = [one.password.get_secret_value() for one in config.sessions().values()]
     secrets += [key.get_secret_value() for key in config.signing.keys.values()]
+    secrets += [url.get_secret_value() for url in config.alerts.urls.values()]
     setup_logging(log_level, as_json=log_format == "json", secrets=[one for one in secrets if one])
 
     def ready(gateway: Gateway) -> None:

@@ -28,7 +28,6 @@ others_option = click.option(
 regime_option = click.option(
     "--regime", type=click.Choice([one.value for one in Regime]), help="The market, as you see it."
 )
-COSTS = ("commission", "half_spread", "impact", "conversion")
 policy_option = click.option(
     "--policy", type=click.Choice([one.value for one in PolicyName]), help="Decide by this rule."
 )
@@ -150,22 +149,42 @@ def print_decision(decision: dict[str, Any]) -> None:
     """Print what was decided and every number behind it."""
     click.echo(f"{decision['action']}: {decision['reason']}")
     click.echo(f"NAV {float(decision['nav']):,.2f}  cash {float(decision['cash']):,.2f}")
-    rows = [
-        [
-            name["symbol"], f"{name['weight_before']:.2%}", f"{name['weight_target']:.2%}",
-            f"{name['weight_after']:.2%}", name["qty"], f"{name['benefit']:.2f}",
-            f"{sum(name.get(part, 0.0) for part in COSTS):.2f}", f"{name['tax']:.2f}", name["note"],
-        ]
-        for name in decision["names"]
+    rows = [_decision_row(name) for name in decision["names"]]
+    header = [
+        "name", "now", "target", "drift", "after", "shares", "benefit", "commission", "spread", "impact",
+        "tax short", "tax long", "wash sale",
     ]  # fmt: skip
-    header = ["name", "now", "target", "after", "shares", "benefit", "cost", "tax", "why"]
     print_table(header, rows, "Decision")
+    lots = [_lot_row(name["symbol"], lot) for name in decision["names"] for lot in name.get("lots", ())]
+    if lots:
+        print_table(["name", "lot of", "shares", "term", "gain", "tax"], lots, "Lots that would be sold")
+    words = decision.get("why", {})
+    whys = [[name["symbol"], words.get(name["symbol"]) or name["note"]] for name in decision["names"]]
+    print_table(["name", "what and why"], whys, "In words")
     if decision["denied"]:
         denied = [
             [one["symbol"], "buy" if one["side"] == "1" else "sell", one["qty"], one["reason"], one["text"]]
             for one in decision["denied"]
         ]
         print_table(["name", "side", "shares", "reason", "why"], denied, "Denied")
+
+
+def _decision_row(name: dict[str, Any]) -> list[str]:
+    """Return one name's numbers; a decision made by an older gateway lacks some, shown as 0 or nothing."""
+    lots = name.get("lots", ())
+    taxes = [sum(lot["tax"] for lot in lots if lot["is_long"] is is_long) for is_long in (False, True)]
+    return [
+        name["symbol"], f"{name['weight_before']:.2%}", f"{name['weight_target']:.2%}",
+        f"{name['weight_before'] - name['weight_target']:+.2%}", f"{name['weight_after']:.2%}", name["qty"],
+        f"{name['benefit']:.2f}", f"{name['commission']:.2f}", f"{name['half_spread']:.2f}",
+        f"{name.get('impact', 0.0) + name.get('conversion', 0.0):.2f}",
+        *(f"{tax:.2f}" for tax in taxes), "conflict" if name.get("wash_sale") else "clear",
+    ]  # fmt: skip
+
+
+def _lot_row(symbol: str, lot: dict[str, Any]) -> list[str]:
+    term = "long" if lot["is_long"] else "short"
+    return [symbol, lot["acquired"], lot["qty"], term, f"{lot['gain']:,.2f}", f"{lot['tax']:,.2f}"]
 
 
 @click.command()

@@ -91,11 +91,27 @@ class RequestState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class LotTax:
+    """Show one lot a trade would close: `acquired` is an ISO date, `qty` positive, gain and tax are money.
+
+    The gain is net of commission; a loss is negative, and so is its tax.
+    """
+
+    lot_id: str
+    acquired: str
+    qty: Decimal
+    gain: float
+    is_long: bool
+    tax: float
+
+
+@dataclass(frozen=True, slots=True)
 class NameDecision:
     """Show what was decided for one name and the numbers behind it.
 
     Weights are fractions of NAV, money is in the account's currency. `qty` is signed: what we would
-    trade. `benefit` and `cost` are the two sides of the transaction-cost gate over the horizon.
+    trade. `benefit` and `cost` are the two sides of the transaction-cost gate over the horizon. `wash_sale`
+    is the conflict in one sentence, empty when there is none; `lots` are those the trade would close.
     """
 
     symbol: str
@@ -109,6 +125,8 @@ class NameDecision:
     half_spread: float = 0.0
     tax: float = 0.0
     note: str = ""
+    wash_sale: str = ""
+    lots: tuple[LotTax, ...] = ()
     impact: float = 0.0
     conversion: float = 0.0
 

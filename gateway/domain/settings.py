@@ -164,6 +164,28 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True)
+class Monitoring:
+    """Say when an account's drift from its standing targets is looked at, and what is done about it.
+
+    Drift is that of the name furthest from its target, in weight. In each session of the exchange
+    `calendar` the account is looked at `first_check_s` after the open and every `every_s` from then on, the
+    last time `before_close_s` before the close. Above `warning_drift` a person is told; above
+    `critical_drift` a request is made, which trades at once with `auto_execute` and else waits for an
+    approval, for `approval_s` and never beyond the close.
+    """
+
+    is_on: bool = True
+    calendar: str = "XNYS"
+    warning_drift: Decimal = Decimal("0.03")
+    critical_drift: Decimal = Decimal("0.10")
+    auto_execute: bool = False
+    first_check_s: Decimal = Decimal(1800)
+    every_s: Decimal = Decimal(3600)
+    before_close_s: Decimal = Decimal(900)
+    approval_s: Decimal = Decimal(14_400)
+
+
+@dataclass(frozen=True, slots=True)
 class OpeningLot:
     """Name one lot an account holds on its first day: `cost` is the total for `qty`."""
 
@@ -187,6 +209,7 @@ class AccountSettings:
     decision: Decision = field(default_factory=Decision)
     execution: Execution = field(default_factory=Execution)
     harvest: Harvest = field(default_factory=Harvest)
+    monitoring: Monitoring = field(default_factory=Monitoring)
 
 
 @dataclass(frozen=True, slots=True)

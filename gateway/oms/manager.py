@@ -24,7 +24,9 @@ from gateway.events import (
     ApprovalGiven,
     CancelRejected,
     CancelRequested,
+    CheckDue,
     CopyLinked,
+    DriftChecked,
     Event,
     ExecutionCopied,
     GatewayStarted,
@@ -52,7 +54,7 @@ from gateway.events import (
     TargetsSubmitted,
     TimerFired,
 )
-from gateway.oms import copies, execution, plan, reports, statements
+from gateway.oms import copies, execution, plan, reports, standing, statements
 from gateway.oms.booking import NOT_YET_SEEN, doubt, halt, halt_link, is_unclear, request_of, track
 from gateway.oms.state import NOTHING, Applied, Price, Request, State
 
@@ -99,6 +101,8 @@ def apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C
             return _cancel_requested(state, event)
         case ExecutionCopied() | CopyLinked():
             return copies.take(state, event, settings)
+        case CheckDue() | DriftChecked():
+            return standing.take(state, event)
         case TimerFired():
             return _timer(state, event, settings)
         case PricesUpdated():
@@ -193,6 +197,7 @@ def _decided(state: State, event: RequestDecided) -> Applied:
         request.outcome = RequestState.PREVIEWED
     elif event.action is Action.HOLD:
         request.outcome = RequestState.HELD
+        standing.stand(state, request)
     else:
         _leave_queue(state, request)
         if request.mode is Mode.APPROVE:
@@ -201,6 +206,7 @@ def _decided(state: State, event: RequestDecided) -> Applied:
             request.state = RequestState.WORKING
             request.approved = event.approved
             request.schedule = event.schedule
+            standing.stand(state, request)
             if execution.is_styled(request):
                 request.wanted = {item.proposal.symbol: item.proposal.qty for item in event.approved}
             state.active[event.account] = event.request_id
@@ -243,6 +249,7 @@ def _cancel_requested(state: State, event: CancelRequested) -> Applied:
     request.approved = ()
     request.outcome = RequestState.CANCELED
     request.text = f"cancelled by {event.by}"
+    standing.take_back(state, request, event.by)
     for cl_ord_id in request.open_orders:
         state.orders[cl_ord_id].cancels += 1
     return Applied(request=request)

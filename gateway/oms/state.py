@@ -17,6 +17,7 @@ from gateway.domain.lots import RealisedGain
 from gateway.domain.order import Order, Side, Step
 from gateway.domain.proposal import Approved
 from gateway.domain.schedule import Schedule
+from gateway.domain.standing import Seen, Standing
 from gateway.events import Action, Denial, Mode, RequestState, TargetsSubmitted
 
 
@@ -113,6 +114,8 @@ class State:
     are those a venue has stated of an account, newest last; `splits` are splits it has stated whose new
     position it has not: what, by account and symbol. `opened` says since when a book is ours, `rebalanced`
     when orders of a request were last planned, by account.
+    position it has not: what, by account and symbol. `opened` says since when a book is ours. `standing` is
+    what each account is watched against, `seen` what was last seen of it.
     """
 
     book: Book = field(default_factory=Book)
@@ -129,6 +132,8 @@ class State:
     activities: dict[str, list[str]] = field(default_factory=dict)
     splits: dict[str, dict[str, str]] = field(default_factory=dict)
     rebalanced: dict[str, datetime] = field(default_factory=dict)
+    standing: dict[str, Standing] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
     epoch: int = 0
     now: datetime | None = None
 

@@ -20,8 +20,8 @@ from gateway.oms.state import NOTHING, Applied, State
 SPLITS = frozenset({"SPLIT"})
 """Kinds of activity that only change the units a position is counted in."""
 
-REMEMBERED = 1_000
-"""How many activities of an account are remembered: a venue is asked for the last days only."""
+REMEMBERED = 5_000
+"""How many activities of an account are remembered: a venue is asked for a month at most."""
 
 
 def take(state: State, event: PositionStated | ActivityStated | OrderSettled, settings: Settings) -> Applied:

@@ -9,6 +9,7 @@ Rules of this room:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 
 from pydantic import SecretStr
@@ -17,6 +18,7 @@ from adapters.base import Source, SourceEvent
 from gateway.domain.settings import Settings
 from gateway.errors import InvalidTargets
 from gateway.events import Event, TargetsSubmitted
+from gateway.oms.standing import PREFIX
 from gateway.oms.state import State
 from gateway.runtime.clock import Clock
 from gateway.runtime.commands import parse_command, parse_prices
@@ -56,6 +58,11 @@ class Doors:
             if account and account not in accounts:
                 raise InvalidTargets("account", f"{account} is not known; known: {', '.join(accounts)}")
             return command
+        return self._targets(entry, now)
+
+    def _targets(self, entry: Entry, now: datetime) -> TargetsSubmitted:
+        """Turn a target message into its event."""
+        accounts = self._settings.accounts
         signer = verify(entry.data, entry.fields, self._keys, required=self._must_be_signed)
         targets = parse_targets(
             entry.data,
@@ -66,6 +73,9 @@ class Doors:
             entry_id=entry.entry_id,
             signed_by=signer,
         )
+        if targets.request_id.startswith(PREFIX):
+            text = f"begins with {PREFIX}, which the gateway's own requests do; choose another"
+            raise InvalidTargets("request_id", text)
         may_be_short = accounts[targets.account].limits.allow_short
         if not may_be_short and any(weight < 0 for weight in targets.targets.values()):
             raise InvalidTargets("targets", f"negative weights are off for account {targets.account}")

@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import fields
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from gateway.decision.explain import sentences
 from gateway.domain.book import Account
 from gateway.domain.order import Order
 from gateway.events import (
@@ -72,7 +74,7 @@ class Presenter:
                     self._touch(spec.cl_ord_id)
                 self._request(event.request_id)
             case RequestDecided():
-                self._models.project({self._keys.decision(event.request_id): event})
+                self._models.project({self._keys.decision(event.request_id): partial(decision_model, event)})
                 self._request(event.request_id)
             case CancelRejected():
                 self._touch(event.orig_cl_ord_id)
@@ -149,6 +151,11 @@ class Presenter:
         if request is not None:
             model = partial(request_model, request, self._state)
             self._heavy[self._keys.request(request_id)] = model
+
+
+def decision_model(event: RequestDecided) -> dict[str, Any]:
+    """Show one decision: every number of it, and under `why` one sentence for each name."""
+    return {one.name: getattr(event, one.name) for one in fields(event)} | {"why": sentences(event)}
 
 
 def order_model(order: Order) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
 import json
 import signal
@@ -35,6 +36,8 @@ from simulator.venue import Venue, VenueError
 
 TICK_S = 0.005
 MAX_SECONDS = 3600
+STOP_S = 0.2
+"""How long a stop waits for requests that are being served."""
 BOUND = (
     "seed",
     "fill_delay_ms",
@@ -103,27 +106,16 @@ async def _serve(options: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     world = World(options, ended)
-    world.door.recover(f"{int(utc_now().timestamp() * 1000):x}-", utc_now())
-    runner = web.AppRunner(world.web.application(), access_log=None, handle_signals=False)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", options.port, shutdown_timeout=0.2)
-    await site.start()
+    port = await world.open(options.port)
     control = Control(world, world.commands())
     await control.start(options.control_port)
-    port = runner.addresses[0][1]
     where = {"host": "127.0.0.1", "port": port, "control_port": control.port}
     sys.stdout.write(json.dumps({"listening": where}) + "\n")
     sys.stdout.flush()
-    ticking = asyncio.create_task(world.tick())
     ending = asyncio.create_task(ended.wait())
-    await asyncio.wait({ticking, ending}, return_when=asyncio.FIRST_COMPLETED)
-    ticking.cancel()
+    await asyncio.wait({world.ticking, ending}, return_when=asyncio.FIRST_COMPLETED)
     await control.stop()
-    await world.streams.close()
-    await runner.cleanup()
-    world.journal.close()
-    if ticking.done() and not ticking.cancelled():
-        ticking.result()
+    await world.close()
 
 
 class World:
@@ -140,9 +132,30 @@ class World:
             f"{int(utc_now().timestamp() * 1000):x}-",
         )  # fmt: skip
         self.door.stuck_cancels = partial(self.mishaps.strikes, Mishap.STUCK_CANCEL)
+        self.door.lost_replaces = partial(self.mishaps.strikes, Mishap.REPLACE_REJECTED)
         self.web = Web(self.door, self.streams, self.mishaps, keys, options.requests_per_min, utc_now)
 
-    async def tick(self) -> None:
+    async def open(self, port: int) -> int:
+        """Recover, listen on 127.0.0.1 and let time pass; return the port."""
+        self.door.recover(f"{int(utc_now().timestamp() * 1000):x}-", utc_now())
+        self._runner = web.AppRunner(
+            self.web.application(), access_log=None, handle_signals=False, shutdown_timeout=STOP_S
+        )
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        self.ticking = asyncio.create_task(self._tick())
+        return int(self._runner.addresses[0][1])
+
+    async def close(self) -> None:
+        """Hang up on everybody and keep what there is to keep; raises what ended the passing of time."""
+        self.ticking.cancel()
+        await self.streams.close()
+        await self._runner.cleanup()
+        self.journal.close()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.ticking
+
+    async def _tick(self) -> None:
         """Let the venue do what is due, for ever."""
         while True:
             self.door.advance(utc_now())

@@ -4,13 +4,13 @@ Rules of this room:
 1. What changes something is kept in the journal before its answer leaves; a restart carries it out again,
    with the same ids, and says nothing on a stream.
 2. A refusal is a `Refused`; the core is asked only what it will take.
-3. Events are snapshots: each shows its order as it was then.
+3. What the account's owner may configure is the account's own, and is kept as well.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,18 +18,23 @@ from typing import Any
 
 from simulator.accounts import Account
 from simulator.alpaca import refusals, words
-from simulator.alpaca.entry import Wanted, check, read_wanted
+from simulator.alpaca.entry import Wanted, check, check_replacement, read_wanted
 from simulator.alpaca.happenings import Happenings
 from simulator.alpaca.journal import Journal
-from simulator.alpaca.words import OPEN, Json, Ticket, new_id
-from simulator.operations import OPERATIONS, operate
-from simulator.orders import ZERO, Answer, CancelOrder, CancelReject, NewOrder, Order, OrdStatus, Report, Side
+from simulator.alpaca.telling import SPOKEN, Tell, Teller
+from simulator.alpaca.words import Ticket, new_id
+from simulator.operations import OPERATIONS, number, operate
+from simulator.operations import text as text_of
+from simulator.orders import ZERO, CancelOrder, NewOrder, Order, OrdStatus, Side
 from simulator.record import record as record_of
-from simulator.record import text
 from simulator.venue import Venue, VenueError
 
-Tell = Callable[[Json], None]
 MAX_ID = 128
+CONFIGURATION: Mapping[str, Any] = {
+    "no_shorting": False, "suspend_trade": False, "fractional_trading": True, "max_margin_multiplier": "1",
+    "trade_confirm_email": "all", "ptp_no_exception_entry": False, "max_options_trading_level": 0,
+    "disable_overnight_trading": False,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +58,20 @@ class Door:
         self.terms = terms
         self._journal = journal
         self._tell = tell
-        self._is_replaying = False
+        self.stuck_cancels: Callable[[], bool] = lambda: False
+        self.lost_replaces: Callable[[], bool] = lambda: False
         self._begin(prefix)
 
     def _begin(self, prefix: str) -> None:
         self.venue = self._build(prefix)
+        self._teller = Teller(self._tell, lambda symbol: self.account.positions.get(symbol, ZERO))
         self.tickets: dict[str, Ticket] = {}
         self._by_name: dict[str, Ticket] = {}
-        self._by_core: dict[str, Ticket] = {}
         self.inactive: set[str] = set()
+        self.sell_only: set[str] = set()
+        self.configuration = dict(CONFIGURATION)
         self.is_open = True
-        self.stuck_cancels: Callable[[], bool] = lambda: False
+        self.quote_age_s = ZERO
         self.happenings = Happenings(self.venue, self.terms.account)
 
     # Coming back.
@@ -82,26 +90,29 @@ class Door:
                     f"--store was begun with {name} {kept.get(name)}; give that, or another folder"
                 )
         self._begin(entries[0]["prefix"])
-        self._is_replaying = True
+        self._teller.is_silent = True
         for entry in entries[1:]:
             self._carry_out(entry, datetime.fromisoformat(entry["t"]))
-        self._is_replaying = False
+        self._teller.is_silent = False
         self.advance(now)
 
     def _keep(self, kind: str, now: datetime, **what: Any) -> None:
-        if not self._is_replaying:
+        if not self._teller.is_silent:
             self._journal.append({"t": now.isoformat(), "k": kind, **what})
 
     def _carry_out(self, entry: Mapping[str, Any], now: datetime) -> None:
         kind = entry["k"]
         if kind == "tick":
-            self._told(self.venue.advance(now), now)
+            self._teller.told(self.venue.advance(now), now)
         elif kind == "post":
             self._enter(read_wanted(entry["b"]), entry["n"], now)
         elif kind == "cancel":
             self._cancel(self.tickets[entry["id"]], now, is_stuck=entry["s"])
         elif kind == "replace":
-            self._replace(self.tickets[entry["id"]], read_wanted(entry["b"]), entry["n"], now)
+            ticket, is_lost = self.tickets[entry["id"]], bool(entry.get("l"))
+            self._replace(ticket, read_wanted(entry["b"]), entry["n"], now, is_lost=is_lost)
+        elif kind == "configure":
+            self.configuration |= entry["c"]
         else:
             self._operate(entry["op"], entry["a"], now)
 
@@ -112,7 +123,7 @@ class Door:
         due = self.venue.next_event()
         if due is not None and due <= now:
             self._keep("tick", now)
-            self._told(self.venue.advance(now), now)
+            self._teller.told(self.venue.advance(now), now)
 
     # What clients ask.
 
@@ -133,7 +144,7 @@ class Door:
         """DELETE /v2/orders/{id}; raises `Refused`."""
         ticket = self.find(order_id)
         self.advance(now)
-        if ticket.status not in OPEN or ticket.is_stuck:
+        if not ticket.is_open or ticket.is_stuck:
             raise refusals.impossible(f'order is already in "{ticket.status}" state')
         is_stuck = self.stuck_cancels()
         self._keep("cancel", now, id=order_id, s=is_stuck)
@@ -151,8 +162,16 @@ class Door:
         wanted = read_wanted({**words.order_json(ticket), **{k: v for k, v in body.items() if v is not None}})
         if wanted.qty is None or wanted.qty != wanted.qty.to_integral_value() or wanted.qty <= order.cum_qty:
             raise refusals.invalid("qty must be whole shares, more than have filled")
-        self._keep("replace", now, id=order_id, b=wanted.kept(), n=name)
-        return self._replace(ticket, wanted, name, now)
+        check_replacement(self, ticket, wanted, now)
+        is_lost = self.lost_replaces()
+        self._keep("replace", now, id=order_id, b=wanted.kept(), n=name, l=is_lost)
+        return self._replace(ticket, wanted, name, now, is_lost=is_lost)
+
+    def configure(self, changes: Mapping[str, Any], now: datetime) -> None:
+        """PATCH /v2/account/configurations: what is unknown is passed over."""
+        known = {name: value for name, value in changes.items() if name in CONFIGURATION}
+        self._keep("configure", now, c=known)
+        self.configuration |= known
 
     def find(self, order_id: str) -> Ticket:
         """Return an order by its id; raises `Refused`."""
@@ -176,7 +195,7 @@ class Door:
 
     def open_tickets(self) -> list[Ticket]:
         """Return every order that may still fill."""
-        return [one for one in self.tickets.values() if one.status in OPEN]
+        return [one for one in self.tickets.values() if one.is_open]
 
     def reserved(self, symbol: str) -> Decimal:
         """Return what open sells hold of a symbol."""
@@ -211,12 +230,13 @@ class Door:
             self.terms.account, owner=self.terms.account,
         )  # fmt: skip
         if not self.is_open:
-            order = _waiting(new)
-            return self._file(order, wanted, name, now, replaces)
+            ticket = self._file(_waiting(new), wanted, name, now, replaces)
+            self._teller.event("accepted", ticket, now)
+            return ticket
         said = self.venue.submit(new, now)
         order = self.venue.named(name, self.terms.account)
         ticket = self._file(order, wanted, name, now, replaces)
-        self._told(said, now)
+        self._teller.told(said, now)
         return ticket
 
     def _file(
@@ -228,56 +248,96 @@ class Door:
         if replaces is not None:
             ticket.replaces, replaces.replaced_by = replaces.order_id, order_id
         self.tickets[order_id] = self._by_name[name] = ticket
-        if order.order_id:
-            self._by_core[order.order_id] = ticket
+        self._teller.follow(ticket)
         return ticket
 
     def _cancel(self, ticket: Ticket, now: datetime, *, is_stuck: bool) -> None:
         if is_stuck:
             ticket.is_stuck = True
-            self._event("pending_cancel", ticket, now)
+            self._teller.event("pending_cancel", ticket, now)
         elif not ticket.order.order_id:
             ticket.order.ended = OrdStatus.CANCELED
             ticket.stamps["canceled_at"] = now
-            self._event("canceled", ticket, now)
+            self._teller.event("canceled", ticket, now)
         else:
             ticket.cancels += 1
             name = f"{ticket.client_order_id}/cancel{ticket.cancels}"
             owner = self.terms.account
             asked = CancelOrder(name, ticket.order.cl_ord_id, owner, owner)
-            self._told(self.venue.cancel(asked, now), now)
+            self._teller.told(self.venue.cancel(asked, now), now)
 
-    def _replace(self, ticket: Ticket, wanted: Wanted, name: str, now: datetime) -> Ticket:
-        """End the old order and enter the new one for what has not filled."""
+    def _replace(self, ticket: Ticket, wanted: Wanted, name: str, now: datetime, *, is_lost: bool) -> Ticket:
+        """End the old order and enter the new one for what has not filled, or lose the race to a fill."""
         owner, old = self.terms.account, ticket.order
+        if is_lost:
+            return self._lose_replacement(ticket, wanted, name, now)
         ticket.replaced_by = new_id("order", f"{owner}/{name}")
         ticket.stamps["replaced_at"] = now
         self.venue.cancel(CancelOrder(f"{name}/replaces", old.cl_ord_id, owner, owner), now)
-        self._event("replaced", ticket, now)
+        self._teller.event("replaced", ticket, now)
         return self._enter(wanted.less(old.cum_qty), name, now, ticket)
+
+    def _lose_replacement(self, ticket: Ticket, wanted: Wanted, name: str, now: datetime) -> Ticket:
+        """Let a replacement that was answered with success fail: the old order goes on."""
+        new = NewOrder(
+            name, wanted.symbol, wanted.side, wanted.qty or ZERO, wanted.ord_type, wanted.limit_price,
+            wanted.time_in_force, self.terms.account, owner=self.terms.account,
+        )  # fmt: skip
+        order = _waiting(new)
+        order.ended = OrdStatus.REJECTED
+        lost = self._file(order, wanted, name, now, None)
+        lost.replaces = ticket.order_id
+        lost.stamps["failed_at"] = now
+        self._teller.event("pending_replace", ticket, now, shown={"status": "pending_replace"})
+        self._teller.event("order_replace_rejected", ticket, now)
+        self._teller.event("rejected", lost, now)
+        return lost
 
     def _operate(self, name: str, arguments: Mapping[str, Any], now: datetime) -> int:
         if name in OPERATIONS:
             said = operate(self.venue, name, self._in_core(arguments), now)
-            self._told(said, now)
+            self._teller.told(said, now)
             if name == "split":
                 self.happenings.split(str(arguments["symbol"]), Decimal(str(arguments["ratio"])), now)
             return len(said)
+        if name not in OWN_OPERATIONS:
+            known = ", ".join(sorted([*OPERATIONS, *OWN_OPERATIONS]))
+            raise VenueError(f"no operation {name!r}; use one of: {known}")
         if name == "activity":
             self.happenings.happen(arguments, now)
-        elif name in ("deactivate", "activate"):
-            symbol = str(arguments.get("symbol"))
-            if symbol not in self.venue.market:
-                raise VenueError(f"symbol {symbol} is not listed; give one of the prices file")
-            (self.inactive.add if name == "deactivate" else self.inactive.discard)(symbol)
         elif name == "close_market":
             self.is_open = False
         elif name == "open_market":
             self._open(now)
+        elif name == "say":
+            return self._say(arguments, now)
+        elif name == "quote_age":
+            self.quote_age_s = number(arguments, "seconds")
         else:
-            known = ", ".join(sorted([*OPERATIONS, *OWN_OPERATIONS]))
-            raise VenueError(f"no operation {name!r}; use one of: {known}")
+            self._list(name, arguments)
         return 0
+
+    def _list(self, name: str, arguments: Mapping[str, Any]) -> None:
+        """Change an asset's status."""
+        symbol = text_of(arguments, "symbol")
+        if symbol not in self.venue.market:
+            raise VenueError(f"symbol {symbol} is not listed; give one of the prices file")
+        self.inactive.discard(symbol)
+        self.sell_only.discard(symbol)
+        if name == "deactivate":
+            self.inactive.add(symbol)
+        elif name == "restrict":
+            self.sell_only.add(symbol)
+
+    def _say(self, arguments: Mapping[str, Any], now: datetime) -> int:
+        """Say an event the core has no word for; the order shows that status, or another, until it speaks."""
+        name, word = text_of(arguments, "cl_ord_id"), text_of(arguments, "event")
+        if name not in self._by_name or word not in SPOKEN:
+            raise VenueError(f"no order {name!r}, or no event {word!r}; events: {', '.join(sorted(SPOKEN))}")
+        ticket = self._by_name[name]
+        ticket.pretended = str(arguments.get("status", word))
+        self._teller.event(word, ticket, now)
+        return 1
 
     def _in_core(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Name an execution as the core does, where it is named as clients see it."""
@@ -299,56 +359,13 @@ class Door:
             )  # fmt: skip
             said = self.venue.submit(new, now)
             ticket.order = self.venue.named(ticket.client_order_id, waiting.account)
-            self._by_core[ticket.order.order_id] = ticket
-            self._told(said, now)
-
-    def _told(self, said: Sequence[Answer], now: datetime) -> None:
-        """Turn what the core says into events."""
-        for answer in said:
-            ticket = self._by_core.get(answer.order_id)
-            if ticket is None:
-                continue
-            if isinstance(answer, CancelReject):
-                self._event("order_cancel_rejected", ticket, now)
-            else:
-                self._report(answer, ticket, now)
-
-    def _report(self, report: Report, ticket: Ticket, now: datetime) -> None:
-        word = EVENTS.get(report.exec_type.name, "restated")
-        status = ticket.status_of(report.ord_status)
-        shown = {"cum_qty": report.cum_qty, "avg_px": report.avg_px, "status": status}
-        if word == "fill" and report.leaves_qty:
-            word = "partial_fill"
-        if (name := STAMPS.get(word)) is not None:
-            ticket.stamps[name] = now
-        beside: Json = {}
-        if report.last_qty is not None and report.last_px is not None:
-            held = self.account.positions.get(report.symbol, ZERO)
-            beside = {"qty": text(report.last_qty), "price": text(report.last_px), "position_qty": text(held)}
-        if report.exec_ref_id is not None:
-            beside["previous_execution_id"] = words.execution_id(report.exec_ref_id)
-        self._event(word, ticket, now, exec_id=report.exec_id, shown=shown, **beside)
-
-    def _event(
-        self, word: str, ticket: Ticket, now: datetime, *, exec_id: str = "", shown: Json | None = None,
-        **beside: Any,
-    ) -> None:  # fmt: skip
-        ticket.stamps["updated_at"] = now
-        if self._is_replaying:
-            return
-        name = exec_id or f"{ticket.order_id}/{word}/{now.isoformat()}"
-        order = words.order_json(ticket, **(shown or {}))
-        event = {"event": word, "execution_id": words.execution_id(name), "timestamp": words.stamp(now)}
-        self._tell({**event, "order": order, **beside})
+            self._teller.follow(ticket)
+            self._teller.told(said, now)
 
 
-EVENTS = {
-    "NEW": "new", "TRADE": "fill", "CANCELED": "canceled", "EXPIRED": "expired", "REJECTED": "rejected",
-    "DONE_FOR_DAY": "done_for_day", "PENDING_CANCEL": "pending_cancel", "SUSPENDED": "suspended",
-    "STOPPED": "stopped", "TRADE_CANCEL": "trade_bust", "TRADE_CORRECT": "trade_correct",
-}  # fmt: skip
-STAMPS = {"fill": "filled_at", "canceled": "canceled_at", "expired": "expired_at", "rejected": "failed_at"}
-OWN_OPERATIONS = ("activity", "deactivate", "activate", "close_market", "open_market")
+OWN_OPERATIONS = (
+    "activity", "deactivate", "restrict", "activate", "close_market", "open_market", "say", "quote_age",
+)  # fmt: skip
 
 
 def _waiting(new: NewOrder) -> Order:

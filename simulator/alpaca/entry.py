@@ -3,6 +3,8 @@
 Rules of this room:
 1. Numbers may be JSON numbers or strings; they are read as they are written, never by way of a float.
 2. The order of checks is the venue's as far as documents say: form, asset, opposite orders, shares, money.
+3. Simple market and limit orders are served; a stop, a trailing stop, an auction order or an order class with
+   legs is refused in words, never taken for something simpler.
 
 Source: Alpaca's documentation of orders, fractional trading and user protection.
 """
@@ -17,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.alpaca import refusals
 from simulator.market import Market
-from simulator.orders import ZERO, OrdType, Side, TimeInForce
+from simulator.orders import MAX_NUMBER, ZERO, OrdType, Side, TimeInForce
 
 if TYPE_CHECKING:
     from simulator.alpaca.door import Door
+    from simulator.alpaca.words import Ticket
 
 NANO = Decimal("1E-9")
 CENT, BASIS = Decimal("0.01"), Decimal("0.0001")
@@ -84,10 +87,12 @@ def read_wanted(body: Mapping[str, Any]) -> Wanted:
     time_in_force = _TIMES.get(str(body.get("time_in_force")))
     if side is None or kind is None or time_in_force is None:
         raise refusals.invalid("side, type or time_in_force is invalid or not served here")
-    qty, notional = _number(body, "qty"), _number(body, "notional")
+    if body.get("order_class") not in (None, "", "simple"):
+        raise refusals.invalid(f"order_class {body['order_class']} is not served here")
+    qty, notional = read_number(body, "qty"), read_number(body, "notional")
     if (qty is None) == (notional is None):
         raise refusals.invalid("one of qty and notional is required")
-    price = _number(body, "limit_price")
+    price = read_number(body, "limit_price")
     if (price is not None) != (kind is OrdType.LIMIT):
         raise refusals.invalid(
             "limit orders require a limit_price" if price is None else "limit_price not allowed"
@@ -98,15 +103,34 @@ def read_wanted(body: Mapping[str, Any]) -> Wanted:
 def check(door: Door, wanted: Wanted, now: datetime) -> None:
     """Raise `Refused` when an order may not be."""
     _check_form(wanted)
+    _check_account(door, wanted)
     _check_asset(door, wanted)
     _check_opposite(door, wanted)
     account, qty = door.account, wanted.units(door.venue.market, now)
     if wanted.side is Side.SELL:
         held, reserved = account.positions.get(wanted.symbol, ZERO), door.reserved(wanted.symbol)
-        if qty > held - reserved and not door.terms.may_short:
+        may_short = door.terms.may_short and not door.configuration["no_shorting"]
+        if qty > held - reserved and (not may_short or wanted.is_fractional):
             raise refusals.no_shares(wanted.symbol, qty, held, reserved)
         return
     cost = qty * worst_price(door, wanted, now)
+    power = buying_power(door, now)
+    if cost > power:
+        raise refusals.no_power(power, cost)
+
+
+def check_replacement(door: Door, ticket: Ticket, wanted: Wanted, now: datetime) -> None:
+    """Raise `Refused` when an order may not take the place of `ticket`: what it costs more must be there."""
+    _check_form(wanted)
+    order, filled = ticket.order, ticket.order.cum_qty
+    if not order.is_buy:
+        more = (wanted.qty or ZERO) - order.order_qty
+        held, reserved = door.account.positions.get(order.symbol, ZERO), door.reserved(order.symbol)
+        if more > held - reserved and not door.terms.may_short:
+            raise refusals.no_shares(order.symbol, more, held, reserved)
+        return
+    before = order.leaves_qty * (order.price or worst_price(door, wanted, now))
+    cost = ((wanted.qty or ZERO) - filled) * worst_price(door, wanted, now) - before
     power = buying_power(door, now)
     if cost > power:
         raise refusals.no_power(power, cost)
@@ -151,12 +175,21 @@ def _check_form(wanted: Wanted) -> None:
         raise refusals.impossible("extended hours order must be DAY or GTC limit orders")
 
 
+def _check_account(door: Door, wanted: Wanted) -> None:
+    if door.configuration["suspend_trade"]:
+        raise refusals.forbidden("trading is suspended by the user")
+    if wanted.is_fractional and not door.configuration["fractional_trading"]:
+        raise refusals.forbidden("account is not allowed to trade fractional shares")
+
+
 def _check_asset(door: Door, wanted: Wanted) -> None:
     symbol = wanted.symbol
     if symbol not in door.venue.market:
         raise refusals.invalid(f'asset "{symbol}" not found')
     if symbol in door.inactive:
         raise refusals.impossible(f'asset "{symbol}" is not active')
+    if symbol in door.sell_only and wanted.side is Side.BUY:
+        raise refusals.impossible(f'asset "{symbol}" is not tradable')
     if wanted.is_fractional and symbol in door.terms.whole_only:
         raise refusals.forbidden(f'asset "{symbol}" is not fractionable')
 
@@ -175,7 +208,8 @@ def _check_opposite(door: Door, wanted: Wanted) -> None:
             raise refusals.wash_trade(ticket.order_id, "limit")
 
 
-def _number(body: Mapping[str, Any], name: str) -> Decimal | None:
+def read_number(body: Mapping[str, Any], name: str) -> Decimal | None:
+    """Read a number of a body or a query, None where there is none; raises `Refused`."""
     said = body.get(name)
     if said is None:
         return None
@@ -183,6 +217,6 @@ def _number(body: Mapping[str, Any], name: str) -> Decimal | None:
         number = Decimal(str(said))
     except InvalidOperation:
         number = Decimal("NaN")
-    if isinstance(said, bool) or not number.is_finite():
+    if isinstance(said, bool) or not number.is_finite() or abs(number) > MAX_NUMBER:
         raise refusals.invalid(f"{name} is invalid: {said!r}")
-    return number
+    return number.quantize(Decimal(1)) if number == number.to_integral_value() else number.normalize()

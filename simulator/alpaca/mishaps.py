@@ -27,12 +27,15 @@ class Mishap(StrEnum):
     POST_TIMEOUT_AFTER = "post_timeout_after"
     TOO_MANY = "too_many"
     EVENT_FIRST = "event_first"
+    POST_NONSENSE = "post_nonsense"
     GET_504 = "get_504"
+    GET_RESET = "get_reset"
     CANCEL_504 = "cancel_504"
     DUPLICATE_EVENT = "duplicate_event"
     SWAP_EVENTS = "swap_events"
     STREAM_DROP = "stream_drop"
     STUCK_CANCEL = "stuck_cancel"
+    REPLACE_REJECTED = "replace_rejected"
     MUTE = "mute"
     FREEZE = "freeze"
 
@@ -47,18 +50,21 @@ MEANINGS = {
     M.POST_TIMEOUT_AFTER: "the next orders are taken and never answered",
     M.TOO_MANY: "the next orders are answered 429",
     M.EVENT_FIRST: "the stream speaks of the next orders before their answer leaves",
+    M.POST_NONSENSE: "the next orders are taken and answered 200 with something that is no order",
     M.GET_504: "the next questions are answered 504",
+    M.GET_RESET: "the connection of the next questions breaks",
     M.CANCEL_504: "the next cancels are carried out and answered 504",
     M.DUPLICATE_EVENT: "the next events are said twice",
     M.SWAP_EVENTS: "the next events are said after those that follow them",
     M.STREAM_DROP: "with the next order every stream breaks; what happens meanwhile is not told",
     M.STUCK_CANCEL: "the next cancels stay pending for ever",
+    M.REPLACE_REJECTED: "the next replacements are answered with success and rejected by a later event",
     M.MUTE: "the streams say nothing for `seconds`, but stay connected",
     M.FREEZE: "the streams neither read nor write for `seconds`",
 }
 ON_POST = (
     M.POST_504_BEFORE, M.POST_504_AFTER, M.POST_RESET_BEFORE, M.POST_RESET_AFTER, M.POST_TIMEOUT_BEFORE,
-    M.POST_TIMEOUT_AFTER, M.TOO_MANY, M.EVENT_FIRST,
+    M.POST_TIMEOUT_AFTER, M.TOO_MANY, M.EVENT_FIRST, M.POST_NONSENSE,
 )  # fmt: skip
 TIMED = (M.MUTE, M.FREEZE)
 

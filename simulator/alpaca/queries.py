@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from simulator.alpaca import refusals, words
 from simulator.alpaca.door import Door
-from simulator.alpaca.words import OPEN, Json, Ticket
+from simulator.alpaca.words import Json, Ticket
 from simulator.orders import ZERO
 
 Query = Mapping[str, str]
@@ -19,27 +20,34 @@ OPENS, CLOSES = time(9, 30), time(16, 0)
 MAX_ORDERS, USUAL_ORDERS = 500, 50
 MAX_ACTIVITIES = 100
 MAX_DAYS = 3_660
+SYMBOL = re.compile(r"[A-Z0-9./]{1,32}")
 
 
 def orders(door: Door, query: Query) -> list[Json]:
-    """GET /v2/orders."""
+    """GET /v2/orders: `before_order_id` means what came earlier, `after_order_id` later, in any direction."""
     status, limit = query.get("status", "open"), _whole(query, "limit", USUAL_ORDERS, MAX_ORDERS)
     if status not in ("open", "closed", "all"):
         raise refusals.invalid(f"status {status!r} is invalid")
+    if query.get("side", "buy") not in ("buy", "sell"):
+        raise refusals.invalid(f"side {query['side']!r} is invalid")
     after, until = _time(query, "after"), _time(query, "until")
+    has_cursor = bool(query.get("before_order_id") or query.get("after_order_id"))
+    if has_cursor and (after is not None or until is not None):
+        raise refusals.invalid("after and until cannot be used with before_order_id or after_order_id")
     symbols = set(query["symbols"].split(",")) if query.get("symbols") else None
+    classes = set(query.get("asset_class", "us_equity").split(","))
     found = [
         ticket
-        for ticket in door.tickets.values()
-        if (status == "all" or (ticket.status in OPEN) == (status == "open"))
+        for ticket in _between(door, query)
+        if (status == "all" or ticket.is_open == (status == "open"))
         and (symbols is None or ticket.order.symbol in symbols)
         and ("side" not in query or (query["side"] == "buy") == ticket.order.is_buy)
         and (after is None or ticket.stamps["submitted_at"] > after)
         and (until is None or ticket.stamps["submitted_at"] < until)
+        and classes & {"us_equity", "all"}
     ]  # in the order they came
     if query.get("direction", "desc") == "desc":
         found.reverse()
-    found = _behind(found, query.get("before_order_id") or query.get("after_order_id"))
     return [words.order_json(ticket) for ticket in found[:limit]]
 
 
@@ -47,10 +55,14 @@ def activities(door: Door, query: Query, kind: str = "") -> list[Json]:
     """GET /v2/account/activities and /v2/account/activities/{kind}."""
     kinds = set((kind or query.get("activity_types", "")).split(",")) - {""}
     category = query.get("category", "")
+    if category and kinds:
+        raise refusals.invalid("category cannot be used with activity_types")
     size = _whole(query, "page_size", MAX_ACTIVITIES, MAX_ACTIVITIES)
     after, until = _time(query, "after"), _time(query, "until")
+    on = _time(query, "date")
     rows = [(at, row) for at, row in _rows(door) if after is None or at > after]
     rows = [(at, row) for at, row in rows if until is None or at < until]
+    rows = [(at, row) for at, row in rows if on is None or at.date() == on.date()]
     rows.sort(key=lambda one: one[1]["id"], reverse=query.get("direction", "desc") == "desc")
     found = [
         row
@@ -96,28 +108,37 @@ def asset(door: Door, name: str) -> Json:
     if symbol not in door.venue.market:
         raise refusals.not_found(f"asset not found for {name}")
     return words.asset_json(
-        symbol, is_active=symbol not in door.inactive, is_fractionable=symbol not in door.terms.whole_only
-    )
+        symbol, is_active=symbol not in door.inactive, is_tradable=symbol not in door.sell_only,
+        is_fractionable=symbol not in door.terms.whole_only,
+    )  # fmt: skip
 
 
 def assets(door: Door, query: Query) -> list[Json]:
     """GET /v2/assets."""
     found = [asset(door, symbol) for symbol in door.venue.market.symbols]
-    status = query.get("status")
-    return [one for one in found if status is None or one["status"] == status]
+    wanted = set(query["attributes"].split(",")) if query.get("attributes") else set()
+    return [
+        one
+        for one in found
+        if query.get("status") in (None, one["status"])
+        and query.get("asset_class") in (None, one["class"])
+        and query.get("exchange") in (None, one["exchange"])
+        and (not wanted or wanted & set(one["attributes"]))
+    ]
 
 
 def clock(door: Door, now: datetime) -> Json:
     """GET /v2/clock: the market is open until an operator closes it."""
     local = now.astimezone(MARKET_ZONE)
-    tomorrow = _next_day(local.date())
+    yesterday = local.date() - timedelta(days=1)
+    today = local.date() if _next_day(yesterday) == local.date() else _next_day(local.date())
+    opens = today if local < datetime.combine(today, OPENS, MARKET_ZONE) else _next_day(today)
+    closes = today if local < datetime.combine(today, CLOSES, MARKET_ZONE) else _next_day(today)
     return {
         "timestamp": words.stamp(now),
         "is_open": door.is_open,
-        "next_open": datetime.combine(tomorrow, OPENS, MARKET_ZONE).isoformat(),
-        "next_close": datetime.combine(
-            local.date() if local.time() < CLOSES else tomorrow, CLOSES, MARKET_ZONE
-        ).isoformat(),
+        "next_open": datetime.combine(opens, OPENS, MARKET_ZONE).isoformat(),
+        "next_close": datetime.combine(closes, CLOSES, MARKET_ZONE).isoformat(),
     }
 
 
@@ -137,13 +158,16 @@ def calendar(query: Query, now: datetime) -> list[Json]:
 
 
 def quotes(door: Door, symbols: list[str], now: datetime) -> dict[str, Json]:
-    """GET /v2/stocks/quotes/latest: numbers are JSON numbers here."""
+    """GET /v2/stocks/quotes/latest: numbers are JSON numbers here; symbols of a strange form are refused."""
+    if strange := [symbol for symbol in symbols if not SYMBOL.fullmatch(symbol)]:
+        raise refusals.Refused(400, None, f"invalid symbol: {strange[0]}")
     market, found = door.venue.market, {}
+    quoted_at = now - timedelta(seconds=float(door.quote_age_s))
     for symbol in symbols:
         if symbol in market:
             bid, ask = market.quote(symbol, now)
             found[symbol] = {
-                "t": words.stamp(now), "bp": float(bid), "bs": 1, "bx": "V", "ap": float(ask), "as": 1,
+                "t": words.stamp(quoted_at), "bp": float(bid), "bs": 1, "bx": "V", "ap": float(ask), "as": 1,
                 "ax": "V", "c": ["R"], "z": "C",
             }  # fmt: skip
     return found
@@ -170,12 +194,16 @@ def _entry(door: Door, symbol: str, price: Decimal) -> Decimal:
     return round(value / bought, 6) if bought else price
 
 
-def _behind(found: list[Ticket], order_id: str | None) -> list[Ticket]:
-    """Return what follows an order in the list asked for."""
-    if order_id is None:
-        return found
-    places = [place for place, one in enumerate(found) if one.order_id == order_id]
-    return found[places[0] + 1 :] if places else []
+def _between(door: Door, query: Query) -> list[Ticket]:
+    """Return the orders between the cursors, in the order they came."""
+    found = list(door.tickets.values())
+    places = {one.order_id: place for place, one in enumerate(found)}
+    first, last = 0, len(found)
+    if after := query.get("after_order_id"):
+        first = places.get(after, last) + 1
+    if before := query.get("before_order_id"):
+        last = places.get(before, 0)
+    return found[first:last]
 
 
 def _next_day(day: date) -> date:

@@ -89,6 +89,11 @@ class Streams:
                     has_keys = await self._authenticate(ws, asked)
                 elif asked.get("action") == "listen" and has_keys:
                     await self._listen(ws, request, asked)
+                elif asked.get("action") == "listen":
+                    await _say(
+                        ws,
+                        {"stream": "authorization", "data": {"status": "unauthorized", "action": "listen"}},
+                    )
         finally:
             self._open.discard(ws)
             self._listening.pop(ws, None)

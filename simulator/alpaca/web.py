@@ -12,7 +12,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -20,10 +20,11 @@ from aiohttp import web
 
 from simulator.alpaca import queries, refusals, words
 from simulator.alpaca.door import Door
-from simulator.alpaca.entry import buying_power
+from simulator.alpaca.entry import buying_power, read_number
 from simulator.alpaca.mishaps import Mishap, Mishaps
 from simulator.alpaca.refusals import Refused
 from simulator.alpaca.stream import Streams
+from simulator.alpaca.words import Ticket
 from simulator.orders import ZERO
 from simulator.record import text
 
@@ -31,13 +32,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 WINDOW_S = 60.0
 HANG_S = 30.0
 PAUSE_S = 0.05
-NO_BODY = 204
-MULTI = 207
-CONFIGURATION: dict[str, Any] = {
-    "no_shorting": False, "suspend_trade": False, "fractional_trading": True, "max_margin_multiplier": "1",
-    "trade_confirm_email": "all", "ptp_no_exception_entry": False, "max_options_trading_level": 0,
-    "disable_overnight_trading": False,
-}  # fmt: skip
+OPENED = datetime(2020, 1, 2, 15, tzinfo=UTC)
+OK, NO_BODY, MULTI = 200, 204, 207
 
 
 class Web:
@@ -54,7 +50,6 @@ class Web:
         self._per_min = per_min
         self._now = now
         self._served: deque[float] = deque()
-        self._configuration = dict(CONFIGURATION)
 
     def application(self) -> web.Application:
         """Return the application with every path."""
@@ -119,6 +114,8 @@ class Web:
         self._served.append(now)
         if request.method == "GET" and self._mishaps.strikes(Mishap.GET_504):
             return _gateway_timeout()
+        if request.method == "GET" and self._mishaps.strikes(Mishap.GET_RESET):
+            return self._hang_up(request)
         return await handler(request)
 
     def _has_keys(self, request: web.Request) -> bool:
@@ -153,7 +150,7 @@ class Web:
             await asyncio.sleep(PAUSE_S)
         elif what is not None:
             return await self._spoil(request, what)
-        status = "accepted" if not ticket.order.order_id else "pending_new"
+        status = ticket.status if not ticket.order.order_id else "pending_new"
         return _json(words.order_json(ticket, cum_qty=ZERO, avg_px=ZERO, status=status))
 
     async def _spoil(self, request: web.Request, what: Mishap) -> web.StreamResponse:
@@ -162,6 +159,11 @@ class Web:
             return _gateway_timeout()
         if what in (Mishap.POST_TIMEOUT_BEFORE, Mishap.POST_TIMEOUT_AFTER):
             await asyncio.sleep(HANG_S)
+        if what is Mishap.POST_NONSENSE:
+            return _json(["taken"])
+        return self._hang_up(request)
+
+    def _hang_up(self, request: web.Request) -> web.StreamResponse:
         if request.transport is not None:
             request.transport.abort()
         raise asyncio.CancelledError
@@ -193,12 +195,17 @@ class Web:
         del request
         rows = []
         for ticket in self._door.open_tickets():
-            try:
-                self._door.cancel(ticket.order_id, self._now())
-                rows.append({"id": ticket.order_id, "status": 200})
-            except Refused as problem:
-                rows.append({"id": ticket.order_id, "status": problem.status, "body": problem.body})
+            problem = self._try_cancel(ticket)
+            told = {} if problem is None else {"body": problem.body}
+            rows.append({"id": ticket.order_id, "status": problem.status if problem else OK, **told})
         return _json(rows, MULTI)
+
+    def _try_cancel(self, ticket: Ticket) -> Refused | None:
+        try:
+            self._door.cancel(ticket.order_id, self._now())
+        except Refused as problem:
+            return problem
+        return None
 
     # The account.
 
@@ -216,32 +223,32 @@ class Web:
             ZERO,
         )
         power, equity = buying_power(door, now), account.cash + held
+        plain = power - account.cash * (door.terms.multiplier - 1)
         return _json(
             {
                 "id": words.new_id("account", account.name), "account_number": "PA000000001",
                 "status": "ACTIVE",
                 "crypto_status": "INACTIVE", "currency": "USD", "cash": text(account.cash),
                 "buying_power": text(power), "regt_buying_power": text(power),
-                "non_marginable_buying_power": text(power), "equity": text(equity),
+                "non_marginable_buying_power": text(plain), "equity": text(equity),
                 "last_equity": text(equity), "portfolio_value": text(equity), "long_market_value": text(held),
                 "short_market_value": "0", "initial_margin": "0", "maintenance_margin": "0",
                 "last_maintenance_margin": "0", "multiplier": text(door.terms.multiplier), "sma": "0",
                 "accrued_fees": "0", "pending_transfer_in": "0", "pending_reg_taf_fees": "0",
-                "balance_asof": now.date().isoformat(), "created_at": words.stamp(now),
+                "balance_asof": now.date().isoformat(), "created_at": words.stamp(OPENED),
                 "trading_blocked": False, "transfers_blocked": False, "account_blocked": False,
-                "trade_suspended_by_user": self._configuration["suspend_trade"],
+                "trade_suspended_by_user": door.configuration["suspend_trade"],
                 "shorting_enabled": door.terms.may_short,
             }
         )  # fmt: skip
 
     async def _show_configuration(self, request: web.Request) -> web.StreamResponse:
         del request
-        return _json(self._configuration)
+        return _json(self._door.configuration)
 
     async def _change_configuration(self, request: web.Request) -> web.StreamResponse:
-        body = await _body(request)
-        self._configuration |= {name: value for name, value in body.items() if name in CONFIGURATION}
-        return _json(self._configuration)
+        self._door.configure(await _body(request), self._now())
+        return _json(self._door.configuration)
 
     async def _activities(self, request: web.Request) -> web.StreamResponse:
         self._door.advance(self._now())
@@ -262,7 +269,7 @@ class Web:
     async def _close_positions(self, request: web.Request) -> web.StreamResponse:
         if request.query.get("cancel_orders", "").lower() == "true":
             for ticket in self._door.open_tickets():
-                self._door.cancel(ticket.order_id, self._now())
+                self._try_cancel(ticket)
         rows = []
         for held in queries.positions(self._door, self._now()):
             symbol = str(held["symbol"])
@@ -273,14 +280,14 @@ class Web:
         return _json(rows, MULTI)
 
     def _close(self, name: str, query: Mapping[str, str]) -> words.Json:
-        """Sell a position, or a part of it, at the market."""
+        """Sell a position, or a part of it, at the market; buy back a short one."""
         held = Decimal(str(queries.position(self._door, name, self._now())["qty_available"]))
-        qty = Decimal(query["qty"]) if "qty" in query else held
-        if "percentage" in query:
-            qty = round(held * Decimal(query["percentage"]) / 100, 9)
+        part, qty = read_number(query, "percentage"), read_number(query, "qty")
+        if qty is None:
+            qty = abs(held) if part is None else round(abs(held) * part / 100, 9)
         asked = {
-            "symbol": queries.symbol_of(self._door, name), "qty": text(qty), "side": "sell",
-            "type": "market", "time_in_force": "day",
+            "symbol": queries.symbol_of(self._door, name), "qty": text(qty),
+            "side": "sell" if held > ZERO else "buy", "type": "market", "time_in_force": "day",
         }  # fmt: skip
         return words.order_json(self._door.post(asked, self._now()), status="pending_new")
 
@@ -300,7 +307,7 @@ class Web:
         return _json(queries.calendar(request.query, self._now()))
 
     async def _quotes(self, request: web.Request) -> web.StreamResponse:
-        symbols = request.query.get("symbols", "").split(",")
+        symbols = [one for one in request.query.get("symbols", "").split(",") if one]
         return _json({"quotes": queries.quotes(self._door, symbols, self._now())})
 
     async def _quote(self, request: web.Request) -> web.StreamResponse:

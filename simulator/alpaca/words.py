@@ -26,9 +26,9 @@ _STATUSES = {
     OrdStatus.REJECTED: "rejected", OrdStatus.SUSPENDED: "suspended", OrdStatus.PENDING_NEW: "pending_new",
     OrdStatus.EXPIRED: "expired", OrdStatus.PENDING_REPLACE: "pending_replace",
 }  # fmt: skip
-OPEN = frozenset(
-    {"new", "partially_filled", "pending_cancel", "stopped", "suspended", "pending_new", "accepted",
-     "pending_replace"}
+_OPEN = frozenset(
+    {OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED, OrdStatus.PENDING_CANCEL, OrdStatus.STOPPED,
+     OrdStatus.SUSPENDED, OrdStatus.PENDING_NEW, OrdStatus.PENDING_REPLACE}
 )  # fmt: skip
 AVERAGE_PLACES = Decimal("1E-8")
 
@@ -38,6 +38,7 @@ class Ticket:
     """What Alpaca remembers of an order besides the core; `stamps` are its ..._at times.
 
     `notional` is the money it was to spend, where no quantity was given. `is_stuck`: its cancel hangs.
+    `pretended` is a status shown instead of the core's until the core next speaks.
     """
 
     order_id: str
@@ -50,10 +51,20 @@ class Ticket:
     replaced_by: str | None = None
     is_stuck: bool = False
     cancels: int = 0
+    pretended: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether it may still fill."""
+        return self.order.ord_status in _OPEN
 
     @property
     def status(self) -> str:
         """Return its status now."""
+        if self.is_open and self.pretended:
+            return self.pretended
+        if self.is_open and not self.order.order_id:
+            return "accepted"
         return self.status_of(self.order.ord_status)
 
     def status_of(self, status: OrdStatus) -> str:
@@ -61,7 +72,7 @@ class Ticket:
         word = _STATUSES[status]
         if word == "canceled" and self.replaced_by is not None:
             return "replaced"
-        return "pending_cancel" if self.is_stuck and word in OPEN else word
+        return "pending_cancel" if self.is_stuck and status in _OPEN else word
 
 
 def new_id(kind: str, name: str) -> str:
@@ -153,8 +164,10 @@ def fill_json(ticket: Ticket, fill: Fill, cum_qty: Decimal) -> Json:
     }
 
 
-def asset_json(symbol: str, *, is_active: bool = True, is_fractionable: bool = True) -> Json:
-    """Show an asset."""
+def asset_json(
+    symbol: str, *, is_active: bool = True, is_tradable: bool = True, is_fractionable: bool = True
+) -> Json:
+    """Show an asset; an active one that is not tradable may be sold only."""
     return {
         "id": new_id("asset", symbol),
         "class": "us_equity",
@@ -162,15 +175,16 @@ def asset_json(symbol: str, *, is_active: bool = True, is_fractionable: bool = T
         "symbol": symbol,
         "name": f"{symbol} Common Stock",
         "status": "active" if is_active else "inactive",
-        "tradable": is_active,
+        "tradable": is_active and is_tradable,
         "marginable": True,
         "maintenance_margin_requirement": 30,
         "margin_requirement_long": "30",
         "margin_requirement_short": "30",
         "shortable": True,
         "easy_to_borrow": True,
+        "borrow_status": "easy_to_borrow",
         "fractionable": is_fractionable,
-        "attributes": [],
+        "attributes": ["fractional_eh_enabled", "overnight_tradable"] if is_fractionable else [],
     }
 
 

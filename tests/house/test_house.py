@@ -26,6 +26,7 @@ PURE = [
             "gateway/effects.py",
             "gateway/reported.py",
             "gateway/desk.py",
+            "gateway/monitor.py",
             "gateway/outlook.py",
             "gateway/engine.py",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from gateway import app
-from gateway.app import check_known, keep_market, make_clock, make_market
+from gateway.app import _reporter, check_known, keep_market, make_clock, make_market
+from gateway.cli.read import _drift
 from gateway.config import GatewayConfig, load
 from gateway.decision.market import UNKNOWN, Market
 from gateway.domain.book import Account
@@ -21,6 +23,8 @@ from gateway.engine import Engine
 from gateway.errors import ConfigError
 from gateway.events import Mode, RequestState, TargetsSubmitted
 from gateway.oms.state import Request, State
+from gateway.runtime.wire import decode_state, encode_state
+from gateway.sections import ReportSection
 
 AT = datetime(2024, 3, 12, tzinfo=UTC)
 CONFIG = Path(__file__).parents[2] / "config"
@@ -90,7 +94,7 @@ def market_of(folder: Path, monkeypatch: pytest.MonkeyPatch, history: str, **wor
 
 
 def test_without_a_history_names_are_uncorrelated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert market_of(tmp_path, monkeypatch, "") is UNKNOWN
+    assert market_of(tmp_path, monkeypatch, "") == UNKNOWN
 
 
 def test_a_history_beside_the_configuration_becomes_the_market(
@@ -147,3 +151,25 @@ async def test_a_history_that_changes_is_looked_at_again_and_a_broken_one_is_not
     assert engine.market is second
     keeper.cancel()
     await asyncio.gather(keeper, return_exceptions=True)
+
+
+def test_the_week_is_reported_only_when_wanted_and_with_a_file_to_say_how(config: GatewayConfig) -> None:
+    assert _reporter(config) is not None
+    assert _reporter(config.model_copy(update={"file": Path()})) is None
+    assert _reporter(config.model_copy(update={"report": ReportSection(weekly=False)})) is None
+
+
+def test_a_snapshot_from_before_the_monitor_is_read() -> None:
+    """What stands is learnt again from the next request."""
+    old = json.loads(encode_state(State()))
+    del old["standing"], old["seen"]
+    found = decode_state(json.dumps(old).encode(), State)
+    assert (found.standing, found.seen) == ({}, {})
+
+
+def test_a_person_sees_what_an_account_is_watched_against() -> None:
+    standing = {"targets_of": "R1", "since": "2026-11-27T15:00:00Z", "cancelled_by": "", "seen": None}
+    assert _drift(standing) == "watched against R1 of 2026-11-27, not looked at yet"
+    seen = {"level": "unknown", "at": "2026-11-28T15:00:00Z", "max_drift": 0.0, "symbol": ""}
+    text = _drift({**standing, "cancelled_by": "anna", "seen": seen})
+    assert "(cancelled by anna: nothing is sent for it); unknown at 2026-11-28 15:00 UTC, 0.00%" in text

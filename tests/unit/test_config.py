@@ -101,6 +101,20 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
     assert "opensesame" not in repr(config)
 
 
+def test_monitoring_and_alerts_are_read_and_an_address_is_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_ALERTS__URLS__OPS", "json://127.0.0.1/opensesame")
+    accounts = "[main.monitoring]\ncalendar = '24/5'\nauto_execute = true\nwarning_drift = 0.02"
+    config = load(write(tmp_path, accounts=accounts, top='[report]\nfolder = "weekly"'))
+    watched = config.settings().accounts["main"].monitoring
+    assert (watched.calendar, watched.auto_execute) == ("24/5", True)
+    assert (watched.warning_drift, watched.critical_drift) == (Decimal("0.02"), Decimal("0.10"))
+    assert config.alerts.urls["ops"].get_secret_value().endswith("opensesame")
+    assert config.reports_folder() == tmp_path / "weekly"
+    assert "opensesame" not in repr(config) + config.model_dump_json()
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -114,6 +128,12 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
             {"environment": "paper", "top": "[clock]\nsimulated_start = 2022-12-28T21:00:00Z"},
             "clock.simulated_start: links sim are not simulators",
         ),
+        (
+            {"accounts": "[main.monitoring]\ncritical_drift = 0.01"},
+            "accounts.main.monitoring: Value error, critical_drift is below warning_drift; raise it",
+        ),
+        ({"accounts": "[main.monitoring]\ncalendar = 'New York'"}, "accounts.main.monitoring.calendar"),
+        ({"top": '[alerts]\nmin_severity = "loud"'}, "alerts.min_severity"),
         ({"lots": "symbol,qty\nAAPL,1\n"}, "column 'acquired' is missing"),
         ({"lots": "symbol,acquired,qty,cost\nAAPL,yesterday,1,1\n"}, "lots.csv:2: acquired must be"),
         ({"lots": "symbol,acquired,qty,cost\nAAPL,2020-01-02,-1,1\n"}, "lots.csv:2: qty must be above 0"),

@@ -21,6 +21,7 @@ from gateway.domain.request import (
     Action,
     Denial,
     DenyReason,
+    LotTax,
     Mode,
     NameDecision,
     Others,
@@ -28,13 +29,16 @@ from gateway.domain.request import (
     RequestState,
 )
 from gateway.domain.schedule import ChaseEnd, Schedule, ScheduleOverride, Style
+from gateway.domain.standing import DriftLevel
 from gateway.events import (
     AccountOpened,
     ActivityStated,
     ApprovalGiven,
     CancelRejected,
     CancelRequested,
+    CheckDue,
     CopyLinked,
+    DriftChecked,
     Event,
     ExecutionCopied,
     GatewayStarted,
@@ -74,7 +78,11 @@ REPORT = Report(
     "r1-AAPL-1-1", "E-77", ExecType.TRADE, OrdStatus.PARTIALLY_FILLED, D(4), D(6), D(4), D("187.2100"),
     D("187.21"), D("0.35"), "O-9", "", "AAPL", Side.BUY, "", AT, D(10), "E-76", "2", "A1",
 )  # fmt: skip
-NAME = NameDecision("AAPL", D("187.2"), 0.1, 0.25, 0.2499, D(10), 12.5, 1.0, 0.4, 0.0, "bought", 0.2, 0.1)
+LOT = LotTax("A1:opening:0", "2024-02-29", D(10), 321.5, is_long=True, tax=64.3)
+NAME = NameDecision(
+    "AAPL", D("187.2"), 0.1, 0.25, 0.2499, D(10), 12.5, 1.0, 0.4, 0.0, "bought", "bought 12 days ago", (LOT,),
+    impact=0.2, conversion=0.1,
+)  # fmt: skip
 DENIAL = Denial("MSFT", Side.SELL, D(3), DenyReason.WASH_SALE, "sold at a loss 12 days ago")
 APPROVED = (
     Approved(Proposal("AAPL", Side.BUY, D(10), D("187.2"), 12.5, 1.0, 0.4, 0.0, "", 0.2, 0.1), D("187.67")),
@@ -159,6 +167,19 @@ SAMPLES: list[Event] = [
     CopyLinked(at=AT, link="saxo-copy", of="saxo", is_up=True),
     ExecutionCopied(at=AT, link="saxo-copy", link_seq=12, of="saxo", report=REPORT),
     TimerFired(at=AT, key="lookup:r1-AAPL-1-1"),
+    CheckDue(at=AT, account="A1", session="2026-03-02", closes_at=AT),
+    DriftChecked(
+        at=AT,
+        account="A1",
+        session="2026-03-02",
+        level=DriftLevel.CRITICAL,
+        drift=0.31,
+        max_drift=0.15,
+        symbol="AAPL",
+        text="AAPL is 25 % of NAV",
+        request_id="drift:A1:2026-03-02",
+        is_news=True,
+    ),
     HaltRequested(at=AT, account="A1", reason="drill", by="anna", cancel_working=True),
     ResumeRequested(at=AT, account="A1", by="anna"),
     ApprovalGiven(at=AT, request_id="r1", by="anna"),
@@ -178,7 +199,7 @@ def golden(line: str) -> tuple[str, int, bytes]:
 
 def test_every_event_type_stands_in_the_golden_file() -> None:
     assert {golden(line)[0] for line in golden_lines()} == set(wire.EVENT_TYPES)
-    assert len(wire.EVENT_TYPES) == 29, "a new event type? add it here and a line to the golden file"
+    assert len(wire.EVENT_TYPES) == 31, "a new event type? add it here and a line to the golden file"
 
 
 def is_within(old: Any, new: Any) -> bool:

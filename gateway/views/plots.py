@@ -1,0 +1,155 @@
+"""Plots as inline SVG: no library, no script, no outside resource; they follow the page's colours.
+
+Rules of this room:
+1. Every plot is an image with a title and a description that say in words what it shows.
+2. Colour never carries a meaning alone: shape, position or a word says the same.
+3. Sizes are in units of the view box; the page scales the whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+
+ROW = 26
+LABELS = 92
+WIDTH = 640
+LINE_WIDTH, LINE_HEIGHT = 480, 220
+MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 64, 16, 14, 30
+TICKS = 5
+TINY = 1e-9
+EVEN = 0.00005
+"""A gap that is shown as 0.00 points has no side."""
+
+
+def signed(value: float) -> str:
+    """Return a number with two places and its sign, zero without one."""
+    text = f"{value:+.2f}"
+    return "0.00" if text in ("+0.00", "-0.00") else text
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Hold one name's current and target weight, as fractions."""
+
+    name: str
+    now: float
+    target: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Hold one horizontal line and what it is called."""
+
+    name: str
+    at: float
+
+
+def steps(low: float, high: float, count: int = TICKS) -> list[float]:
+    """Return round numbers from at or below `low` to at or above `high`, about `count` apart."""
+    span = high - low
+    if span < max(TINY, abs(high) * TINY):
+        span = abs(high) if abs(high) > TINY else 1.0
+    raw = span / max(1, count - 1)
+    power = 10.0 ** math.floor(math.log10(raw))
+    size = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * (1 - 1e-9))
+    first, last = math.floor(low / size + 1e-9), math.ceil(high / size - 1e-9)
+    return [number * size for number in range(first, max(last, first + 1) + 1)]
+
+
+def _figure(body: Sequence[str], width: int, height: float, name: str, title: str, words: str) -> str:
+    """Wrap the parts of a plot as one accessible image."""
+    return (
+        f'<svg viewBox="0 0 {width} {height:g}" role="img" aria-labelledby="{name}-t {name}-d">'
+        f'<title id="{name}-t">{escape(title)}</title><desc id="{name}-d">{escape(words)}</desc>'
+        f"{''.join(body)}</svg>"
+    )
+
+
+def weights(pairs: Sequence[Pair], name: str) -> str:
+    """Draw current against target weights: a dot for what is held, a bar for what is wanted."""
+    ticks = steps(min(0.0, *(min(one.now, one.target) for one in pairs)), _largest(pairs))
+    left, right = LABELS, WIDTH - MARGIN_RIGHT - 58
+    low, high = ticks[0], ticks[-1]
+    height = MARGIN_TOP + ROW * len(pairs) + MARGIN_BOTTOM
+
+    def x(weight: float) -> float:
+        return left + (weight - low) / (high - low) * (right - left)
+
+    body = []
+    bottom = height - MARGIN_BOTTOM
+    for tick in ticks:
+        at = x(tick)
+        body.append(
+            f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{MARGIN_TOP}" y2="{bottom}"/>'
+            f'<text class="tick" x="{at:.1f}" y="{height - 10}" text-anchor="middle">{tick * 100:g}%</text>'
+        )
+    for row, one in enumerate(pairs):
+        y = MARGIN_TOP + ROW * row + ROW / 2
+        gap, now, target = one.now - one.target, x(one.now), x(one.target)
+        word = "even" if abs(gap) < EVEN else "over" if gap > 0 else "under"
+        body.append(
+            f'<text class="name" x="{left - 10}" y="{y + 4:.1f}" text-anchor="end">{escape(one.name)}</text>'
+            f'<line class="gap {word}" x1="{now:.1f}" x2="{target:.1f}" y1="{y}" y2="{y}"/>'
+            f'<line class="target" x1="{target:.1f}" x2="{target:.1f}" y1="{y - 8}" y2="{y + 8}"/>'
+            f'<circle class="now {word}" cx="{now:.1f}" cy="{y}" r="5"/>'
+            f'<text class="tick" x="{WIDTH - MARGIN_RIGHT}" y="{y + 4:.1f}" text-anchor="end">'
+            f"{signed(gap * 100)}</text>"
+        )
+    words = "; ".join(f"{one.name} {one.now:.2%} against {one.target:.2%}" for one in pairs)
+    return _figure(body, WIDTH, height, name, "Current against target weights", words)
+
+
+def _largest(pairs: Sequence[Pair]) -> float:
+    return max(0.0, *(max(one.now, one.target) for one in pairs))
+
+
+def line(
+    points: Sequence[tuple[datetime, float]], name: str, title: str, unit: str, limits: Sequence[Limit] = ()
+) -> str:
+    """Draw one figure over time; `unit` is `%` (values are fractions) or empty (money)."""
+    values = [value for _, value in points]
+    bounds = [*values, *(limit.at for limit in limits)] + ([0.0] if unit else [])
+    ticks = steps(min(bounds), max(bounds))
+    low, high = ticks[0], ticks[-1]
+    first, last = points[0][0], points[-1][0]
+    span_s = (last - first).total_seconds() or 1.0
+    right, bottom = LINE_WIDTH - MARGIN_RIGHT, LINE_HEIGHT - MARGIN_BOTTOM
+
+    def x(at: datetime) -> float:
+        return MARGIN_LEFT + (at - first).total_seconds() / span_s * (right - MARGIN_LEFT)
+
+    def y(value: float) -> float:
+        return bottom - (value - low) / (high - low) * (bottom - MARGIN_TOP)
+
+    def label(value: float) -> str:
+        return f"{value * 100:.4g}%" if unit else f"{value:,.10g}"
+
+    body = [
+        f'<line class="grid" x1="{MARGIN_LEFT}" x2="{right}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
+        f'<text class="tick" x="{MARGIN_LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">'
+        f"{label(tick)}</text>"
+        for tick in ticks
+    ]
+    body += [
+        f'<line class="limit {escape(one.name)}" x1="{MARGIN_LEFT}" x2="{right}" y1="{y(one.at):.1f}" '
+        f'y2="{y(one.at):.1f}"/><text class="tick" x="{MARGIN_LEFT + 6}" y="{y(one.at) - 5:.1f}">'
+        f"{escape(one.name)}</text>"
+        for one in limits
+    ]
+    path = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in points)
+    body.append(f'<polyline class="curve" points="{path}"/>')
+    body.append(f'<circle class="end" cx="{x(last):.1f}" cy="{y(values[-1]):.1f}" r="4"/>')
+    for at, anchor in ((first, "start"), (last, "end")):
+        body.append(
+            f'<text class="tick" x="{x(at):.1f}" y="{LINE_HEIGHT - 9}" text-anchor="{anchor}">'
+            f"{at:%a %d %b %H:%M}</text>"
+        )
+    words = (
+        f"from {label(values[0])} on {first:%a %d %b %H:%M} UTC to {label(values[-1])} on "
+        f"{last:%a %d %b %H:%M} UTC; lowest {label(min(values))}, highest {label(max(values))}"
+    )
+    return _figure(body, LINE_WIDTH, LINE_HEIGHT, name, title, words)

@@ -1,0 +1,162 @@
+"""What the operator may do to a house, by name: the core's operations, and those TWS has besides.
+
+Rules of this room:
+1. A deed is a name and JSON-able arguments: it is kept, and done again at a restart.
+2. An order goes by its orderRef, its permId or CLIENT:ORDERID; an execution by its execId.
+3. What cannot be done raises `VenueError` and has changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from simulator.operations import OPERATIONS, number, operate, text
+from simulator.orders import TimeInForce
+from simulator.tws.entry import ACTIONS
+from simulator.tws.house import OWNER, House, Whim
+from simulator.tws.placing import Asked, Placed
+from simulator.tws.tickets import CHILD, CLOSED, LOCATE, Ticket
+from simulator.venue import VenueError
+
+Arguments = Mapping[str, Any]
+_PLAIN = Whim()
+MANUAL_CLIENT = 0
+
+
+def do(house: House, name: str, arguments: Arguments, now: datetime) -> int:
+    """Do one deed; return how many things it made happen."""
+    own = OWN.get(name)
+    if own is not None:
+        deed, takes = own
+        unknown = sorted(set(arguments) - takes)
+        if unknown:
+            raise VenueError(
+                f"{name} knows no {unknown[0]}; it takes {', '.join(sorted(takes)) or 'nothing'}"
+            )
+        return deed(house, arguments, now)
+    if name not in OPERATIONS:
+        raise VenueError(f"no operation {name!r}; use one of: {', '.join(sorted({*OPERATIONS, *OWN}))}")
+    said = operate(house.venue, name, _in_core(house, arguments), now)
+    if name == "split":
+        house.books.split(text(arguments, "symbol"), number(arguments, "ratio"))
+    house.told(said, now)
+    return len(said)
+
+
+def _in_core(house: House, arguments: Arguments) -> Arguments:
+    """Name orders and executions as the core does."""
+    said = dict(arguments)
+    if isinstance(said.get("cl_ord_id"), str):
+        ticket = house.named(said["cl_ord_id"])
+        if not ticket.order.order_id:
+            raise VenueError(f"cl_ord_id {said['cl_ord_id']} is held here ({ticket.held}); release it first")
+        said |= {"cl_ord_id": str(ticket.perm_id), "owner": OWNER}
+    if isinstance(said.get("exec_id"), str):
+        said["exec_id"] = house.core_exec_id(said["exec_id"])
+    return said
+
+
+def _manual(house: House, arguments: Arguments, now: datetime) -> int:
+    """Give an order as a user of TWS does: no orderId, no orderRef."""
+    symbol, side = text(arguments, "symbol"), text(arguments, "side").upper()
+    if symbol not in house.venue.market or side not in ACTIONS:
+        raise VenueError(f"{side} {symbol} cannot be; give buy or sell and a listed symbol")
+    price = number(arguments, "price") if "price" in arguments else None
+    account = text(arguments, "account") if "account" in arguments else house.books.names()[0]
+    if account not in house.books.names():
+        raise VenueError(f"account {account} is not known; give one of the accounts file")
+    contract = house.catalogue.listed(symbol)
+    placed = Placed(
+        0, Asked(con_id=contract.con_id), side, number(arguments, "qty"), "MKT" if price is None else "LMT",
+        price, None, "DAY", account=account,
+    )  # fmt: skip
+    house.enter(MANUAL_CLIENT, placed, contract, _PLAIN, now)
+    return 1
+
+
+def _bind(house: House, arguments: Arguments, now: datetime) -> int:
+    """Give every living order of a TWS user an orderId of client 0."""
+    del arguments, now
+    loose = [one for one in house.tickets if one.is_live and not one.order_id]
+    for ticket in loose:
+        house.bound += 1
+        house.name(ticket, MANUAL_CLIENT, -house.bound)
+    return len(loose)
+
+
+def _rollback(house: House, arguments: Arguments, now: datetime) -> int:
+    """Forget the last orderIds of every client: nextValidId goes back by `count`."""
+    del now
+    count = int(number(arguments, "count"))
+    for client, next_id in house.next_ids.items():
+        house.next_ids[client] = max(next_id - count, 1)
+    return len(house.next_ids)
+
+
+def _release(house: House, arguments: Arguments, now: datetime) -> int:
+    return house.release(text(arguments, "held"), now)
+
+
+def _locate(house: House, arguments: Arguments, now: datetime) -> int:
+    return house.release(LOCATE, now, text(arguments, "symbol"))
+
+
+def _deny(house: House, arguments: Arguments, now: datetime) -> int:
+    symbol = text(arguments, "symbol")
+    denied = [
+        one for one in house.tickets if one.held == LOCATE and one.is_live and one.contract.listed == symbol
+    ]
+    for ticket in denied:
+        house.end_held(ticket, now, "No shares are available for short sale")
+    return len(denied)
+
+
+def _withdraw(house: House, arguments: Arguments, now: datetime) -> int:
+    """Cancel an order as its owner would."""
+    ticket = house.named(text(arguments, "cl_ord_id"))
+    if not ticket.is_live:
+        raise VenueError(f"{arguments['cl_ord_id']} is {ticket.status}; name a living order")
+    house.cancel(ticket, now)
+    return 1
+
+
+def _close(house: House, arguments: Arguments, now: datetime) -> int:
+    """End the day: DAY orders expire, those held here too."""
+    del arguments
+    house.is_open = False
+    said = house.venue.close(now)
+    house.told(said, now)
+    over = [one for one in house.tickets if one.is_live and one.held in (CHILD, LOCATE) and _is_day(one)]
+    for ticket in over:
+        house.end_held(ticket, now)
+    return len(said) + len(over)
+
+
+def _reopen(house: House, arguments: Arguments, now: datetime) -> int:
+    """Begin the next day: what outlived the last one, and what was given since."""
+    del arguments
+    house.is_open, house.day_began = True, now
+    said = house.venue.reopen(now)
+    house.told(said, now)
+    return len(said) + house.release(CLOSED, now)
+
+
+def _is_day(ticket: Ticket) -> bool:
+    return ticket.order.time_in_force == TimeInForce.DAY
+
+
+Deed = Callable[[House, Arguments, datetime], int]
+OWN: dict[str, tuple[Deed, frozenset[str]]] = {
+    "manual": (_manual, frozenset({"symbol", "side", "qty", "price", "account"})),
+    "telephone": (_manual, frozenset({"symbol", "side", "qty", "price", "account"})),
+    "bind": (_bind, frozenset()),
+    "rollback": (_rollback, frozenset({"count"})),
+    "release": (_release, frozenset({"held"})),
+    "locate": (_locate, frozenset({"symbol"})),
+    "deny_locate": (_deny, frozenset({"symbol"})),
+    "withdraw": (_withdraw, frozenset({"cl_ord_id"})),
+    "close": (_close, frozenset()),
+    "reopen": (_reopen, frozenset()),
+}

@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ib_async import IB, ExecutionFilter, LimitOrder, MarketOrder, Stock, Trade
+from tws_process import RawClient, TwsProcess
+
+from simulator.control import ask
+
+SCRIPTS = Path(__file__).parents[1] / "tws_clients"
+INTERPRETERS = {
+    "ib_async": (sys.executable, "play_ib.py", 178),
+    "ib_insync": (os.environ.get("GATEWAY_IB_INSYNC_PYTHON"), "play_ib.py", 176),
+    "ibapi": (os.environ.get("GATEWAY_IBAPI_PYTHON"), "play_ibapi.py", 157),
+}
+
+
+@pytest.fixture
+def tws(tmp_path: Path) -> Iterator[TwsProcess]:
+    with TwsProcess(tmp_path) as process:
+        yield process
+
+
+@contextlib.asynccontextmanager
+async def connected(tws: TwsProcess, client: int = 1, timeout_s: float = 5.0) -> AsyncIterator[IB]:
+    ib = IB()
+    ib.RaiseRequestErrors = True
+    await ib.connectAsync("127.0.0.1", tws.port, client, timeout=timeout_s)
+    try:
+        yield ib
+    finally:
+        ib.disconnect()
+
+
+async def until(fits: Callable[[], object], timeout_s: float = 10.0) -> None:
+    async with asyncio.timeout(timeout_s):
+        while not fits():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.01)
+
+
+def send(ib: IB, ref: str, qty: float = 10, price: float | None = None, action: str = "BUY") -> Trade:
+    order = MarketOrder(action, qty) if price is None else LimitOrder(action, qty, price)
+    order.account, order.tif, order.orderRef = "DU1", "DAY", ref
+    return ib.placeOrder(Stock("AAPL", "SMART", "USD"), order)
+
+
+# Three clients that share no code.
+
+
+@pytest.mark.parametrize("name", INTERPRETERS)
+def test_real_clients_connect_trade_and_reconcile(name: str, tws: TwsProcess) -> None:
+    python, script, version = INTERPRETERS[name]
+    if python is None:
+        pytest.skip(f"name an interpreter that has {name}: GATEWAY_{name.upper()}_PYTHON (make ib-clients)")
+    command = [python, str(SCRIPTS / script), str(tws.port), str(tws.control)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert (found["library"], found["version"]) == (name, version)
+    assert found["accounts"] == ["DU1"]
+    assert (found["min_tick"], found["rule"]) == (0.01, [[0.0, 0.01]])
+    assert found["what_if"] == ["500.00", 1.0]
+    assert found["bought"] == [10.0, 100.01, 1.0]
+    assert found["cancelled"] == [4.0, 6.0]
+    assert found["positions"] == {"AAPL": 14.0, "MSFT": 10.0}
+    record = tws.record()
+    assert record["accounts"]["DU1"]["cash"] == found["cash"] == "98637.90"
+    assert {"ref-market", "ref-limit"} <= set(found["completed"])
+    assert [row["status"] for row in record["orders"]][:2] == ["filled", "canceled"]
+
+
+# What goes wrong on the wire, with the real ib_async.
+
+
+async def test_an_order_cut_off_before_or_after_it_was_booked_can_be_told_apart(tws: TwsProcess) -> None:
+    for kind, arrived in (("cut_before_order", False), ("cut_after_order", True)):
+        tws.ask("fault", kind=kind)
+        async with connected(tws) as ib:
+            send(ib, kind, price=90)
+            await until(lambda ib=ib: not ib.isConnected())  # type: ignore[misc]
+        async with connected(tws) as ib:
+            assert (kind in [one.order.orderRef for one in ib.openTrades()]) is arrived
+            assert all(one.order.permId for one in ib.openTrades())
+
+
+async def test_a_fill_while_the_client_is_away_is_found_when_it_returns(tws: TwsProcess) -> None:
+    async with connected(tws) as ib:
+        trade = send(ib, "away", price=90)
+        await until(lambda: trade.orderStatus.status == "Submitted")
+    tws.ask("fill", cl_ord_id="away", qty="10")
+    async with connected(tws) as ib:
+        assert [(one.execution.orderRef, one.commissionReport.commission) for one in ib.fills()] == [
+            ("away", 1.0)
+        ]
+        assert [one.order.orderRef for one in await ib.reqCompletedOrdersAsync(apiOnly=False)] == ["away"]
+
+
+async def test_frames_in_pieces_and_many_in_one_packet_are_the_same(tws: TwsProcess) -> None:
+    for kind in ("split_frames", "batch_frames"):
+        tws.ask("fault", kind=kind, count=50, seconds=0.02)
+        async with connected(tws) as ib:
+            trade = send(ib, kind)
+            await until(lambda trade=trade: trade.isDone() and trade.fills[0].commissionReport.execId)  # type: ignore[misc]
+            assert trade.filled() == 10
+        tws.ask("clear")
+
+
+async def test_a_client_id_in_use_is_told_326(tws: TwsProcess) -> None:
+    async with connected(tws):
+        other, codes = IB(), list[int]()
+        other.errorEvent += lambda _req_id, code, _text, _contract: codes.append(code)
+        with pytest.raises((TimeoutError, ConnectionError)):
+            await other.connectAsync("127.0.0.1", tws.port, 1, timeout=0.5)
+        assert codes == [326]
+        async with connected(tws, 2) as second:
+            assert second.isConnected()
+
+
+async def test_a_missing_end_costs_the_timeout_and_a_slow_one_less(tws: TwsProcess) -> None:
+    loop = asyncio.get_running_loop()
+    tws.ask("fault", kind="missing_end", message=62)
+    began = loop.time()
+    async with connected(tws, timeout_s=1):
+        assert loop.time() - began > 0.9
+    tws.ask("fault", kind="slow_end", message=53, seconds=0.3)
+    began = loop.time()
+    async with connected(tws, timeout_s=5):
+        assert 0.25 < loop.time() - began < 4
+
+
+async def test_a_silent_tws_goes_on_and_a_dead_one_never_does(tws: TwsProcess) -> None:
+    async with connected(tws) as ib:
+        tws.ask("fault", kind="silence", seconds=0.5)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(ib.reqCurrentTimeAsync(), 0.2)
+        trade = send(ib, "after silence")
+        await until(trade.isDone)
+        tws.ask("fault", kind="half_open")
+        lost = send(ib, "into nothing")
+        await asyncio.sleep(0.2)
+        assert ib.isConnected()
+        assert lost.orderStatus.status == "PendingSubmit"
+    assert [row["cl_ord_id"] for row in tws.record()["orders"]] == ["after silence"]
+
+
+async def test_a_killed_tws_comes_back_with_its_orders_and_may_forget_ids(tws: TwsProcess) -> None:
+    async with connected(tws) as ib:
+        bought, resting = send(ib, "bought"), send(ib, "resting", price=90)
+        await until(lambda: bought.isDone() and resting.orderStatus.status == "Submitted")
+        before, perm_ids = tws.record(), (bought.order.permId, resting.order.permId)
+        next_id = ib.client.getReqId()
+        tws.stop(signal.SIGKILL)
+        await until(lambda: not ib.isConnected())
+    tws.start("--rollback", "1")
+    assert tws.record() == before
+    raw = await RawClient.connect(tws.port)
+    raw.greet()
+    assert (await raw.read() or [""])[0] == "178"
+    raw.send(71, 2, 1, "")
+    assert int((await raw.read_until("9"))[2]) <= next_id - 1
+    await raw.close()
+    async with connected(tws, 2) as ib:
+        assert [one.order.permId for one in await ib.reqAllOpenOrdersAsync()] == [perm_ids[1]]
+        fills = await ib.reqExecutionsAsync(ExecutionFilter(clientId=1))
+        assert [one.execution.permId for one in fills] == [perm_ids[0]]
+
+
+async def test_restarts_and_outages_from_the_control_port(tws: TwsProcess) -> None:
+    async with connected(tws) as ib:
+        codes: list[int] = []
+        ib.errorEvent += lambda _req_id, code, _text, _contract: codes.append(code)
+        tws.ask("lost")
+        trade = send(ib, "in outage")
+        tws.ask("warn", code=2110, text="broken")
+        await until(lambda: 2110 in codes)
+        assert trade.orderStatus.status == "PendingSubmit"
+        tws.ask("restored", code=1102)
+        await until(trade.isDone)
+        assert codes[:3] == [1100, 2110, 1102]
+        resting = send(ib, "resting", price=90)
+        await until(lambda: resting.orderStatus.status == "Submitted")
+        tws.ask("error", cl_ord_id="resting", code=10349)
+        tws.ask("order_status", cl_ord_id="resting", status="Mystery")
+        await until(lambda: 10349 in codes and resting.orderStatus.status == "Mystery")
+        tws.ask("order_status", cl_ord_id="resting")
+        await until(lambda: resting.orderStatus.status == "Submitted")
+        tws.ask("restart", seconds=0.3, rollback=1)
+        await until(lambda: not ib.isConnected())
+    refused = await RawClient.connect(tws.port)
+    assert await refused.read() is None
+    await refused.close()
+    await asyncio.sleep(0.5)
+    async with connected(tws) as ib:
+        assert [one.order.orderRef for one in ib.openTrades()] == ["resting"]
+        assert tws.ask("status")["clients"] == [1]
+        assert tws.ask("drop", client=1) == {"dropped": 1}
+        await until(lambda: not ib.isConnected())
+
+
+def test_the_control_port_refuses_in_one_sentence_what_cannot_be(tws: TwsProcess) -> None:
+    for command, arguments, why in (
+        ("fault", {"kind": "nothing"}, "no fault of kind"),
+        ("restored", {"code": 5}, "1101 or 1102"),
+        ("restart", {"seconds": -1}, "seconds is -1"),
+        ("market_data", {"mode": "good"}, "mode is 'good'"),
+        ("error", {"cl_ord_id": "x", "code": 1}, "no order here"),
+        ("drop", {"client": "one"}, "whole number"),
+        ("faults", {"x": 1}, "takes no x"),
+        ("fill", {"cl_ord_id": "1:1", "qty": "1"}, "no order here"),
+        ("dance", {}, "no command"),
+    ):
+        assert why in ask(tws.control, command, **arguments)["error"]
+    assert tws.ask("restart", seconds=0)["down_s"] == 0
+    assert tws.ask("stop") == {"stopping": True}
+    assert tws.process is not None
+    assert tws.process.wait(10) == 0
+
+
+async def test_quotes_follow_the_switch(tws: TwsProcess) -> None:
+    async with connected(tws) as ib:
+        codes: list[int] = []
+        ib.errorEvent += lambda _req_id, code, _text, _contract: codes.append(code)
+        stock = Stock("AAPL", "SMART", "USD")
+        await ib.qualifyContractsAsync(stock)
+        tws.ask("market_data", mode="delayed")
+        ib.reqMarketDataType(3)
+        (ticker,) = await ib.reqTickersAsync(stock)
+        assert (ticker.bid, ticker.ask, ticker.marketDataType) == (99.99, 100.01, 3)
+        assert codes == [10167]
+        tws.ask("market_data", mode="live")
+        ib.reqMarketDataType(1)
+        live = ib.reqMktData(stock)
+        await until(lambda: live.bid == 99.99)
+        tws.ask("price", symbol="AAPL", price="101")
+        await until(lambda: live.bid == 100.98)
+
+
+# The wire by hand.
+
+
+@pytest.mark.parametrize(
+    ("versions", "spoken"),
+    [("v157..178", "178"), ("v100..157", "157"), ("v100..225", "178"), ("v100..158", "157"),
+     ("v157..176", "176"),
+     ("v179..225", None), ("v100..150", None)],
+)  # fmt: skip
+async def test_versions_are_negotiated_or_refused(tws: TwsProcess, versions: str, spoken: str | None) -> None:
+    raw = await RawClient.connect(tws.port)
+    for byte in b"API\0" + len(versions).to_bytes(4) + versions.encode():
+        raw.send_raw(bytes([byte]))
+        await asyncio.sleep(0)
+    said = await raw.read()
+    assert (None if said is None else said[0]) == spoken
+    assert said is None or len(said) == 2
+    await raw.close()
+
+
+async def test_a_client_that_keeps_speaking_too_fast_gets_100_and_is_hung_up_on(tws: TwsProcess) -> None:
+    raw = await RawClient.connect(tws.port)
+    raw.greet()
+    raw.send(71, 2, 1, "")
+    await raw.read_until("9")
+    heard: list[list[str]] = []
+    speaking = asyncio.create_task(_speak(raw))
+    while (said := await raw.read()) is not None:
+        heard.append(said)
+    speaking.cancel()
+    notes = [one[4] for one in heard if one[0] == "4" and one[3] == "100"]
+    assert [one[-3:] for one in notes] == ["(1)", "(2)", "(3)"]
+    assert sum(one[0] == "49" for one in heard) > 70
+    await raw.close()
+
+
+async def _speak(raw: RawClient) -> None:
+    while True:
+        for _ in range(70):
+            raw.send(49, 1)
+        await asyncio.sleep(0.2)
+
+
+async def test_what_is_no_client_is_hung_up_on(tws: TwsProcess) -> None:
+    raw = await RawClient.connect(tws.port)
+    raw.send_raw(b"GET / HTTP/1.1\r\n\r\n")
+    assert await raw.read() is None
+    await raw.close()
+    tws.ask("fault", kind="refuse_connect")
+    refused = await RawClient.connect(tws.port)
+    assert await refused.read() is None
+    await refused.close()
+    tws.ask("fault", kind="slow_connect", seconds=0.3)
+    slow = await RawClient.connect(tws.port)
+    slow.greet()
+    with pytest.raises(TimeoutError):
+        await slow.read(0.1)
+    assert (await slow.read() or [""])[0] == "178"
+    await slow.close()
+
+
+async def test_a_cancel_cut_off_before_or_after_it_was_done(tws: TwsProcess) -> None:
+    for kind, alive in (("cut_before_cancel", True), ("cut_after_cancel", False)):
+        async with connected(tws) as ib:
+            trade = send(ib, kind, price=90)
+            await until(lambda trade=trade: trade.orderStatus.status == "Submitted")  # type: ignore[misc]
+            tws.ask("fault", kind=kind)
+            ib.cancelOrder(trade.order)
+            await until(lambda ib=ib: not ib.isConnected())  # type: ignore[misc]
+        async with connected(tws) as ib:
+            assert (kind in [one.order.orderRef for one in ib.openTrades()]) is alive
+    tws.ask("fault", kind="lose_order")
+    async with connected(tws) as ib:
+        send(ib, "lost", price=90)
+        await asyncio.sleep(0.2)
+        assert "lost" not in [row["cl_ord_id"] for row in tws.record()["orders"]]
+        assert tws.ask("struck")["struck"]["lose_order"] == 1
+        assert "lose_order" in tws.ask("faults")["faults"]

@@ -1,0 +1,153 @@
+"""Trade against the TWS door with IBKR's own client, of any of its ages; print what came as JSON.
+
+    python play_ibapi.py PORT CONTROL_PORT
+
+It is run by an interpreter of its own, so it imports nothing of this repository. `ibapi` is under IBKR's
+licence: install it for this test only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import sys
+import threading
+import time
+from typing import Any
+
+from control_port import ask
+from ibapi.client import EClient
+from ibapi.contract import Contract
+from ibapi.execution import ExecutionFilter
+from ibapi.order import Order
+from ibapi.wrapper import EWrapper
+
+
+class Client(EWrapper, EClient):  # type: ignore[misc]
+    """Note down whatever is called back: name and arguments."""
+
+    def __init__(self) -> None:
+        EClient.__init__(self, self)
+        self.said: list[tuple[str, tuple[Any, ...]]] = []
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _NOTED:
+            return lambda *args: self.said.append((_NOTED[name], args))
+        return super().__getattribute__(name)
+
+    def of(self, name: str) -> list[tuple[Any, ...]]:
+        return [args for said, args in list(self.said) if said == name]
+
+    def wait(self, name: str, fits: Any = lambda *_args: True, timeout_s: float = 10.0) -> tuple[Any, ...]:
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            for args in self.of(name):
+                if fits(*args):
+                    return args
+            time.sleep(0.01)
+        raise TimeoutError(f"{name} never came; heard {sorted({said for said, _ in self.said})}")
+
+
+_NOTED = {
+    name: name
+    for name in (
+        "nextValidId", "managedAccounts", "error", "contractDetails", "contractDetailsEnd", "openOrder",
+        "openOrderEnd", "orderStatus", "execDetails", "execDetailsEnd", "commissionReport", "position",
+        "positionEnd", "completedOrder", "completedOrdersEnd", "updateAccountValue", "updatePortfolio",
+        "accountDownloadEnd", "accountSummary", "accountSummaryEnd", "tickPrice", "tickSnapshotEnd",
+        "marketRule", "currentTime",
+    )
+} | {"commissionAndFeesReport": "commissionReport"}  # fmt: skip
+
+
+def stock(symbol: str) -> Contract:
+    made = Contract()
+    made.symbol, made.secType, made.exchange, made.currency = symbol, "STK", "SMART", "USD"
+    return made
+
+
+def order(action: str, qty: float, price: float | None, ref: str = "", *, what_if: bool = False) -> Order:
+    made = Order()
+    made.action, made.totalQuantity, made.account, made.tif, made.orderRef = action, qty, "DU1", "DAY", ref
+    made.orderType, made.eTradeOnly, made.firmQuoteOnly = "MKT" if price is None else "LMT", False, False
+    made.whatIf = what_if
+    if price is not None:
+        made.lmtPrice = price
+    return made
+
+
+def cancel(app: Client, order_id: int) -> None:
+    """Later clients want the time of a manual cancel, still later ones a whole object."""
+    takes = list(inspect.signature(EClient.cancelOrder).parameters)[2:]
+    if takes == ["orderCancel"]:
+        module = importlib.import_module("ibapi.order_cancel")
+        app.cancelOrder(order_id, module.OrderCancel())
+    else:
+        app.cancelOrder(order_id, *("" for _ in takes))
+
+
+def commission(report: Any) -> float:
+    """Later clients call it commission and fees."""
+    found: float = report.commissionAndFees if hasattr(report, "commissionAndFees") else report.commission
+    return found
+
+
+def play(port: int, control: int) -> dict[str, Any]:
+    app = Client()
+    app.connect("127.0.0.1", port, 9)
+    threading.Thread(target=app.run, daemon=True).start()
+    (next_id,) = app.wait("nextValidId")
+    found: dict[str, Any] = {"library": "ibapi", "version": app.serverVersion()}
+    found["accounts"] = app.wait("managedAccounts")[0].split(",")
+    app.reqContractDetails(1, stock("AAPL"))
+    details = app.wait("contractDetails")[1]
+    found["min_tick"] = details.minTick
+    app.reqMarketRule(int(details.marketRuleIds.split(",")[0]))
+    found["rule"] = [[one.lowEdge, one.increment] for one in app.wait("marketRule")[1]]
+    app.reqMktData(2, stock("AAPL"), "", True, False, [])
+    app.wait("tickSnapshotEnd")
+    found["ticks"] = sorted({args[1] for args in app.of("tickPrice")})
+
+    app.placeOrder(next_id, stock("AAPL"), order("BUY", 10, 99, what_if=True))
+    state = app.wait("openOrder")[3]
+    found["what_if"] = [state.initMarginChange, commission(state)]
+
+    app.placeOrder(next_id + 1, stock("AAPL"), order("BUY", 10, None, "ref-market"))
+    app.wait("orderStatus", lambda oid, status, *_: oid == next_id + 1 and status == "Filled")
+    execution = app.wait("execDetails")[2]
+    found["bought"] = [float(execution.shares), execution.price, commission(app.wait("commissionReport")[0])]
+
+    app.placeOrder(next_id + 2, stock("AAPL"), order("BUY", 10, 90, "ref-limit"))
+    app.wait("orderStatus", lambda oid, status, *_: oid == next_id + 2 and status == "Submitted")
+    ask(control, "fill", cl_ord_id="ref-limit", qty="4")
+    app.wait("orderStatus", lambda oid, _status, filled, *_: oid == next_id + 2 and filled == 4)
+    cancel(app, next_id + 2)
+    cancelled = app.wait("orderStatus", lambda oid, status, *_: oid == next_id + 2 and status == "Cancelled")
+    found["cancelled"] = [float(cancelled[2]), float(cancelled[3])]
+
+    app.said.clear()
+    app.reqExecutions(3, ExecutionFilter())
+    app.wait("execDetailsEnd")
+    found["executions"] = sorted(args[2].orderRef for args in app.of("execDetails"))
+    app.reqPositions()
+    app.wait("positionEnd")
+    found["positions"] = {args[1].symbol: float(args[2]) for args in app.of("position")}
+    app.reqCompletedOrders(False)
+    app.wait("completedOrdersEnd")
+    found["completed"] = sorted(args[1].orderRef for args in app.of("completedOrder"))
+    app.reqAccountUpdates(True, "DU1")
+    app.wait("accountDownloadEnd")
+    found["cash"] = next(args[1] for args in app.of("updateAccountValue") if args[0] == "TotalCashValue")
+    app.reqAccountSummary(4, "All", "NetLiquidation,TotalCashValue")
+    app.wait("accountSummaryEnd")
+    found["summary"] = len(app.of("accountSummary"))
+    app.reqOpenOrders()
+    app.wait("openOrderEnd")
+    found["codes"] = sorted({args[1] for args in app.of("error") if 0 < args[1] < 2000})
+    app.disconnect()
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(play(int(sys.argv[1]), int(sys.argv[2]))))  # noqa: T201 - its answer
