@@ -240,9 +240,12 @@ def tracking_cost(view: View, risk: RiskModel, symbol: str, other: str, weight: 
     return 0.5 * float(view.account.decision.risk_aversion) * max(0.0, variance) * nav
 
 
-def swap_back(view: View, locks: Locks, original: str, other: str, since: date) -> tuple[float, str]:
+def swap_back(
+    view: View, locks: Locks, original: str, other: str, since: date, most: Decimal | None = None
+) -> tuple[float, str]:
     """Say what it is worth to return from `other` to the original, in money, and why; 0 or less: keep it.
 
+    Of what is held of `other`, no more than `most` is looked at: the rest may be there for its own sake.
     `since` is the day the loss was taken; before its window is over the answer is -infinity. What is
     saved is the tracking cost over the horizon, against two trades and the tax on the substitute's gain.
     Without a risk model nothing says that the substitute is worse: it is kept.
@@ -250,7 +253,8 @@ def swap_back(view: View, locks: Locks, original: str, other: str, since: date) 
     first = since + timedelta(days=view.account.decision.wash_sale_window_days + 1)
     if view.trade_date < first:
         return -math.inf, f"to buy {original} before {first} would wash the loss of {since}"
-    held = view.instruments[other].round_qty(view.book.position(view.account.name, other))
+    all_of_it = view.book.position(view.account.name, other)
+    held = view.instruments[other].round_qty(all_of_it if most is None else min(most, all_of_it))
     if held <= 0:
         return 0.0, f"no {other} is held"
     if view.risk is None:

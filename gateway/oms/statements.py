@@ -27,13 +27,13 @@ REMEMBERED = 5_000
 def take(state: State, event: PositionStated | ActivityStated | OrderSettled, settings: Settings) -> Applied:
     """Take one statement."""
     if isinstance(event, PositionStated):
-        return take_position(state, event)
+        return take_position(state, event, settings)
     if isinstance(event, ActivityStated):
         return take_activity(state, event, settings)
     return take_settled(state, event, settings)
 
 
-def take_position(state: State, event: PositionStated) -> Applied:
+def take_position(state: State, event: PositionStated, settings: Settings) -> Applied:
     """Compare the venue's position with the book, once nothing of the symbol is open."""
     if not advance_link(state, event.link, event.link_seq):
         return NOTHING
@@ -49,7 +49,7 @@ def take_position(state: State, event: PositionStated) -> Applied:
     split = state.splits.get(event.account, {})
     if event.symbol in split and held * event.qty > 0:
         what = split.pop(event.symbol)
-        state.book.split(event.account, event.symbol, event.qty)
+        state.book.split(event.account, event.symbol, event.qty, trade_date(event.at, settings))
         return Applied(problem=f"{what}: {held} {event.symbol} are {event.qty} now, at the same cost")
     problem = f"{event.link} holds {event.qty} {event.symbol} for {event.account}, the book {held}"
     if state.halts.get(event.account) == problem:

@@ -56,28 +56,36 @@ class Outcome:
     after_tax: tuple[tuple[date, float], ...]
     years: tuple[Any, ...]
     halted: dict[str, str]
+    stranded: dict[str, date]
 
     def figures(self, account: str, first: date | None = None, last: date | None = None) -> Figures:
-        """Sum up the days from `first` to `last`, both in; all without them."""
+        """Sum up the days from `first` to `last`, both in; all without them.
+
+        A part that begins later begins with the evening of its first day: what was traded that day belongs to
+        the part before.
+        """
         rows = [
             n for n, day in enumerate(self.days)
             if (first is None or day >= first) and (last is None or day <= last)
         ]  # fmt: skip
         track = self.tracks[account]
+        if not rows:
+            raise ValueError(f"no day of {self.name} lies in {first} to {last}")
         wealth, flow = np.array(track.wealth)[rows], np.array(track.flow)[rows]
         change = returns(wealth, flow)
         growing = np.concatenate([[0.0], np.cumsum(change)])
         mean = float(wealth.mean())
-        per_year = DAYS / max(1, len(rows))
-        drifts = [gap for n in rows if (gap := track.drift[n]) is not None]
+        traded = rows if rows[0] == 0 else rows[1:]
+        per_year = DAYS / max(1, len(traded))
+        drifts = [gap for n in traded if (gap := track.drift[n]) is not None]
         return Figures(
             first=self.days[rows[0]], last=self.days[rows[-1]], days=len(rows), begin=float(wealth[0]),
             end=float(wealth[-1]), growth=float(change.mean() * DAYS) if len(change) else 0.0,
             volatility=float(change.std() * DAYS**0.5) if len(change) else 0.0,
-            turnover=float(np.array(track.turnover)[rows].sum()) * per_year / 2,
-            cost=float(np.array(track.cost)[rows].sum()) / mean * per_year,
-            tax=float(np.array(track.tax)[rows].sum()) / mean * per_year,
-            drift=float(np.mean(drifts)) if drifts else 0.0, trades=track.trades,
+            turnover=float(np.array(track.turnover)[traded].sum()) * per_year / 2,
+            cost=float(np.array(track.cost)[traded].sum()) / mean * per_year,
+            tax=float(np.array(track.tax)[traded].sum()) / mean * per_year,
+            drift=float(np.mean(drifts)) if drifts else 0.0, trades=sum(track.trades[n] for n in traded),
             deepest_fall=float((growing - np.maximum.accumulate(growing)).min()),
         )  # fmt: skip
 
@@ -92,8 +100,9 @@ def outcome_of(name: str, measure: Measure, after_tax: list[tuple[date, float]])
     halts = dict(measure.run.world.engine.state.halts)
     years = tuple(measure.taxes.years())
     return Outcome(
-        name, account.decision.policy, tuple(measure.days), measure.tracks, tuple(after_tax), years, halts
-    )
+        name, account.decision.policy, tuple(measure.days), measure.tracks, tuple(after_tax), years, halts,
+        dict(measure.run.stranded),
+    )  # fmt: skip
 
 
 def difference(ours: Outcome, theirs: Outcome, account: str) -> dict[str, Interval]:
