@@ -22,8 +22,11 @@ MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 64, 16, 14, 30
 TICKS = 5
 CURVES = 6
 """So many curves of one plot can be told apart: each has a colour and a pattern of dashes of its own."""
-LEGEND_ROW, LEGEND_COLUMNS = 18, 3
+LEGEND_ROW, LEGEND_LETTERS = 18, {3: 13, 2: 24, 1: 60}
+"""A legend's columns, by how many letters its longest name may have."""
 LABEL_HEIGHT = 12.0
+QUARTERS, FULL = (0.0, 0.25, 0.5, 0.75, 1.0), 0.05
+"""Parts that add up to a whole, about, are drawn against the whole."""
 TINY = 1e-9
 EVEN = 0.00005
 """A gap that is shown as 0.00 points has no side."""
@@ -196,7 +199,12 @@ class Frame:
 
 
 def _label(value: float, unit: str) -> str:
-    return f"{value * 100:.4g}%" if unit else f"{value:,.10g}"
+    if unit:
+        return f"{value * 100:.4g}%"
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= 10 * size:
+            return f"{value / size:,.6g}{letter}"
+    return f"{value:,.10g}"
 
 
 def curves(
@@ -207,14 +215,16 @@ def curves(
     values = [value for one in shown.values() for value in one]
     frame = Frame(steps(min(0.0 if unit else min(values), *values), max(values)), days[0], days[-1])
     body = frame.drawn(unit)
-    rows = -(-len(shown) // LEGEND_COLUMNS)
+    longest = max(map(len, shown))
+    columns = next((count for count, letters in LEGEND_LETTERS.items() if longest <= letters), 1)
+    rows = -(-len(shown) // columns)
     for place, (label, one) in enumerate(shown.items()):
         path = " ".join(
             f"{frame.x(day):.1f},{frame.y(value):.1f}" for day, value in zip(days, one, strict=True)
         )
         body.append(f'<polyline class="curve c{place}" points="{path}"/>')
-        row, column = divmod(place, LEGEND_COLUMNS)
-        x = MARGIN_LEFT + column * (frame.right - MARGIN_LEFT) / LEGEND_COLUMNS
+        row, column = divmod(place, columns)
+        x = MARGIN_LEFT + column * (frame.right - MARGIN_LEFT) / columns
         y = LINE_HEIGHT + 10 + row * LEGEND_ROW
         body.append(
             f'<line class="curve c{place}" x1="{x:.1f}" x2="{x + 30:.1f}" y1="{y}" y2="{y}"/>'
@@ -228,7 +238,9 @@ def stack(days: Sequence[date], parts: Mapping[str, Sequence[float]], name: str,
     """Draw parts of a whole over the same days, one on the other, largest at the end lowest."""
     order = sorted(parts, key=lambda one: -parts[one][-1])
     whole = [sum(parts[one][at] for one in order) for at in range(len(days))]
-    frame = Frame(steps(0.0, max(whole)), days[0], days[-1], right=LINE_WIDTH - 52)
+    top = max(whole)
+    ticks = QUARTERS if abs(top - 1.0) < FULL else steps(0.0, top)
+    frame = Frame(ticks, days[0], days[-1], right=LINE_WIDTH - 52)
     body = frame.drawn("%")
     below = [0.0] * len(days)
     free = LINE_HEIGHT * 2.0

@@ -106,14 +106,14 @@ def _verdict(data: Mapping[str, Any]) -> str:
         if one["low"] > 0 or one["high"] < 0:
             word = "more" if one["value"] > 0 else "less"
             said.append(f"{name} grew {abs(one['value']) * BP:.0f} bp a year {word} than {first}")
-    text = "; ".join(said) or f"no run differs from {first} in growth beyond chance"
+    text = f"Beyond chance: {'; '.join(said)}" if said else f"No run differs from {first} in growth beyond chance"
     halted = "".join(
         f"<p class=warning>{escape(run['name'])} was halted: {escape('; '.join(run['halted'].values()))}.</p>"
         for run in data["runs"]
         if run["halted"]
     )
     return (
-        f"<p class=verdict>{escape(text[0].upper() + text[1:])}.</p>{halted}"
+        f"<p class=verdict>{escape(text)}.</p>{halted}"
         if data["differences"]
         else halted
     )

@@ -236,6 +236,11 @@ class Measure:
             track.tax.append(float(paid) if name == self._payer else 0.0)
             track.flow.append(float(self.run.flowed(name, on)))
 
+    def unpaid(self) -> Decimal:
+        """Return what is owed for what was sold and not yet paid; negative for what is still to be saved."""
+        owed = sum(self.taxes.owed().values(), ZERO)
+        return owed - sum(self.taxes.paid.values(), ZERO)
+
     def after_tax(self, present: Present) -> float:
         """Return what the household would have if it sold everything and paid every tax."""
         due = self.taxes.after_sale(present.day.close, present.day.on)

@@ -7,8 +7,8 @@ Rules of this room:
    their close, and the tape has not been told of the next day.
 3. Everything that happens to an account besides orders (flows, dividends, splits) is stated by its link, as a
    broker states it. A reinvested dividend is the broker's own purchase, reported by it: a lot like any other.
-4. A name that leaves is sold on its last day. What could not be sold then keeps its last price, is sold at it
-   as soon as it may be, and is told of in `Run.stranded`.
+4. A name that leaves is sold by the decision of its last day. What was not sold then keeps its last price, is
+   sold at it by the next decision that may, and is told of in `Run.stranded`.
 """
 
 from __future__ import annotations
@@ -101,8 +101,13 @@ class Present:
 class Run:
     """Play a history through one engine; iterate to go on day by day."""
 
-    def __init__(self, history: Bars, settings: Settings, scenario: Scenario) -> None:
+    def __init__(
+        self, history: Bars, settings: Settings, scenario: Scenario, earlier: Bars | None = None
+    ) -> None:
+        """Begin; `earlier` has the same names and days before the first, which the market is judged by."""
         self.history = history
+        self._known = earlier or history
+        self._offset = self._known.days.index(history.days[0])
         self.settings = settings
         self.scenario = scenario
         self._zone = ZoneInfo(settings.time_zone)
@@ -172,8 +177,9 @@ class Run:
     def _past(self, place: int) -> Closes:
         """Return the closes of the days before, as a gateway reads them from its history file."""
         window = max(PAST_DAYS, self.settings.risk.window_days + 1)
+        place += self._offset
         rows = slice(max(0, place - window), place)
-        return Closes(self.history.days[rows], self.history.symbols, self.history.close[rows])
+        return Closes(self._known.days[rows], self._known.symbols, self._known.close[rows])
 
     def _close(self, day: Day, listed: Day) -> None:
         """Let the close come: prices, then targets; what is sent trades now or waits for the next day."""
