@@ -1,12 +1,12 @@
-"""How fast a backtest is: twenty names, 8,000 days, the very engine, full tax lots; beside a known backtester.
+"""How fast a backtest is: 20 names, 8,000 days, the very engine, full tax lots; beside a known backtester.
 
 The market is made up (a seeded random walk), so the figures need no data. Two runs: a decision every day by
 the policy `smart` with costs, lots and taxes (the bound is for this one), and a rebalance each month to fixed
 weights, which `bt` (the extra `bench`; the column is left out without it) plays on the same prices with the
 same costs. Both must come to the same turnover within 1e-6, or the comparison is worth nothing.
 
-Run: ``python benchmarks/backtest.py [--days 8000]``. Exit 1 above 60 s or when the turnovers differ. Times are
-of the process, so other programs' load counts little. The last line is one JSON object.
+Run: ``python benchmarks/backtest.py [--days 8000]``. Exit 1 above 60 s or when the turnovers differ. Times
+are of the process, so other programs' load counts little. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -137,7 +137,9 @@ def ours_before_costs(measure: Measure) -> float:
 
 def main() -> int:
     """Print times, the ratio and the turnovers."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--days", type=int, default=8000)
     options = parser.parse_args()
     history = bars(options.days)
@@ -146,7 +148,7 @@ def main() -> int:
     track = measure.tracks["main"]
     print(
         f"every day decided, lots and taxes: {NAMES} names, {options.days} days in {took:.1f} s on one core "
-        f"({took / options.days * 1e3:.2f} ms a day; {sum(track.trades)} trades, {track.lots[-1]} lots at the end)"
+        f"({took / options.days * 1e3:.2f} ms a day; {sum(track.trades)} trades, {track.lots[-1]} lots)"
     )
     eager = Decision(
         policy=PolicyName.THRESHOLD, drift_band_absolute=Decimal("0.0000001"), risk_aversion=Decimal(10**9)
@@ -167,8 +169,12 @@ def main() -> int:
         other, their_s = theirs
         gap = abs(turnover / other - 1)
         held = held and gap < SAME
-        print(f"bt, the same weights and costs: {their_s:.1f} s, turnover {other:.6f}; they differ by {gap:.1e}")
-        print(f"ours takes {ours_s / their_s:.2f} times as long: it journals, keeps lots and checks every order")
+        print(
+            f"bt, the same weights and costs: {their_s:.1f} s, turnover {other:.6f}; they differ by {gap:.1e}"
+        )
+        print(
+            f"ours takes {ours_s / their_s:.2f} times as long: it journals, keeps lots and checks every order"
+        )
         found |= {"bt_seconds": their_s, "bt_turnover": other, "difference": gap, "ratio": ours_s / their_s}
     print(json.dumps(found))
     return 0 if held else 1

@@ -1,7 +1,7 @@
-"""Both learners in the same budget, beside the simple rules and the default: on one asset and on twenty names.
+"""Both learners in the same budget, beside simple rules and the default: on one asset and on twenty names.
 
-`--world one-asset`: a market whose cheapest rule is known exactly (`tracking_band`); a learner's cost over its
-cost is the figure, and 1.01 the bound for the search. `--world twenty-names`: real names (extra `data`),
+`--world one-asset`: a market whose cheapest rule is known exactly (`tracking_band`); a learner's cost over
+its cost is the figure, and 1.01 the bound for the search. `--world twenty-names`: real names (extra `data`),
 learned before 2012, examined after; differences from the default rule carry intervals.
 
 PPO is given the seconds the search took (its steps are counted out from a short trial) and is left out where
@@ -100,14 +100,17 @@ def twenty_names(out: Path | None, *, quick: bool) -> dict[str, Any]:
     scores = {one.name: one.cost for one in cards[0].card.scores if one.name != "learned"}
     for rule in cards:
         scores[rule.card.learner] = next(one.cost for one in rule.card.scores if one.name == "learned")
-    print(f"bp of wealth a year, tracking and trading, {cards[0].card.tested}; learned on {cards[0].card.trained}")
+    print(
+        f"bp of wealth a year, tracking and trading, {cards[0].card.tested}; "
+        f"learned on {cards[0].card.trained}"
+    )
     for name, cost in sorted(scores.items(), key=lambda item: item[1]):
         print(f"  {name:44} {cost * 1e4:7.2f}")
     for rule in cards:
         card = rule.card
         print(
-            f"{card.learner} ({card.budget_s:.0f} s) against {card.default}: {card.difference * 1e4:+.2f} bp a "
-            f"year, 95 % {card.low * 1e4:+.2f} to {card.high * 1e4:+.2f}: "
+            f"{card.learner} ({card.budget_s:.0f} s) against {card.default}: {card.difference * 1e4:+.2f} bp "
+            f"a year, 95 % {card.low * 1e4:+.2f} to {card.high * 1e4:+.2f}: "
             f"{'it beats it' if card.beats_default else 'it does not beat it, and the default stays'}"
         )
     best = min(cards, key=lambda rule: rule.card.difference)
@@ -122,10 +125,14 @@ def _quiet(_text: str) -> None:
 
 def main() -> int:
     """Play the worlds asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--world", choices=["one-asset", "twenty-names"], action="append")
     parser.add_argument("--out", type=Path, help="write the better rule of the twenty names into this folder")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the budget: for a look, not for figures")
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of the budget: for a look, not for figures"
+    )
     options = parser.parse_args()
     found: dict[str, Any] = {}
     held = True

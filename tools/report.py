@@ -103,7 +103,9 @@ def page(found: Sequence[dict[str, Any]]) -> str:
     for one in found:
         lines = [line for line in one["text"].splitlines() if not line.startswith("{")]
         links = "".join(f'<a href="{name}">the whole page</a> ' for name in one.get("pages", ()))
-        state = "" if one["code"] in (0, None) else f'<p class="critical">It ended with code {one["code"]}.</p>'
+        state = (
+            "" if one["code"] in (0, None) else f'<p class="critical">It ended with code {one["code"]}.</p>'
+        )
         sections.append(
             f"<h2>{escape(one['title'])}</h2><p class=soft>{one['seconds']} s. {links}</p>{state}"
             f"<div class=wide><pre>{escape(chr(10).join(lines).strip())}</pre></div>"
@@ -112,7 +114,8 @@ def page(found: Sequence[dict[str, Any]]) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"<title>Figures</title><style>{css} pre {{ font-size: .82rem; line-height: 1.4; }}</style></head><body>"
+        f"<title>Figures</title><style>{css} pre {{ font-size: .82rem; line-height: 1.4; }}</style></head>"
+        "<body>"
         "<header><h1>Figures on deciding, backtesting and learning</h1>"
         f'<p class="soft wideline">Made by `make report` in {total / 60:.1f} minutes.</p></header>'
         f"<main>{''.join(sections)}</main></body></html>\n"
@@ -121,7 +124,9 @@ def page(found: Sequence[dict[str, Any]]) -> str:
 
 def main() -> int:
     """Play every part; exit 1 when one did not hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "report")
     parser.add_argument("--only", action="append", default=[], help="play this part alone; may be repeated")
     parser.add_argument("--quick", action="store_true", help="everything smaller")

@@ -30,12 +30,18 @@ BP = 1e4
 
 @click.command("harvest-study")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--every", type=click.IntRange(1), default=1, show_default=True, help="Begin one in so many years.")
-@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True, help="Processes.")
+@click.option(
+    "--every", type=click.IntRange(1), default=1, show_default=True, help="Begin one in so many years."
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True, help="Processes."
+)
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here."
 )
-@click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the page here.")
+@click.option(
+    "--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the page here."
+)
 def harvest_study(file: Path, every: int, jobs: int, json_file: Path | None, html_file: Path | None) -> int:
     """Measure tax-loss harvesting: the same portfolio with and without it, by year of its beginning."""
     described = read_file(file)
@@ -96,10 +102,12 @@ def show(data: dict[str, Any]) -> None:
             mean, spread = variant["mean"][what], variant["spread"][what]
             figures = [mean[key] * BP for key in ("value", "low", "high")]
             figures += [spread[key] * BP for key in ("lowest", "median", "highest")]
-            rows.append([variant["name"], what, *(f"{one:+.1f}" for one in figures), f"{variant['swaps']:.0f}"])
+            rows.append(
+                [variant["name"], what, *(f"{one:+.1f}" for one in figures), f"{variant['swaps']:.0f}"]
+            )
     header = ["variant", "what", "mean", "low", "high", "lowest", "median", "highest", "swaps"]
     first, last = data["vintages"][0], data["vintages"][-1]
-    title = f"Tax alpha (sold, held) and luck before tax, bp a year over {data['years']} years, begun {first} to {last}"
+    title = f"Tax alpha and luck before tax, bp a year over {data['years']} years, begun {first} to {last}"
     print_table(header, rows, title)
     published = [[one["who"], f"{one['alpha'] * BP:.0f}"] for one in data["published"]]
     print_table(["published", "bp a year"], published)

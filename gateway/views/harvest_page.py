@@ -26,22 +26,25 @@ def render(data: Mapping[str, Any]) -> str:
     """Return the page of a study."""
     first, last = data["vintages"][0], data["vintages"][-1]
     head = (
-        f"<h1>{escape(data['title'])}</h1><p class=\"soft wideline\">{len(data['vintages'])} portfolios of "
+        f'<h1>{escape(data["title"])}</h1><p class="soft wideline">{len(data["vintages"])} portfolios of '
         f"{len(data['names'])} names on {escape(str(data['history']))}, begun {first} to {last}, "
-        f"{data['years']} years each; {data['rates']['short']:.0%} on short-term, {data['rates']['long']:.0%} on "
-        "long-term gains</p>"
+        f"{data['years']} years each; {data['rates']['short']:.0%} on short-term, "
+        f"{data['rates']['long']:.0%} on long-term gains</p>"
     )
     best = data["variants"][0]["mean"]["sold"]
     verdict = (
-        f"With gains elsewhere and the wash-sale rule kept, harvesting brought {best['value'] * BP:.0f} bp a year "
-        f"after everything was sold and taxed (95 %: {best['low'] * BP:.0f} to {best['high'] * BP:.0f})."
+        f"With gains elsewhere and the wash-sale rule kept, harvesting brought {best['value'] * BP:.0f} bp a "
+        f"year after everything was sold and taxed (95 %: {best['low'] * BP:.0f} to {best['high'] * BP:.0f})."
     )
     limits = "".join(f"<li>{escape(one)}</li>" for one in data["limits"])
     body = (
-        f"<p class=verdict>{escape(verdict)}</p>{_alphas(data)}{_plots(data)}{_losses(data)}{_published(data)}"
+        f"<p class=verdict>{escape(verdict)}</p>{_alphas(data)}{_plots(data)}{_losses(data)}"
+        f"{_published(data)}"
         f"<h2>What these figures leave out</h2><ul>{limits}</ul>"
     )
-    foot = "Played by the engine that trades, over real days. The past says little about the future. No advice."
+    foot = (
+        "Played by the engine that trades, over real days. The past says little about the future. No advice."
+    )
     return document(data["title"], head, body, foot)
 
 
@@ -49,7 +52,9 @@ def _alphas(data: Mapping[str, Any]) -> str:
     header = [
         "variant", "mean", "low", "high", "lowest", "quarter", "median", "three quarters", "highest", "swaps",
     ]  # fmt: skip
-    caption = "bp a year against the same portfolio without harvesting; low and high: 95 %, blocks of vintages"
+    caption = (
+        "bp a year against the same portfolio without harvesting; low and high: 95 %, blocks of vintages"
+    )
     found = []
     for end, word in ENDS.items():
         rows = [
@@ -89,4 +94,6 @@ def _losses(data: Mapping[str, Any]) -> str:
 
 def _published(data: Mapping[str, Any]) -> str:
     rows = [[one["who"], f"{one['alpha'] * BP:.0f}"] for one in data["published"]]
-    return table("Published figures", ["study", "bp a year"], rows, "Other names, times and rates.", words={0})
+    return table(
+        "Published figures", ["study", "bp a year"], rows, "Other names, times and rates.", words={0}
+    )

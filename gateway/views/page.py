@@ -36,7 +36,8 @@ def render(report: dict[str, Any]) -> str:
     )
     foot = (
         f"Made {_when(report['made_at'])} UTC from {report['events']:,} journal events. Estimates use the "
-        "account's own cost model; tax is at the configured rates, before any other gains or losses. No advice."
+        "account's own cost model; tax is at the configured rates, before any other gains or losses. "
+        "No advice."
     )
     return document(title, head, f"{body}{_alerts(report)}", foot)
 

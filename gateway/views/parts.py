@@ -34,7 +34,7 @@ def table(
     title: str, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, *, empty: str = "",
     words: Iterable[int] = (), total: Sequence[str] = (), key: int = 0,
 ) -> str:  # fmt: skip
-    """Write one table with its heading; columns not among `words` hold numbers, column `key` names the row."""
+    """Write one table under a heading; columns not among `words` hold numbers, column `key` names the row."""
     if not rows:
         return f"<h3>{escape(title)}</h3><p class=soft>{escape(empty)}</p>" if empty else ""
     texts = set(words)

@@ -33,6 +33,7 @@ SERIES = (
     ("tax", "Taxes paid so far", ""),
     ("lots", "Tax lots held", ""),
 )
+YEAR = ("short_term", "long_term", "disallowed")
 SUMMED = {"turnover", "cost", "tax"}
 
 
@@ -90,7 +91,8 @@ def _figures(data: Mapping[str, Any]) -> str:
 
 def _row(run: Mapping[str, Any], one: Mapping[str, Any], *, is_all: bool) -> list[str]:
     return [
-        run["name"], f"{one['growth']:.2%}", f"{one['volatility']:.1%}", f"{math.expm1(one['deepest_fall']):.1%}",
+        run["name"], f"{one['growth']:.2%}", f"{one['volatility']:.1%}",
+        f"{math.expm1(one['deepest_fall']):.1%}",
         f"{one['turnover']:.1%}", f"{one['drift']:.2%}", f"{one['cost'] * BP:.1f} bp",
         f"{one['tax'] * BP:.1f} bp", f"{one['trades']:,}", f"{one['end']:,.0f}",
         f"{run['after_tax']:,.0f}" if is_all else "",
@@ -106,17 +108,19 @@ def _verdict(data: Mapping[str, Any]) -> str:
         if one["low"] > 0 or one["high"] < 0:
             word = "more" if one["value"] > 0 else "less"
             said.append(f"{name} grew {abs(one['value']) * BP:.0f} bp a year {word} than {first}")
-    text = f"Beyond chance: {'; '.join(said)}" if said else f"No run differs from {first} in growth beyond chance"
+    text = (
+        f"Beyond chance: {'; '.join(said)}"
+        if said
+        else f"No run differs from {first} in growth beyond chance"
+    )
+    if any(one.startswith("Survivorship") for one in data["limits"]):
+        text += ". The names are survivors, which favours letting winners drift: see the limits"
     halted = "".join(
         f"<p class=warning>{escape(run['name'])} was halted: {escape('; '.join(run['halted'].values()))}.</p>"
         for run in data["runs"]
         if run["halted"]
     )
-    return (
-        f"<p class=verdict>{escape(text)}.</p>{halted}"
-        if data["differences"]
-        else halted
-    )
+    return f"<p class=verdict>{escape(text)}.</p>{halted}" if data["differences"] else halted
 
 
 def _differences(data: Mapping[str, Any]) -> str:
@@ -199,13 +203,16 @@ def _taxes(runs: Sequence[Mapping[str, Any]]) -> str:
     for run in runs:
         rows = [
             [
-                str(one["year"]), *(f"{float(one[key]):,.0f}" for key in ("short_term", "long_term", "disallowed")),
-                f"{sum(float(part) for part in one['carried_out'].values()):,.0f}", f"{float(one['tax']):,.0f}",
+                str(one["year"]), *(f"{float(one[key]):,.0f}" for key in YEAR),
+                f"{sum(float(part) for part in one['carried_out'].values()):,.0f}",
+                f"{float(one['tax']):,.0f}",
             ]
             for one in run["years"]
         ]  # fmt: skip
         header = ["year", "short-term", "long-term", "washed", "carried on", "tax"]
-        caption = "Net gains of the year's sales; losses that a wash sale put off; losses carried into the next year."
+        caption = (
+            "Net gains of the year's sales; losses a wash sale put off; losses carried into the next year."
+        )
         found.append(table(run["name"], header, rows, caption, empty="Nothing taxed was sold.", words={0}))
     return "".join(found)
 

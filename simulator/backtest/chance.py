@@ -48,7 +48,8 @@ def of_mean(
 ) -> Interval:  # fmt: skip
     """Return the mean of a daily figure, times `per_year`, and its interval by circular blocks.
 
-    `daily` has shape (days,); `block` is their length where `block_length` does not fit. Source: Politis and Romano, A circular block-resampling procedure, 1992.
+    `daily` has shape (days,); `block` is their length where `block_length` does not fit. Source: Politis and
+    Romano, A circular block-resampling procedure, 1992.
     """
     count = daily.shape[0]
     if count == 0:

@@ -18,6 +18,7 @@ from gateway.decision.harvest import Locks, harvest, swap_back
 from gateway.decision.tax_room import Room, room_of
 from gateway.decision.view import View
 from gateway.decision.wash_sale import watch
+from gateway.domain.request import PolicyName
 from gateway.domain.settings import AccountSettings
 from gateway.events import Others, Regime
 from simulator.backtest.bars import Day
@@ -44,7 +45,7 @@ class StandIn:
 
 @dataclass(slots=True)
 class Harvester:
-    """Say what an account wants: what `first` says on the first day, then what is held, with the swaps that pay.
+    """Say what an account wants: on the first day what `first` says, then what is held with swaps that pay.
 
     `judged_by` is the account as harvest judges by it; the engine's own account only carries out. Every
     `every`-th day is a look.
@@ -154,7 +155,8 @@ def _move(moved: dict[str, Decimal], view: View, symbol: str, qty: Decimal) -> N
 def carrying_out(account: AccountSettings) -> AccountSettings:
     """Return an account that trades whatever is off target: what is asked of it was judged before."""
     decision = replace(
-        account.decision, policy="threshold", drift_band_absolute=Decimal("0.00001"),
-        drift_band_relative=ZERO, invest_cash=ZERO, risk_aversion=Decimal(10**6), cooldown_days=0, timing=False,
+        account.decision, policy=PolicyName.THRESHOLD, drift_band_absolute=Decimal("0.00001"),
+        drift_band_relative=ZERO, invest_cash=ZERO, risk_aversion=Decimal(10**6), cooldown_days=0,
+        timing=False,
     )  # fmt: skip
     return replace(account, decision=decision)

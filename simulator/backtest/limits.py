@@ -18,9 +18,9 @@ from simulator.backtest.tape import Fills
 
 BUNDLED = "bundled:"
 PRICES = {
-    Fills.CLOSE: "Orders fill at the very close they were decided on: a real order is sent before it is known.",
+    Fills.CLOSE: "Orders fill at the very close they were decided on; a real one is sent before it is known.",
     Fills.NEXT_OPEN: "Orders fill at the next day's opening price, whatever their size.",
-    Fills.NEXT_TYPICAL: "Orders fill at the mean of the next day's high, low and close, as if worked all day.",
+    Fills.NEXT_TYPICAL: "Orders fill at the mean of the next day's high, low and close.",
 }
 
 
@@ -34,8 +34,8 @@ def stated(
     )
     if bars.name.startswith(BUNDLED):
         found.append(
-            "Prices are adjusted for dividends and splits: dividends are inside them, reinvested at no cost and "
-            "never taxed, and early prices are too low, so commission by the share weighs too much in early years."
+            "Prices are adjusted for dividends and splits: dividends are inside them, reinvested at no cost "
+            "and never taxed; early prices are too low, so commission by the share weighs too much early."
         )
     elif dividends is Dividends.REINVEST:
         found.append(
@@ -45,15 +45,15 @@ def stated(
         found.append("Dividends are cash from the morning of their day on, and are not taxed.")
     if is_taxed:
         found.append(
-            "Wealth after tax is what a sale of everything on one day would leave; who dies holding, or gives, "
-            "pays less. Net losses save what the year's rules let them, at today's rates in every year, "
-            "federal tax alone."
+            "Wealth after tax is what a sale of everything on one day would leave; who dies holding, or "
+            "gives, pays less. Net losses save what the year's rules let them, at one year's rates in all "
+            "years, federal tax alone."
         )
     gone = sorted({symbol for one in outcomes for symbol in one.stranded})
     if gone:
         found.append(
-            f"{', '.join(gone)} could not be sold on the last day of trading and stood in the books at the last "
-            "price until it could: a real one may have been worth less."
+            f"{', '.join(gone)} could not be sold on the last day of trading and stood in the books at the "
+            "last price until it could: a real one may have been worth less."
         )
     return found
 
@@ -61,8 +61,9 @@ def stated(
 def _survivors(bars: Bars) -> str:
     ended = int(np.isnan(bars.close[-1]).sum())
     if ended:
-        return f"{ended} of {len(bars.symbols)} names leave before the end; names that are not in the file are not."
+        return f"{ended} of {len(bars.symbols)} names leave before the end; others may be missing altogether."
     return (
-        f"Survivorship: all {len(bars.symbols)} names are still listed at the end. They were chosen knowing that, so "
-        "growth is too high in every run; what differs between runs is less touched by it."
+        f"Survivorship: all {len(bars.symbols)} names are still listed at the end, chosen knowing that. "
+        "Growth is too high in every run, and most in one that lets winners drift: judge runs by drift, cost "
+        "and tax rather than by growth."
     )

@@ -143,7 +143,7 @@ class Taxes:
         return years(lines, self.ledger.holders, self.filing, {}, self.rates)
 
     def owed(self, more: Sequence[Line] = ()) -> dict[int, Decimal]:
-        """Return what each year's sales cost in tax, as if `more` had been sold, too; the rest is not theirs."""
+        """Return what each year's sales cost in tax, as if `more` had been sold, too."""
         found: dict[int, Decimal] = {}
         without = self.elsewhere.tax(self.rates)
         for one in self.years(more):

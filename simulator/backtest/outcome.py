@@ -143,19 +143,27 @@ def as_data(outcomes: list[Outcome], account: str, split: date | None) -> dict[s
 
 
 def _series(one: Outcome, account: str) -> dict[str, Any]:
-    """Thin a run's series out for a page; turnover, cost and tax are summed over what is left out."""
+    """Thin a run's series out for a page; turnover, cost and tax are summed over what is left out.
+
+    Drift is that of the last decision.
+    """
     track = one.tracks[account]
     step = max(1, -(-len(one.days) // SERIES_POINTS))
     at = list(range(0, len(one.days), step))
     if at[-1] != len(one.days) - 1:
         at.append(len(one.days) - 1)
 
+    drift, last = [], 0.0
+    for gap in track.drift:
+        last = last if gap is None else gap
+        drift.append(last)
+
     def summed(values: list[float]) -> list[float]:
         return [float(sum(values[max(0, n - step + 1) : n + 1])) for n in at]
 
     return {
         "days": [one.days[n] for n in at], "wealth": [track.wealth[n] for n in at],
-        "drift": [track.drift[n] or 0.0 for n in at], "lots": [track.lots[n] for n in at],
+        "drift": [drift[n] for n in at], "lots": [track.lots[n] for n in at],
         "turnover": summed(track.turnover), "cost": summed(track.cost), "tax": summed(track.tax),
         "after_tax": [{"day": day, "value": value} for day, value in one.after_tax],
         "weights": track.weights_at(at),

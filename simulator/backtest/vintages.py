@@ -15,9 +15,8 @@ Source: Chaudhuri, Burnham and Lo, An empirical evaluation of tax-loss-harvestin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -38,6 +37,8 @@ PUBLISHED = (
     {"who": "Betterment: 13 years, a Californian with 100,000 of income", "alpha": 0.0077},
 )  # fmt: skip
 DAYS_OF_A_YEAR = 365.25
+FEW_DAYS = 10
+"""A year is whole when no more than these are missing at either end: markets rest around New Year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +71,18 @@ class Plan:
     first: Wanted
     years: int = 10
     every: int = 21
-    elsewhere: Elsewhere = Elsewhere()
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
 
     def vintages(self) -> list[int]:
         """Return the years in which a whole portfolio can begin."""
         begun = {day.year: day for day in reversed(self.bars.days)}
         last = self.bars.days[-1]
+        least = round(self.years * DAYS_OF_A_YEAR) - FEW_DAYS
         return [
-            year for year, day in sorted(begun.items())
-            if (last - day).days >= round(self.years * DAYS_OF_A_YEAR) - 10 and (day.month, day.day) <= (1, 10)
-        ]  # fmt: skip
+            year
+            for year, day in sorted(begun.items())
+            if (last - day).days >= least and day.timetuple().tm_yday <= FEW_DAYS
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,17 +198,25 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 def limits(plan: Plan) -> list[str]:
     """State what the study leaves out."""
+    count = len(plan.bars.symbols)
     return [
-        f"Survivorship: the {len(plan.bars.symbols)} names were chosen knowing that they last; names that fall for "
-        "good would have brought larger losses, and this study has none of them.",
-        f"Vintages overlap: {plan.years} years each, begun a year apart, so few are independent. The "
-        "interval draws blocks of them and is too narrow rather than too wide: see how they spread.",
-        "One deposit: a portfolio harvests most in its first years, and later deposits would bring new losses.",
-        "Sold: everything is sold on the last day and taxed. Who dies holding, or gives, keeps more of the alpha; "
-        "held: the tax on what is still held is left out, which flatters harvesting, for its basis is lower.",
-        "Prices hold dividends: they are never taxed and never wash a loss. Federal rates of one year in all years.",
-        "With gains elsewhere there are always enough of both terms; without, 3,000 of income a year and what is "
-        "carried on.",
+        (
+            f"Survivorship: the {count} names were chosen knowing that they last; names that fall for good "
+            "would have brought larger losses, and this study has none of them."
+        ),
+        (
+            f"Vintages overlap: {plan.years} years each, begun a year or more apart, so few are independent. "
+            "The interval draws blocks of them and is too narrow rather than too wide: see how they spread."
+        ),
+        ("One deposit: a portfolio harvests most in its first years; later deposits would bring new losses."),
+        (
+            "Sold: everything is sold on the last day and taxed. Who dies holding, or gives, keeps more. "
+            "Held: the tax on what is still held is left out, which flatters harvesting, for its basis is lower."
+        ),
+        "Prices hold dividends: never taxed, they wash no loss. One year's federal rates in all years.",
+        (
+            "With gains elsewhere there are always enough of both terms; without, 3,000 of income a year and "
+            "what is carried on."
+        ),
         "Substitutes are other names of the same portfolio, which concentrates it while they stand in.",
     ]
-

@@ -1,4 +1,4 @@
-"""PPO by a well-kept library (stable-baselines3) as a second learner: the extra `ppo`, which alone needs torch.
+"""PPO by a well-kept library (stable-baselines3), the second learner: the extra `ppo` alone needs torch.
 
 Rules of this room:
 1. Decisions are weekly and rewards scaled: daily decisions and raw rewards are known to fail.

@@ -92,11 +92,13 @@ def test_what_could_not_be_sold_keeps_its_last_price_and_is_told_of() -> None:
 def test_limits_follow_what_was_played() -> None:
     lasting = bars({"A": [10, 11]})
     reinvested = " ".join(stated(lasting, Fills.NEXT_OPEN, Dividends.REINVEST, [], is_taxed=False))
-    assert "Survivorship: all 1 names" in reinvested
+    assert "Survivorship: all 1 names are still listed" in reinvested
     assert "next day's opening price" in reinvested
     assert "Dividends buy whole shares" in reinvested
     assert "after tax" not in reinvested
-    bundled = " ".join(stated(replace(lasting, name="bundled:sp500"), Fills.CLOSE, Dividends.CASH, [], is_taxed=True))
+    bundled = " ".join(
+        stated(replace(lasting, name="bundled:sp500"), Fills.CLOSE, Dividends.CASH, [], is_taxed=True)
+    )
     assert "inside them" in bundled
     assert "Dividends are cash" not in bundled
 

@@ -8,12 +8,12 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from backtest_world import bars, fixed, opened, settings, weekdays
+from backtest_world import fixed, opened, settings, weekdays
 
 from gateway.domain.settings import Costs, Decision, Harvest, Settings
 from gateway.events import LotOpened
 from simulator.backtest import vintages
-from simulator.backtest.bars import Bars
+from simulator.backtest.bars import Bars, Day
 from simulator.backtest.harvesting import Harvester, StandIn, carrying_out
 from simulator.backtest.measure import Elsewhere, Measure
 from simulator.backtest.runner import Run, Scenario
@@ -154,11 +154,15 @@ def test_a_lot_of_an_opening_book_may_be_harvested_too() -> None:
     harvester = Harvester(
         "main", fixed(A="0.4"), known.accounts["main"], known.substitutes, GAINS, 21
     )  # fmt: skip
+
+    def not_at_first(day: Day) -> bool:
+        return harvester.decides(day) and harvester._day > 0
+
     settings_of = replace(known, accounts={"main": carrying_out(known.accounts["main"])})
     start = replace(opened(0, lots), at=datetime(2009, 12, 31, tzinfo=UTC))
     run = Run(
         history, settings_of,
-        Scenario([start], {"main": harvester.wanted}, decides=lambda day: harvester.decides(day) and harvester._day > 0),
+        Scenario([start], {"main": harvester.wanted}, decides=not_at_first),
     )  # fmt: skip
     measure = Measure(run, elsewhere=GAINS)
     harvester.follow(run, measure)
