@@ -209,6 +209,9 @@ def _swap(
         (float(gain_of(relief, net_price)), is_long_term(relief.acquired, view.trade_date))
         for relief in relieve(list(lots), qty, account.lot_method)
     ]
+    loss = -sum(gain for gain, _ in gains)
+    if loss <= 0:
+        return f"the lots of {symbol} that are sold first gain more than the others lose"
     saved, later, room = valued(gains, view.account, room)
     stay = tracking_cost(view, risk, symbol, other, float(sell.notional / nav), float(nav))
     window = (view.account.decision.wash_sale_window_days + 1) / DAYS_OF_A_YEAR
@@ -217,7 +220,7 @@ def _swap(
         sell=sell,
         buy=buy,
         lots=tuple(lot.lot_id for lot in lots),
-        loss=-sum(gain for gain, _ in gains),
+        loss=loss,
         saved_now=saved,
         taxed_later=later,
         tracking=stay * window + back,

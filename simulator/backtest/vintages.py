@@ -209,10 +209,8 @@ def limits(plan: Plan) -> list[str]:
             "The interval draws blocks of them and is too narrow rather than too wide: see how they spread."
         ),
         ("One deposit: a portfolio harvests most in its first years; later deposits would bring new losses."),
-        (
-            "Sold: everything is sold on the last day and taxed. Who dies holding, or gives, keeps more. "
-            "Held: the tax on what is still held is left out, which flatters harvesting, for its basis is lower."
-        ),
+        "Sold: everything is sold on the last day and taxed. Who dies holding, or gives, keeps more.",
+        "Held: the tax on what is still held is left out, which flatters harvesting: its basis is lower.",
         "Prices hold dividends: never taxed, they wash no loss. One year's federal rates in all years.",
         (
             "With gains elsewhere there are always enough of both terms; without, 3,000 of income a year and "

@@ -301,6 +301,14 @@ def test_whatever_is_planned_pays_and_washes_nothing(
     assert all(one.net >= other.net for one, other in pairwise(found.swaps))
 
 
+def test_lots_that_gain_more_than_the_others_lose_are_no_harvest() -> None:
+    """By FIFO the old winner goes first: its gain is taxed less than the loss saves, but nothing is lost."""
+    view = world([lot("B", 8, 50, bought=-367), lot("B", 17, 121, bought=-1)], {"A": 100, "B": 100})
+    found = plan(view, {"B": ["A"]})
+    assert found.swaps == ()
+    assert found.passed_over == {"B": "the lots of B that are sold first gain more than the others lose"}
+
+
 # ------------------------------------------------------------------------------------- swapping back
 
 

@@ -89,6 +89,18 @@ def test_what_could_not_be_sold_keeps_its_last_price_and_is_told_of() -> None:
     assert "1 of 2 names leave before the end" in words
 
 
+def test_a_part_of_a_history_may_be_judged_by_the_days_before_it() -> None:
+    history = bars({"A": [10.0 + n % 3 for n in range(90)], "B": [20.0 + n % 5 for n in range(90)]})
+    later = history.between(history.days[80], None)
+    base = run(later, fixed(A="0.5"))
+    scenario = replace(base.scenario, looks_every=5)
+    blind = next(iter(Run(later, base.settings, scenario)))
+    assert blind.world.engine.market.risk is None
+    seeing = next(iter(Run(later, base.settings, scenario, earlier=history)))
+    assert seeing.world.engine.market.risk is not None
+    assert seeing.world.engine.market.risk.as_of == history.days[79]
+
+
 def test_limits_follow_what_was_played() -> None:
     lasting = bars({"A": [10, 11]})
     reinvested = " ".join(stated(lasting, Fills.NEXT_OPEN, Dividends.REINVEST, [], is_taxed=False))

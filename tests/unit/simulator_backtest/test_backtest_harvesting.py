@@ -144,7 +144,7 @@ def test_the_study_plays_whole_vintages_and_holds_each_against_its_twin() -> Non
         assert alphas["sold"][at] + alphas["before_tax"][at] == pytest.approx(np.log(mine.sold / other.sold))
     assert study["variants"][0]["spread"]["held"]["lowest"] <= study["variants"][0]["mean"]["held"]["value"]
     assert kept.held - twin.held > 0.35 * 0.5 * sum(kept.losses) * twin.held * 0.1
-    assert len(study["limits"]) == 7
+    assert len(study["limits"]) == 8
 
 
 def test_a_lot_of_an_opening_book_may_be_harvested_too() -> None:
