@@ -323,7 +323,7 @@ class AlertsSection(Section):
     gathered into the next one, up to `waiting` alerts, beyond which the oldest are dropped and counted.
     """
 
-    urls: dict[str, SecretStr] = {}
+    urls: dict[str, SecretStr] = Field(default_factory=dict)
     min_severity: Literal["info", "warning", "critical"] = "warning"
     always: frozenset[str] = frozenset({"ApprovalNeeded", "WeeklyReport"})
     dedup_s: float = Field(default=900, ge=0, le=604_800)

@@ -138,7 +138,8 @@ def _of_reinvestment(ledger: Ledger, name: str, symbols: tuple[str, ...]) -> lis
     return [
         Lock(
             Forbidden.REINVESTS, name, symbols, holding.holder.name,
-            f"{holding.holder.name} reinvests the dividends of {symbol}: switch it off before selling at a loss",
+            f"{holding.holder.name} reinvests the dividends of {symbol}: switch it off before selling at a "
+            "loss",
             None, holding.qty,
         )
         for symbol in symbols
