@@ -16,6 +16,7 @@ from gateway.views import plots
 from gateway.views.parts import document, figure, table
 
 BP = 1e4
+NO_KEY = -1
 ENDS = {
     "sold": "tax alpha, sold at the end", "held": "tax alpha, still held",
     "before_tax": "other names and more trades, before tax",
@@ -64,7 +65,7 @@ def _alphas(data: Mapping[str, Any]) -> str:
             ]
             for one in data["variants"]
         ]  # fmt: skip
-        found.append(table(f"{word[0].upper()}{word[1:]}", header, rows, caption))
+        found.append(table(f"{word[0].upper()}{word[1:]}", header, rows, caption, words={0}))
     return "".join(found)
 
 

@@ -85,7 +85,7 @@ def _figures(data: Mapping[str, Any]) -> str:
         caption = (
             f"{_day(one['first'])} to {_day(one['last'])}; rates are a year's, growth after cost and tax"
         )
-        found.append(table(PARTS[part].capitalize(), header, rows, caption))
+        found.append(table(PARTS[part].capitalize(), header, rows, caption, words={0}))
     return "".join(found)
 
 
