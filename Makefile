@@ -6,13 +6,14 @@ QUICKFIX := $(shell sed -n 's/^ *"quickfix==\([0-9.]*\)".*/\1/p' pyproject.toml)
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 N ?= 25
 
-.PHONY: help demo test check lint types directions house torture scenarios lives ib-clients benchmarks report install install-dev clean
+.PHONY: help demo test check lint types directions house torture faults scenarios lives ib-clients benchmarks report install install-dev clean
 
 help:
 	@echo "make demo        watch a real FIX session carry a portfolio from weights to fills (VENUE=name: over its dialect)"
 	@echo "make test        the whole test suite, 25 kills among it, and the coverage gates"
 	@echo "make check       the whole gate: lint, types, directions, tests"
 	@echo "make torture N=  kill -9 every process at random moments, N times; nothing lost, nothing doubled"
+	@echo "make faults      every fault that broke an IBKR adapter, each in a basket of 100 orders (VENUE=ibkr)"
 	@echo "make scenarios   the order-state matrices of FIX, played against the simulator and the order manager"
 	@echo "make lives       ten thousand random lives of an order, told by the simulator and followed by the gateway"
 	@echo "make ib-clients  the simulated TWS, traded with ib_async, ib_insync and IBKR's old ibapi"
@@ -77,6 +78,9 @@ lives: install-dev
 
 torture: install-dev
 	@$(BIN)/python -m tests.torture --kills $(N) --venue $(or $(VENUE),plain)
+
+faults: install-dev
+	@case "$(or $(VENUE),ibkr)" in ibkr) $(BIN)/python -m tests.faults;; *) echo "faults are listed for VENUE=ibkr"; exit 2;; esac
 
 scenarios: install-dev
 	@$(BIN)/python tests/scenarios/play.py

@@ -13,7 +13,7 @@ Rules of this room:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from gateway.events import (
     ExecutionCopied,
     LinkBehind,
     LinkDown,
+    LinkNoticed,
     LinkUp,
     LookUpOrder,
     MessageRefused,
@@ -40,7 +41,7 @@ from gateway.events import (
 
 BrokerEvent = (
     ReportReceived | CancelRejected | OrderUnknown | PositionStated | ActivityStated | MessageRefused
-    | ReportUnreadable | SendWithheld | SendInDoubt | LinkUp | LinkDown | LinkBehind
+    | ReportUnreadable | SendWithheld | SendInDoubt | LinkUp | LinkDown | LinkBehind | LinkNoticed
 )  # fmt: skip
 SourceEvent = BrokerEvent | PricesUpdated | CopyLinked | ExecutionCopied
 
@@ -115,3 +116,30 @@ class Broker(Source, Protocol):
     def flush(self) -> None:
         """Push messages handed over so far to the wire (a broker may batch until then)."""
         ...
+
+
+class Remembered(Protocol):
+    """Keep a few words of one link over restarts: what it must not forget and no venue can tell it."""
+
+    async def read(self) -> dict[str, str]:
+        """Return everything, by name."""
+        ...
+
+    async def write(self, changes: Mapping[str, str]) -> None:
+        """Keep these words, and come back when they are on disk; an empty word is forgotten."""
+        ...
+
+
+class InThisProcess:
+    """Remember until the process ends: for a link nobody has given anything better."""
+
+    def __init__(self) -> None:
+        self._words: dict[str, str] = {}
+
+    async def read(self) -> dict[str, str]:
+        """Return everything."""
+        return dict(self._words)
+
+    async def write(self, changes: Mapping[str, str]) -> None:
+        """Keep what has a word, forget what has none."""
+        self._words = {name: word for name, word in {**self._words, **changes}.items() if word}

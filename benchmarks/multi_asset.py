@@ -248,7 +248,7 @@ def main() -> int:
     """Tune, simulate, print two tables and one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=12)
-    parser.add_argument("--paths", type=int, default=30, help="paths a seed")
+    parser.add_argument("--paths", type=int, default=24, help="paths a seed")
     parser.add_argument("--years", type=int, default=20)
     options = parser.parse_args()
     ratios = compare(options.seeds, options.paths, options.years)

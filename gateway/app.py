@@ -14,34 +14,32 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from adapters.base import Broker, Source
 from gateway.config import GatewayConfig
-from gateway.decision.learned import LearnedRule
-from gateway.decision.market import UNKNOWN, Market, look
 from gateway.engine import Engine
 from gateway.errors import ConfigError, StoreUnsafe
-from gateway.events import AccountOpened, Event, GatewayStarted, PolicyName
+from gateway.events import AccountOpened, Event, GatewayStarted
 from gateway.links import make_brokers, make_drop_copies, make_quotes
 from gateway.oms.booking import trade_date
 from gateway.oms.copies import waiting
 from gateway.oms.state import State
-from gateway.runtime import embedded, learned
+from gateway.runtime import embedded
 from gateway.runtime.agenda import SETTLE_S, Agenda, Report
 from gateway.runtime.clock import Clock, SimulatedClock, SystemClock
 from gateway.runtime.connect import journal_client, reader_client, view_client
 from gateway.runtime.doors import Doors
-from gateway.runtime.history import read_history
 from gateway.runtime.keys import Keys
+from gateway.runtime.knowledge import keep_market, make_market
 from gateway.runtime.lease import Lease
 from gateway.runtime.loop import Inbox, Item, Loop, Timers
 from gateway.runtime.present import Presenter
 from gateway.runtime.readmodels import ReadModels
+from gateway.runtime.remembered import RedisRemembered
 from gateway.runtime.router import Router
 from gateway.runtime.store import Journal
 from gateway.runtime.streams import Intake
@@ -51,7 +49,6 @@ from gateway.views.alerts import Alerts, make_alerts
 
 SNAPSHOT_EVERY = 20_000
 LEASE_WAIT_S = 12.0
-MARKET_EVERY_S = 60.0
 SIMULATED_SETTLE_S = 2.0
 SHOWN_EVERY_S = 0.05
 """Read models and news lag this far behind: each write of theirs costs the journal a turn at the disk."""
@@ -65,62 +62,6 @@ def make_clock(config: GatewayConfig) -> Clock:
     if start is None:
         return SystemClock()
     return SimulatedClock(start, config.state_folder / "clock.json")
-
-
-def make_market(config: GatewayConfig, clock: Clock) -> Market:
-    """Look at the price history the configuration names; raises `ConfigError` when it cannot be read.
-
-    A history that is too old or too short stops nothing: the gateway decides without it, and says so.
-    """
-    rules = learned_rules(config)
-    if not config.risk.history:
-        return replace(UNKNOWN, learned=rules)
-    settings = config.settings()
-    history = read_history(config.folder / config.risk.history)
-    market = look(history, trade_date(clock.now(), settings), settings)
-    log.log(logging.INFO if market.risk is not None else logging.WARNING, "%s", market.words)
-    return replace(market, learned=rules)
-
-
-def learned_rules(config: GatewayConfig) -> dict[str, LearnedRule]:
-    """Load the learned rule of each account that names one; raises `ConfigError` for one not worth using."""
-    found = {}
-    for name, account in config.accounts.items():
-        decision = account.decision
-        if decision.learned_file:
-            path = config.folder / decision.learned_file
-            found[name] = learned.load(path, override=decision.learned_override)
-        elif decision.policy is PolicyName.LEARNED:
-            text = "policy is learned; write learned_file, a rule that `gateway train` has made"
-            raise ConfigError(f"accounts.{name}.decision.learned_file: {text}")
-    return found
-
-
-async def keep_market(config: GatewayConfig, engine: Engine, clock: Clock) -> None:
-    """Look at the price history again whenever its file has changed, for ever.
-
-    A file that cannot be read, perhaps because it is being written, leaves the market as it was.
-    """
-    path = config.folder / config.risk.history
-    seen = await asyncio.to_thread(_changed_at, path)
-    while True:
-        await asyncio.sleep(MARKET_EVERY_S)
-        now = await asyncio.to_thread(_changed_at, path)
-        if now == seen:
-            continue
-        seen = now
-        try:
-            engine.see(await asyncio.to_thread(make_market, config, clock))
-        except ConfigError as problem:
-            log.warning("the risk model stays as it was: %s", problem)
-
-
-def _changed_at(path: Path) -> int:
-    """Return when a file last changed, 0 when it is not there."""
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
 
 
 async def redis_url(config: GatewayConfig) -> tuple[str, embedded.EmbeddedServer | None]:
@@ -205,6 +146,7 @@ class Gateway:
                     AccountOpened(
                         now, name, account.opening_cash, self.config.opening_lots(name),
                         account.lot_method, account.taxable,
+                        account.costs.short_term_rate, account.costs.long_term_rate,
                     )
                 )  # fmt: skip
         await self.loop.turn([Item(event) for event in events])
@@ -321,7 +263,7 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
         models = ReadModels(views, keys, lease.epoch, every_s=SHOWN_EVERY_S)
         inbox = Inbox()
         timers = Timers(clock, inbox)
-        brokers = make_brokers(config, clock)
+        brokers = make_brokers(config, clock, partial(RedisRemembered, client, keys))
         presenter = Presenter(engine.state, models, keys, lambda: status(gateway))
         check_known(engine.state, config)
         await catch_up(journal, engine, presenter, seq)

@@ -23,6 +23,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gateway.connections import (
+    AlpacaQuotesSection,
+    AlpacaSection,
+    AnyLink,
+    AnyQuotes,
+    DropCopySection,
+    FixSection,
+    IbkrQuotesSection,
+    IbkrSection,
+    LinkSection,
+    Name,
+)
 from gateway.domain.instrument import Instrument
 from gateway.domain.settings import (
     AccountSettings,
@@ -39,16 +51,8 @@ from gateway.events import LotOpened
 from gateway.sections import (
     AccountSection,
     AlertsSection,
-    AlpacaQuotesSection,
-    AlpacaSection,
-    AnyLink,
-    AnyQuotes,
     ClockSection,
-    DropCopySection,
-    FixSection,
     InstrumentSection,
-    LinkSection,
-    Name,
     RedisSection,
     ReportSection,
     SigningSection,
@@ -135,6 +139,10 @@ class GatewayConfig(BaseSettings):
         """Return every broker connection that is an Alpaca account."""
         return {name: one for name, one in self.links.items() if isinstance(one, AlpacaSection)}
 
+    def tws_links(self) -> dict[str, IbkrSection]:
+        """Return every broker connection that is a TWS or IB Gateway."""
+        return {name: one for name, one in self.links.items() if isinstance(one, IbkrSection)}
+
     def opening_lots(self, account: str) -> tuple[LotOpened, ...]:
         """Read an account's opening lots from its CSV (symbol,acquired,qty,cost)."""
         section = self.accounts[account]
@@ -197,7 +205,7 @@ def first_mistake(problem: ValidationError) -> str:
     """Name the key and what is wrong, without showing any input."""
     errors = problem.errors(include_input=False, include_url=False)
     parts = [str(part) for part in errors[0]["loc"]]
-    if parts[:1] in (["links"], ["quotes"]) and parts[2:3] in (["fix"], ["alpaca"]):
+    if parts[:1] in (["links"], ["quotes"]) and parts[2:3] in (["fix"], ["alpaca"], ["ibkr"]):
         del parts[2]  # the kind of section is no key of the file
     key = ".".join(parts) or "(whole file)"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
@@ -239,6 +247,7 @@ def _check_references(path: Path, config: GatewayConfig) -> None:
             known = ", ".join(sorted(config.alpaca_links())) or "none"
             text = f'no link {quotes.of!r} of kind "alpaca"; known: {known}'
             raise ConfigError(f"{path}: quotes.{name}.of: {text}")
+    _check_ibkr(path, config)
     for name in config.alpaca_links():
         using = [account for account, section in config.accounts.items() if section.link == name]
         if len(using) > 1:
@@ -253,6 +262,36 @@ def _check_references(path: Path, config: GatewayConfig) -> None:
         if copy.of not in config.fix_links():
             known = ", ".join(sorted(config.fix_links())) or "none"
             raise ConfigError(f"{path}: drop_copies.{name}.of: no FIX link {copy.of!r}; known: {known}")
+
+
+def _check_ibkr(path: Path, config: GatewayConfig) -> None:
+    """Check what the sections of TWS say of accounts, instruments, each other and their client ids."""
+    links = config.tws_links()
+    taken = {(one.host, one.port, one.client_id): f"links.{name}" for name, one in links.items()}
+    if len(taken) < len(links):
+        text = "another link has the same host, port and client_id; each needs a client id of its own"
+        raise ConfigError(f"{path}: links.{list(links)[-1]}.client_id: {text}")
+    for name, link in links.items():
+        if link.spare_client_id == link.client_id:
+            text = "it is client_id again; write another one, or 0 for none"
+            raise ConfigError(f"{path}: links.{name}.spare_client_id: {text}")
+        for key, said, known in (
+            ("accounts", link.accounts, config.accounts), ("contracts", link.contracts, config.instruments),
+        ):  # fmt: skip
+            if unknown := sorted(set(said) - set(known)):
+                text = f"{unknown[0]} is not in {'instruments' if key == 'contracts' else key}; add it there"
+                raise ConfigError(f"{path}: links.{name}.{key}: {text}")
+    for name, quotes in config.quotes.items():
+        if not isinstance(quotes, IbkrQuotesSection):
+            continue
+        if (link_of := links.get(quotes.of)) is None:
+            known_links = ", ".join(sorted(links)) or "none"
+            text = f'no link {quotes.of!r} of kind "ibkr"; known: {known_links}'
+            raise ConfigError(f"{path}: quotes.{name}.of: {text}")
+        other = taken.get((link_of.host, link_of.port, quotes.client_id))
+        if other or quotes.client_id == link_of.spare_client_id:
+            text = f"{other or 'the spare of its link'} has the same; prices need a client id of their own"
+            raise ConfigError(f"{path}: quotes.{name}.client_id: {text}")
 
 
 def _check_sessions(path: Path, config: GatewayConfig) -> None:

@@ -37,6 +37,7 @@ from gateway.events import (
     HaltRequested,
     LinkBehind,
     LinkDown,
+    LinkNoticed,
     LinkUp,
     MessageRefused,
     OrderAbandoned,
@@ -123,6 +124,8 @@ class Engine:
         account = applied.order.spec.account if applied.order else ""
         halted = [name for name, reason in self.state.halts.items() if reason == applied.problem]
         severity = "critical" if halted else "info" if isinstance(event, ActivityStated) else "warning"
+        if isinstance(event, LinkNoticed) and not halted:
+            severity, account = event.severity, event.account
         effects: list[Effect] = [Alert(severity, type(event).__name__, applied.problem, account)]
         return effects + [WithholdOrders(name, applied.problem) for name in halted]
 
@@ -172,7 +175,7 @@ class Engine:
                 return [Publish(event), *desk.pump_all()]
             case PricesUpdated():
                 return desk.pump_all()
-            case AccountOpened() | ReportUnreadable() | LinkBehind():
+            case AccountOpened() | ReportUnreadable() | LinkBehind() | LinkNoticed():
                 return [Publish(event)]
             case _:
                 assert_never(event)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from gateway.domain.lots import LotMethod
+from gateway.domain.lots import USUAL_RATES, LotMethod
 from gateway.domain.order import OrderSpec
 from gateway.domain.proposal import Approved
 from gateway.domain.request import Action as Action
@@ -43,6 +43,7 @@ from gateway.reported import CopyLinked as CopyLinked
 from gateway.reported import ExecutionCopied as ExecutionCopied
 from gateway.reported import LinkBehind as LinkBehind
 from gateway.reported import LinkDown as LinkDown
+from gateway.reported import LinkNoticed as LinkNoticed
 from gateway.reported import LinkUp as LinkUp
 from gateway.reported import MessageRefused as MessageRefused
 from gateway.reported import OrderUnknown as OrderUnknown
@@ -85,6 +86,8 @@ class AccountOpened:
     lots: tuple[LotOpened, ...] = ()
     lot_method: LotMethod = LotMethod.FIFO
     taxable: bool = True
+    short_term_rate: Decimal = USUAL_RATES.short_term
+    long_term_rate: Decimal = USUAL_RATES.long_term
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +289,6 @@ Event = (
     GatewayStarted | AccountOpened | PricesUpdated | TargetsSubmitted | RequestDecided | OrdersPlanned
     | OrderResent | OrderAbandoned | RequestFinished | ReportReceived | CancelRejected | OrderUnknown
     | PositionStated | ActivityStated | OrderSettled | MessageRefused | ReportUnreadable | SendWithheld
-    | SendInDoubt | LinkUp | LinkDown | LinkBehind | CopyLinked | ExecutionCopied | TimerFired
+    | SendInDoubt | LinkUp | LinkDown | LinkBehind | LinkNoticed | CopyLinked | ExecutionCopied | TimerFired
     | CheckDue | DriftChecked | HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested
 )  # fmt: skip

@@ -12,10 +12,11 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from adapters.base import Broker, Source
+from adapters.base import Broker, InThisProcess, Remembered, Source
 from adapters.fix.broker import FixBroker
 from adapters.fix.dialects import Venue, session_terms
 from adapters.fix.drop_copy import DropCopy
@@ -24,11 +25,21 @@ from adapters.fix.quotes import QuoteSession
 from adapters.fix.settings import FixSession
 from adapters.fix.tls import TlsSettings
 from gateway.config import GatewayConfig
+from gateway.connections import (
+    AlpacaQuotesSection,
+    AlpacaSection,
+    FixSection,
+    IbkrQuotesSection,
+    IbkrSection,
+    LinkSection,
+    QuotesSection,
+)
 from gateway.errors import ConfigError
 from gateway.runtime.clock import Clock
-from gateway.sections import AlpacaQuotesSection, AlpacaSection, FixSection, LinkSection, QuotesSection
 
 log = logging.getLogger(__name__)
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 def make_broker(
@@ -58,6 +69,8 @@ def make_quotes(config: GatewayConfig, clock: Clock) -> dict[str, Source]:
     for name, section in config.quotes.items():
         if isinstance(section, AlpacaQuotesSection):
             made[name] = _alpaca_quotes(name, section, config, clock)
+        elif isinstance(section, IbkrQuotesSection):
+            made[name] = _ibkr_quotes(name, section, config, clock)
         else:
             made[name] = _quote_session(name, section, config, clock)
     return made
@@ -115,12 +128,22 @@ def _session(key: str, section: FixSection, venue: Venue, config: GatewayConfig)
     )  # fmt: skip
 
 
-def make_brokers(config: GatewayConfig, clock: Clock) -> dict[str, Broker]:
-    """Build the adapter of every configured link."""
+@cache
+def in_this_process(_link: str) -> Remembered:
+    """Give a link a memory that ends with the process, and is the same for all its adapters in it."""
+    return InThisProcess()
+
+
+def make_brokers(
+    config: GatewayConfig, clock: Clock, remember: Callable[[str], Remembered] = in_this_process
+) -> dict[str, Broker]:
+    """Build the adapter of every configured link; `remember` gives a link what outlives the process."""
     made: dict[str, Broker] = {}
     for name, link in config.links.items():
         if isinstance(link, AlpacaSection):
             made[name] = _alpaca(name, link, config, clock)
+        elif isinstance(link, IbkrSection):
+            made[name] = _ibkr(name, link, config, clock, remember(name))
         else:
             made[name] = make_broker(name, link, config, clock)
     return made
@@ -155,6 +178,62 @@ def _alpaca_quotes(name: str, section: AlpacaQuotesSection, config: GatewayConfi
     return made
 
 
+def _ibkr(
+    name: str, link: IbkrSection, config: GatewayConfig, clock: Clock, remembered: Remembered
+) -> Broker:
+    """Build the adapter of a TWS; its library is imported only here, for it is heavy."""
+    broker = _imported("adapters.ibkr.broker", name, "ibkr").IbkrBroker
+    made: Broker = broker(_ibkr_settings(name, link, config), clock.now, remembered)
+    return made
+
+
+def _ibkr_settings(name: str, link: IbkrSection, config: GatewayConfig) -> Any:
+    """Return what a TWS connection must know: accounts by IBKR's codes, instruments by its contracts."""
+    settings, pauses = _imported("adapters.ibkr.settings", name), _imported("adapters.ibkr.pauses", name)
+    ours = [one for one, section in config.accounts.items() if section.link == name]
+    codes = {one: link.accounts.get(one, one) for one in ours}
+    everybody = {**link.accounts, **codes}
+    shared = {
+        one: tuple(other for other, their_code in everybody.items() if their_code == code and other != one)
+        for one, code in codes.items()
+    }
+    restarts = tuple(
+        pauses.Restart(
+            one.at, one.zone, WEEKDAYS.index(one.weekday) if one.weekday else None, one.lead_s, one.lasts_s
+        )
+        for one in link.restarts
+    )
+    same = link.model_dump(exclude={"kind", "host", "port", "accounts", "contracts", "restarts"})
+    return settings.IbkrSettings(
+        name, link.host, link.port, codes, _ibkr_terms(settings, link, config), shared, restarts=restarts,
+        **same,
+    )  # fmt: skip
+
+
+def _ibkr_terms(settings: Any, link: IbkrSection, config: GatewayConfig) -> dict[str, Any]:
+    """Return the contract of each instrument."""
+    terms = {}
+    for symbol, instrument in config.instruments.items():
+        said = link.contracts.get(symbol)
+        words = said.model_dump(exclude_unset=True) if said is not None else {}
+        words = {"symbol": symbol, "currency": instrument.currency} | {
+            key: word for key, word in words.items() if word
+        }
+        terms[symbol] = settings.Terms(**words)
+    return terms
+
+
+def _ibkr_quotes(name: str, section: IbkrQuotesSection, config: GatewayConfig, clock: Clock) -> Source:
+    """Build the source of TWS's snapshots."""
+    link = config.tws_links()[section.of]
+    settings = replace(_ibkr_settings(section.of, link, config), name=name, client_id=section.client_id)
+    made: Source = _imported("adapters.ibkr.quotes", section.of, "ibkr").IbkrQuotes(
+        settings, section.symbols or tuple(config.instruments), clock.now,
+        is_delayed=section.delayed, interval_s=section.interval_s, together=section.together,
+    )  # fmt: skip
+    return made
+
+
 def _keys(name: str, link: AlpacaSection) -> tuple[str, str]:
     """Return a link's keys: its own, or those Alpaca's own programs use."""
     key = link.key.get_secret_value() or os.environ.get("APCA_API_KEY_ID", "")
@@ -166,11 +245,11 @@ def _keys(name: str, link: AlpacaSection) -> tuple[str, str]:
     return key, secret
 
 
-def _imported(module: str, name: str) -> Any:
+def _imported(module: str, name: str, extra: str = "alpaca") -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as problem:
-        text = f"{problem.name} is not installed; pip install 'rebalance-gateway[alpaca]'"
+        text = f"{problem.name} is not installed; pip install 'rebalance-gateway[{extra}]'"
         raise ConfigError(f"links.{name}: {text}") from None
 
 

@@ -147,6 +147,7 @@ def _wanted(event: CheckDue, standing: Standing, monitoring: Monitoring) -> Targ
         others=standing.others,
         mode=Mode.EXECUTE if is_automatic else Mode.APPROVE,
         execution=standing.execution,
+        policy=standing.policy,
     )
 
 

@@ -8,7 +8,6 @@ Rules of this room:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -122,6 +121,4 @@ class Outlook:
 def watched(view: View, proposals: Iterable[Proposal]) -> list[Proposal]:
     """Judge proposals again by the wash-sale rule, as things are now."""
     known = watch(view)
-    return [
-        replace(item, wash_sale=known.conflict(item.symbol, item.side, item.qty) or "") for item in proposals
-    ]
+    return [known.marked(item) for item in proposals]

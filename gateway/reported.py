@@ -53,7 +53,11 @@ class OrderUnknown:
 
 @dataclass(frozen=True, slots=True)
 class PositionStated:
-    """The venue states what an account holds of a symbol, signed, in units."""
+    """The venue states what an account holds of a symbol, signed, in units.
+
+    `shared_with` are further accounts of ours that are the same account at the venue, reached over other
+    links: `qty` is what all of them hold together. `asked_at` is when the question left, None if unasked.
+    """
 
     at: datetime
     link: str
@@ -61,6 +65,8 @@ class PositionStated:
     account: str
     symbol: str
     qty: Decimal
+    shared_with: tuple[str, ...] = ()
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +166,22 @@ class LinkBehind:
     at: datetime
     link: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkNoticed:
+    """A broker connection tells what a person must know, besides any order's report.
+
+    `severity` is info, warning or critical; with `halts` the account stops, or, without one, all of the link.
+    """
+
+    at: datetime
+    link: str
+    link_seq: int
+    text: str
+    account: str = ""
+    severity: str = "warning"
+    halts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

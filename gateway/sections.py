@@ -9,28 +9,31 @@ from __future__ import annotations
 
 from dataclasses import fields
 from decimal import Decimal
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
 from pydantic import (
     AwareDatetime,
-    Discriminator,
     Field,
     SecretStr,
-    Tag,
     model_validator,
 )
 
-from adapters.fix.dialects import Venue, speak
+from gateway.connections import Name
 from gateway.domain.lots import LotMethod
 from gateway.domain.order import OrdType, TimeInForce
 from gateway.domain.request import PolicyName
 from gateway.domain.schedule import ChaseEnd, Schedule, Style
-from gateway.domain.settings import Decision, DropCopySettings, Execution, Limits, Monitoring, Period
+from gateway.domain.settings import (
+    Decision,
+    Execution,
+    Limits,
+    Monitoring,
+    Period,
+    WashSales,
+)
 from gateway.valuation import CostsSection, HarvestSection, Section
 
 DAYS_OF_A_WEEK = 7
-Name = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
 
 
 class RedisSection(Section):
@@ -53,160 +56,6 @@ class ClockSection(Section):
     simulated_start: AwareDatetime | None = None
 
 
-class TlsSection(Section):
-    """How a venue proves who it is; see `adapters.fix.tls.TlsSettings`. Verification cannot be switched off.
-
-    Files are named relative to the configuration; an empty `ca_file` means the system's trusted issuers.
-    """
-
-    ca_file: str = ""
-    server_name: str = ""
-    client_cert: str = ""
-    client_key: str = ""
-    pinned_sha256: tuple[str, ...] = ()
-    minimum_version: Literal["1.2", "1.3"] = "1.2"
-
-
-class FixSection(Section):
-    """One FIX session with one venue.
-
-    `dialect` names the table of the venue's differences, `venue` holds that dialect's own keys; an
-    empty `begin_string` leaves BeginString(8) to the dialect. Without `tls` a session reaches this machine
-    only; `plaintext` allows another one, for a private line.
-    """
-
-    dialect: str = "plain"
-    venue: dict[str, Any] = Field(default_factory=dict)
-    begin_string: str = ""
-    sender_comp_id: str = Name
-    target_comp_id: str = Name
-    host: str = "127.0.0.1"
-    port: int = Field(ge=1, le=65535)
-    heartbeat_s: int = Field(default=30, ge=1, le=3600)
-    username: str = ""
-    password: SecretStr = SecretStr("")
-    reset_on_logon: bool = False
-    orders_per_s: float = Field(default=50.0, ge=0)
-    tls: TlsSection | None = None
-    plaintext: bool = False
-
-    def spoken(self) -> Venue:
-        """Return the dialect with its keys settled."""
-        return speak(self.dialect, self.venue, self.begin_string)
-
-    @model_validator(mode="after")
-    def _speaks(self) -> FixSection:
-        self.spoken()
-        return self
-
-
-class LinkSection(FixSection):
-    """One broker connection. `environment` is what stands at the other end."""
-
-    kind: Literal["fix"] = "fix"
-    environment: Literal["simulator", "paper", "live"] = "paper"
-
-
-def _must_be_secure(name: str, url: str, scheme: str) -> None:
-    """Refuse an address of another machine to which keys would travel in plain text."""
-    address = urlsplit(url)
-    if address.scheme not in ("", scheme) and address.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise ValueError(f"{name}: keys would travel in plain text; write {scheme}://")
-
-
-class AlpacaSection(Section):
-    """One Alpaca account; see `adapters.alpaca.settings`. The keys decide which, paper or live.
-
-    They stand in the environment, in GATEWAY_LINKS__<NAME>__KEY and __SECRET or, as Alpaca's own programs
-    have it, in APCA_API_KEY_ID and APCA_API_SECRET_KEY. Addresses are needed for a simulator only.
-    """
-
-    kind: Literal["alpaca"]
-    environment: Literal["simulator", "paper", "live"] = "paper"
-    key: SecretStr = SecretStr("")
-    secret: SecretStr = SecretStr("")
-    url: str = ""
-    stream_url: str = ""
-    requests_per_min: int = Field(default=200, ge=10, le=100_000)
-    extended_hours: bool = False
-    compare_positions: bool = True
-    mute_after_s: float = Field(default=5.0, ge=1, le=60)
-    poll_s: float = Field(default=10.0, ge=1, le=3600)
-    activities_s: float = Field(default=60.0, ge=1, le=3600)
-
-    @model_validator(mode="after")
-    def _is_told_where(self) -> AlpacaSection:
-        if bool(self.url) != bool(self.stream_url):
-            raise ValueError("url and stream_url belong together; write both, or none for Alpaca's own")
-        _must_be_secure("url", self.url, "https")
-        _must_be_secure("stream_url", self.stream_url, "wss")
-        return self
-
-
-class AlpacaQuotesSection(Section):
-    """Alpaca's latest quotes as reference prices, asked for with the keys of the link `of`.
-
-    `symbols` are all instruments when empty; `feed` is iex, sip or what the subscription allows.
-    """
-
-    kind: Literal["alpaca"]
-    of: str = Name
-    feed: str = "iex"
-    url: str = ""
-    symbols: tuple[str, ...] = ()
-    interval_s: float = Field(default=5.0, gt=0, le=3600)
-
-    @model_validator(mode="after")
-    def _is_secure(self) -> AlpacaQuotesSection:
-        _must_be_secure("url", self.url, "https")
-        return self
-
-
-class QuotesSection(FixSection):
-    """A venue's quote session as a source of reference prices; see `adapters.fix.quotes`.
-
-    `symbols` are our names of what is asked for, all instruments when empty; prices come every
-    `interval_s` seconds at most.
-    """
-
-    kind: Literal["fix"] = "fix"
-    symbols: tuple[str, ...] = ()
-    interval_s: float = Field(default=1.0, gt=0, le=60)
-
-    @model_validator(mode="after")
-    def _quotes(self) -> QuotesSection:
-        venue = self.spoken()
-        if "V" not in venue.dialect.sends:
-            raise ValueError(f"{venue.dialect.title} quotes no prices over FIX; leave this section out")
-        return self
-
-
-class DropCopySection(FixSection):
-    """A venue's read-only copy of the executions of the link `of`; see `gateway.oms.copies`.
-
-    What only one side knows is told after `grace_s` seconds; with `halts` the account is halted, too.
-    """
-
-    of: str = Name
-    grace_s: Decimal = Field(default=DropCopySettings("").grace_s, gt=0, le=3600)
-    halts: bool = False
-
-
-def _kind(given: Any) -> str:
-    """Say which section is meant: what names no `kind` is a FIX session."""
-    said = given.get("kind", "fix") if isinstance(given, dict) else getattr(given, "kind", "fix")
-    return str(said)
-
-
-AnyLink = Annotated[
-    Annotated[LinkSection, Tag("fix")] | Annotated[AlpacaSection, Tag("alpaca")], Discriminator(_kind)
-]
-AnyQuotes = Annotated[
-    Annotated[QuotesSection, Tag("fix")] | Annotated[AlpacaQuotesSection, Tag("alpaca")],
-    Discriminator(_kind),
-]
-
-
 class LimitsSection(Section):
     """Pre-trade limits; see `gateway.domain.settings.Limits` for units."""
 
@@ -223,7 +72,7 @@ class LimitsSection(Section):
 class DecisionSection(Section):
     """When to trade; see `gateway.domain.settings.Decision`."""
 
-    policy: PolicyName = PolicyName.TRIGGERS
+    policy: PolicyName = PolicyName.NO_TRADE
     single_asset_drift: Decimal = Field(default=Decision().single_asset_drift, gt=0)
     concentration_ratio: Decimal = Field(default=Decision().concentration_ratio, gt=1)
     crisis_drift: Decimal = Field(default=Decision().crisis_drift, gt=0)
@@ -240,6 +89,7 @@ class DecisionSection(Section):
     cooldown_days: int = Field(default=0, ge=0, le=366)
     timing: bool = False
     assumed_correlation: Decimal = Field(default=Decision().assumed_correlation, ge=0, lt=1)
+    wash_sale: WashSales = Decision().wash_sale
     learned_file: str = ""
     learned_override: bool = False
 

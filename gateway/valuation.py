@@ -5,14 +5,25 @@ Rules of this room: those of `sections.py`.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import tomllib
+from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.domain.settings import Costs, Harvest, Risk, Tier
-from gateway.domain.tariffs import TARIFFS
+
+SAID_OF_A_LIST = frozenset({"source", "read_on"})
+
+
+@cache
+def tariffs() -> Mapping[str, Mapping[str, Any]]:
+    """Return the published price lists by name, as `config/tariffs.toml` has them."""
+    with (Path(__file__).parents[1] / "config" / "tariffs.toml").open("rb") as file:
+        return tomllib.load(file, parse_float=Decimal)
 
 
 class Section(BaseModel):
@@ -31,7 +42,7 @@ class TierSection(Section):
 class CostsSection(Section):
     """Commission schedule and tax rates; see `gateway.domain.settings.Costs`.
 
-    `schedule` names a published price list of `gateway.domain.tariffs`; keys written beside it win.
+    `schedule` names a published price list of `config/tariffs.toml`; keys written beside it win.
     """
 
     schedule: str = ""
@@ -58,9 +69,10 @@ class CostsSection(Section):
         name = given.get("schedule", "") if isinstance(given, dict) else ""
         if not name:
             return given
-        if name not in TARIFFS:
-            raise ValueError(f"schedule is not a known price list; write one of {', '.join(TARIFFS)}")
-        return {**asdict(TARIFFS[name].costs), **given}
+        if name not in tariffs():
+            raise ValueError(f"schedule is not a known price list; write one of {', '.join(tariffs())}")
+        published = {key: value for key, value in tariffs()[name].items() if key not in SAID_OF_A_LIST}
+        return {**published, **given}
 
     @model_validator(mode="after")
     def _climbs(self) -> CostsSection:

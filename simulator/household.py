@@ -42,6 +42,13 @@ poll_s = 5
 """
 """No limit worth the name: what is tortured or measured is not the waiting."""
 
+TWS_SESSION = """\
+kind = "ibkr"
+port = {port}
+messages_per_s = 100000
+answer_timeout_s = 5
+"""
+
 ACCOUNTS_TOML = """\
 [main]
 link = "sim"
@@ -62,6 +69,7 @@ lookup_wait_s = {lookup_wait_s}
 resend_max_age_s = 3600
 
 [main.decision]
+policy = "triggers"
 risk_aversion = 1000000
 
 [main.monitoring]
@@ -94,7 +102,7 @@ class Household:
 def write_household(
     folder: Path, names: int, seed: int, port: int, *, held_share: float = 0.5,
     value_per_name: int = 20_000, orders_per_s: int = 0, wave_timeout_s: int = 60, lookup_wait_s: float = 0.1,
-    link: str = "", is_fx: bool = False, is_alpaca: bool = False,
+    link: str = "", is_fx: bool = False, is_alpaca: bool = False, is_tws: bool = False,
 ) -> Household:  # fmt: skip
     """Write configuration and data for `names` instruments, `held_share` of them held at the start.
 
@@ -111,10 +119,9 @@ def write_household(
     cash = int(value_per_name * (names - len(held)) * 1.05) + 10_000
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / "state"
-    text = GATEWAY_TOML.format(
-        household="stage", state=state, link=link,
-        session=ALPACA_SESSION if is_alpaca else FIX_SESSION.format(port=port, orders_per_s=orders_per_s),
-    )  # fmt: skip
+    session = TWS_SESSION if is_tws else ALPACA_SESSION if is_alpaca else FIX_SESSION
+    session = session.format(port=port, orders_per_s=orders_per_s)
+    text = GATEWAY_TOML.format(household="stage", state=state, link=link, session=session)
     (folder / "gateway.toml").write_text(text, encoding="utf-8")
     accounts = ACCOUNTS_TOML.format(cash=cash, wave_timeout_s=wave_timeout_s, lookup_wait_s=lookup_wait_s)
     (folder / "accounts.toml").write_text(accounts, encoding="utf-8")

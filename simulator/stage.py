@@ -23,7 +23,7 @@ from simulator.tls import AUTHORITY
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.02
-ALPACA = "alpaca"
+ALPACA, TWS = "alpaca", "tws"
 ALPACA_KEYS = ("SIMULATED-KEY", "SIMULATED-SECRET")
 
 
@@ -45,7 +45,7 @@ class Stage:
 
     The venue speaks `dialect` in `begin_string`, over TLS with an authority of its own when `has_tls`.
     `sessions` are further sessions of the gateway: their place in its environment, as in QUOTES__RATES, and
-    their SenderCompID(49). With the dialect "alpaca" it is no FIX venue at all.
+    their SenderCompID(49). With the dialect "alpaca" or "tws" it is no FIX venue at all.
     """
 
     folder: Path
@@ -70,7 +70,8 @@ class Stage:
 
     def start_venue(self) -> None:
         """Start the simulator with its store, or start it again on the same ports."""
-        self._start("venue", self._alpaca_command() if self.dialect == ALPACA else self._fix_command())
+        commands = {ALPACA: self._alpaca_command, TWS: self._tws_command}
+        self._start("venue", commands.get(self.dialect, self._fix_command)())
         self._wait_for_log("venue", '"listening"')
 
     def _alpaca_command(self) -> list[str]:
@@ -78,6 +79,13 @@ class Stage:
             sys.executable, "-m", "simulator", "alpaca", "--port", str(self.port),
             "--control-port", str(self.control_port), "--key", ALPACA_KEYS[0], "--secret", ALPACA_KEYS[1],
             "--store", str(self.folder / "venue"),
+            "--prices", str(self.prices), "--accounts", str(self.accounts), *self.venue_options,
+        ]  # fmt: skip
+
+    def _tws_command(self) -> list[str]:
+        return [
+            sys.executable, "-m", "simulator", "tws", "--port", str(self.port),
+            "--control-port", str(self.control_port), "--store", str(self.folder / "venue"),
             "--prices", str(self.prices), "--accounts", str(self.accounts), *self.venue_options,
         ]  # fmt: skip
 
@@ -117,6 +125,8 @@ class Stage:
             words = {"URL": f"http://{address}", "STREAM_URL": f"ws://{address}/stream"}
             words |= dict(zip(("KEY", "SECRET"), ALPACA_KEYS, strict=True))
             return {**found, **{f"GATEWAY_LINKS__SIM__{name}": word for name, word in words.items()}}
+        if self.dialect == TWS:
+            return {**found, "GATEWAY_LINKS__SIM__PORT": str(self.port)}
         for place in ("LINKS__SIM", *self.sessions):
             found[f"GATEWAY_{place}__PORT"] = str(self.port)
             if self.has_tls:

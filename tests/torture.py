@@ -63,6 +63,7 @@ class Kit:
     victims: tuple[str, ...] = ("gateway", "gateway", "quickfix child", "venue", "redis")
 
 
+PASSWORD = {"GATEWAY_LINKS__SIM__PASSWORD": "only a test"}
 LOGIN = 'username = "DEMO"\n'
 KITS = {
     "plain": Kit(),
@@ -76,6 +77,10 @@ KITS = {
         f'dialect = "dukascopy"\n{LOGIN}[links.sim.venue]\nsend_account = true\nabsence_is_unknown = true\n',
         dialect="dukascopy", names=40, orders_per_s=16, lookup_wait_s=0.5, basket_s=240.0, is_fx=True,
         options=(),  # totals tell no commission
+    ),
+    "ibkr": Kit(
+        dialect="tws", lookup_wait_s=0.5, victims=("gateway", "gateway", "venue", "redis"),
+        options=("--commission-per-share", "0.005", "--commission-min", "1", "--max-rate=0", "--rollback=20"),
     ),
     "alpaca": Kit(
         dialect="alpaca", lookup_wait_s=0.5, victims=("gateway", "gateway", "venue", "redis"),
@@ -107,12 +112,13 @@ class Torture:
         self.household: Household = write_household(
             folder, kit.names, seed, port, orders_per_s=kit.orders_per_s, link=kit.link, is_fx=kit.is_fx,
             lookup_wait_s=kit.lookup_wait_s, is_alpaca=kit.dialect == "alpaca",
+            is_tws=kit.dialect == "tws",
         )  # fmt: skip
         options = ["--fill-delay-ms", "40", "--partials", "3", "--seed", str(seed), *kit.options]
         self.stage: Stage = stage_for(
             self.household, port, options, dialect=kit.dialect, begin_string=kit.begin_string,
-            has_tls=kit.dialect not in ("plain", "alpaca"),
-            environment={"GATEWAY_LINKS__SIM__PASSWORD": "only a test"} if kit.dialect != "alpaca" else {},
+            has_tls=kit.dialect not in ("plain", "alpaca", "tws"),
+            environment={} if kit.dialect in ("alpaca", "tws") else PASSWORD,
         )  # fmt: skip
         self.config = load(self.stage.config)
         self.tally = Tally()

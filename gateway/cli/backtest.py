@@ -16,7 +16,7 @@ from gateway.cli.backtest_file import ACCOUNT, BacktestFile, read_file
 from gateway.cli.connect import print_table
 from gateway.cli.root import OK
 from gateway.errors import ConfigError
-from gateway.runtime.clock import SystemClock
+from gateway.runtime.clock import monotonic_s
 from gateway.views.tearsheet import render
 from simulator.backtest.bars import Bars
 from simulator.backtest.limits import stated
@@ -82,18 +82,17 @@ def play(described: BacktestFile, name: str, bars: Bars) -> Outcome:
     after_tax = []
     month = bars.days[0].month
     last = len(bars) - 1
-    clock = SystemClock()
-    begun = shown = clock.monotonic()
+    begun = shown = monotonic_s()
     for n, present in enumerate(run):
         measure.take(present)
         on = present.day.on
         if on.month != month or n == last:
             month = on.month
             after_tax.append((on, measure.after_tax(present)))
-        if (now := clock.monotonic()) - shown > SHOWN_EVERY_S and sys.stderr.isatty():
+        if (now := monotonic_s()) - shown > SHOWN_EVERY_S and sys.stderr.isatty():
             shown = now
             click.echo(f"\r\x1b[2K{name}: {n + 1} of {len(bars)} days, {on}", nl=False, err=True)
-    took = clock.monotonic() - begun
+    took = monotonic_s() - begun
     end = "\r\x1b[2K" if sys.stderr.isatty() else ""
     click.echo(f"{end}{name}: {len(bars)} days in {took:.1f} s", err=True)
     return outcome_of(name, measure, after_tax)

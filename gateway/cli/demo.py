@@ -5,8 +5,8 @@ example portfolio's targets as a user would, shows what happens, and compares th
 the venue's own record: one share or one cent of difference is exit code 1. With `--pull-the-plug` the
 gateway is killed (SIGKILL) in the middle of the basket and started again.
 
-With `--venue NAME` the same over another venue's dialect and TLS, or over Alpaca's REST and WebSocket;
-`config/demo-NAME.toml` says how.
+With `--venue NAME` the same over another venue's dialect and TLS, over Alpaca's REST and WebSocket, or over
+the socket of Interactive Brokers' TWS; `config/demo-NAME.toml` says how.
 
 This and `gateway certify` are the only commands that import the simulator.
 """
@@ -35,7 +35,7 @@ from gateway.cli.submit import print_decision
 from gateway.config import GatewayConfig, load
 from gateway.errors import ConfigError
 from gateway.events import RequestState
-from simulator.stage import ALPACA, Stage, StageError
+from simulator.stage import ALPACA, TWS, Stage, StageError
 
 ACCOUNT = "main"
 REQUEST_ID = "demo-1"
@@ -101,6 +101,17 @@ def prepare(
             environment={"GATEWAY_STATE_FOLDER": str(folder / "state")},
         )  # fmt: skip
         return stage, config
+    if "sim" in config.tws_links():
+        costs = config.accounts[ACCOUNT].costs
+        stage = Stage(
+            folder=folder, config=config_path, prices=_examples(config) / "prices.csv", accounts=accounts,
+            venue_options=[
+                *options, "--commission-per-share", str(costs.commission_per_share),
+                "--commission-min", str(costs.commission_minimum),
+            ],
+            dialect=TWS, environment={"GATEWAY_STATE_FOLDER": str(folder / "state")},
+        )  # fmt: skip
+        return stage, config
     return _fix_stage(config_path, config, folder, accounts, options), config
 
 
@@ -141,7 +152,8 @@ def _examples(config: GatewayConfig) -> Path:
 
 
 def _play(stage: Stage, config: GatewayConfig, *, pull_the_plug: bool) -> int:
-    what = "a venue that speaks as Alpaca does" if stage.dialect == ALPACA else "the FIX venue"
+    speakers = {ALPACA: "a venue that speaks as Alpaca does", TWS: "a venue that speaks as TWS does"}
+    what = speakers.get(stage.dialect, "the FIX venue")
     click.secho(f"Starting Redis, {what} and the gateway: three processes on 127.0.0.1", bold=True)
     for name, start in (
         ("redis", stage.start_redis),
@@ -152,8 +164,8 @@ def _play(stage: Stage, config: GatewayConfig, *, pull_the_plug: bool) -> int:
         click.echo(f"  {name:8s} process {stage.processes[name].pid}  log {stage.folder / name}.log")
     examples = _examples(config)
     if config.quotes:
-        is_fix = stage.dialect != ALPACA
-        source = "quote session, a second FIX session of the gateway" if is_fix else "latest quotes"
+        sources = {ALPACA: "latest quotes", TWS: "snapshots, over a client id of their own"}
+        source = sources.get(stage.dialect, "quote session, a second FIX session of the gateway")
         click.echo(f"\nPrices come from the venue's {source}")
     else:
         _gateway(stage, "prices", str(examples / "prices.csv"), "--source", "closing prices of 2022-12-28")

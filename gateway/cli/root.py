@@ -52,7 +52,7 @@ class Commands(click.Group):
         "settle": "command",
         "status": "read", "orders": "read", "book": "read", "request": "read", "news": "read",
         "rejected": "read", "replay": "replay", "schema": "read", "config": "read", "venues": "venues",
-        "report": "report", "alerts": "report",
+        "report": "report", "alerts": "report", "tax": "tax",
         "certify": "certify", "demo": "demo",
         "backtest": "backtest", "harvest-study": "harvest_study", "train": "train", "no-trade": "no_trade",
     }  # fmt: skip

@@ -40,8 +40,8 @@ def commission(costs: Costs, qty: Decimal, notional: Decimal, side: Side = Side.
     """Return what the broker charges for one order, in the account's currency: see `Costs` for the rule.
 
     Without a side it is a sale, the dearer one: fees of the SEC and of FINRA are on sales only. Where a
-    maximum is below the minimum, the maximum holds (so at IBKR). Fractions of a cent are not rounded up:
-    brokers round the day's total, not the order's.
+    maximum is below the minimum, the maximum holds. Fractions of a cent are not rounded up: brokers round
+    the day's total, not the order's.
     """
     if not qty:
         return ZERO

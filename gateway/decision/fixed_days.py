@@ -34,11 +34,12 @@ def due_since(today: date, period: Period, on: int, closed: frozenset[date] = fr
     """Return the last fixed day that is not after today: a rebalance before it is out of date.
 
     `on` counts days from 1 in the period, 0 is its last day; a day past the end of a month is its last.
-    The fixed day of a later period counts as soon as the trading day it moves to has come.
+    The fixed day of a later period counts as soon as the trading day it moves to has come; that of the
+    period before is always past.
     """
     later = [_fixed(today, period, on, ahead) for ahead in (1, 0, -1)]
     moved = [trading_day_before(day, closed) for day in later]
-    return next((day for day in moved if day <= today), moved[-1])
+    return next(day for day in moved if day <= today)
 
 
 def _fixed(today: date, period: Period, on: int, ahead: int) -> date:

@@ -24,7 +24,7 @@ from gateway.decision.drift import NOISE, ZERO, Survey, survey
 from gateway.decision.policies import decide, policy_of
 from gateway.decision.triggers import Verdict
 from gateway.decision.view import View
-from gateway.decision.wash_sale import SOURCE, watch
+from gateway.decision.wash_sale import watch
 from gateway.domain.order import Side
 from gateway.domain.proposal import Proposal
 from gateway.events import Action, NameDecision, PolicyName
@@ -136,6 +136,9 @@ def _judge(draft: Draft, item: Proposal, *, is_urgent: bool) -> None:
         draft.notes[item.symbol] = f"not sent: {text}"
     else:
         draft.sendable.add(item.symbol)
+        if item.wash_cost:
+            text = f"washes a loss, by choice of the account: {item.wash_cost:.2f} of tax is not saved by it"
+            draft.notes[item.symbol] = text
 
 
 def _mark_wash_sales(view: View, draft: Draft, *, is_urgent: bool) -> None:
@@ -145,8 +148,7 @@ def _mark_wash_sales(view: View, draft: Draft, *, is_urgent: bool) -> None:
     """
     known = watch(view)
     for symbol, item in draft.proposals.items():
-        if (text := known.conflict(symbol, item.side, item.qty)) is not None:
-            draft.proposals[symbol] = replace(item, wash_sale=text)
+        draft.proposals[symbol] = known.marked(item)
     bought = {
         view.instruments[symbol].group for symbol, item in draft.proposals.items() if item.side is Side.BUY
     }
@@ -160,8 +162,8 @@ def _mark_wash_sales(view: View, draft: Draft, *, is_urgent: bool) -> None:
     for symbol, item in draft.proposals.items():
         loser = sold.get(view.instruments[symbol].group)
         if item.side is Side.BUY and not item.wash_sale and loser is not None:
-            text = f"this plan sells {loser} at a loss: to buy {symbol} would wash it ({SOURCE})"
-            draft.proposals[symbol] = replace(item, wash_sale=text)
+            sale = draft.proposals[loser]
+            draft.proposals[symbol] = known.settled(item, known.conflict_with_sale(item, sale))
 
 
 def _cut_to_cash(
@@ -194,7 +196,8 @@ def _cut_to_cash(
             draft.sendable.discard(symbol)
             draft.notes[symbol] = f"the cash does not pay for any of {item.qty}"
         elif qty != item.qty:
-            draft.proposals[symbol] = _cut(view, found, item, qty, gaps[symbol])
+            cut = _cut(view, found, item, qty, gaps[symbol])
+            draft.proposals[symbol] = replace(cut, wash_cost=item.wash_cost * float(qty / item.qty))
             draft.notes[symbol] = f"cut from {item.qty} to the cash there is"
 
 

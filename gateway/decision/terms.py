@@ -9,6 +9,7 @@ Rules of this room:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -98,4 +99,4 @@ def _unit_tax(view: View, lot: Lot, price: Decimal) -> float:
 def deferral(view: View) -> float:
     """Return what paying a tax now costs, as a share of it: 1 - 1/(1+r)^T, T being `harvest.years`."""
     settings = view.account.harvest
-    return 1.0 - (1.0 + float(settings.discount_rate)) ** -float(settings.years)
+    return 1.0 - math.pow(1.0 + float(settings.discount_rate), -float(settings.years))

@@ -1,18 +1,22 @@
 """The no-trade zone as a policy: trade a name, to the edge of its zone, once drift costs more than trading.
 
 Rules of this room:
-1. The rule is `no_trade.amortised`: each name's cost is spread over the time its band lasts, names are weighed
-   together. No number of it is tuned.
-2. In an account that is taxed, selling costs besides what paying the tax now rather than later takes; a loss
+1. The rule is `no_trade.amortised`: each name's cost is spread over the time its band lasts, names are
+   weighed together. No number of it is tuned.
+2. A name is never traded away from its target or beyond it, whatever that would hedge: nobody who gave a
+   target would understand it.
+3. In an account that is taxed, selling costs besides what paying the tax now rather than later takes; a loss
    is no reason to sell here (see `harvest.py`).
-3. A learned rule stands in the same place: it says how wide the bands are, or one of four words.
+4. A learned rule stands in the same place: it says how wide the bands are, or one of four words.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from gateway.decision.drift import NOISE, Floats, Survey
+from gateway.decision.drift import NOISE, ZERO, Floats, Survey
 from gateway.decision.learned import NETWORK, LearnedRule, banded
 from gateway.decision.no_trade.kinked import Factors
 from gateway.decision.no_trade.many import amortised, band_half_widths
@@ -32,11 +36,11 @@ class NoTradeZone:
             return urgent
         terms = terms_of(view, found)
         sell = terms.sell + sale_tax(found, lots_of(view, found)) * deferral(view)
-        frozen = np.where(terms.has_price, np.inf, 0.0)
+        reach = np.where(terms.has_price, found.target, found.expected)
         zone = amortised(
             covariance=Factors(terms.loadings, terms.specific), weights=found.expected, targets=found.target,
             k=terms.buy, k_sell=sell, gamma=float(decision.risk_aversion),
-            low=found.expected - frozen, high=found.expected + frozen,
+            low=np.minimum(found.expected, reach), high=np.maximum(found.expected, reach),
         )  # fmt: skip
         count = int((~zone.is_inside).sum())
         if not count:
@@ -81,7 +85,7 @@ def learned_trades(view: View, found: Survey, rule: LearnedRule) -> Floats:
     gamma = float(view.account.decision.risk_aversion)
     width = band_half_widths(risk=risk, targets=found.target, k=0.5 * (terms.buy + terms.sell), gamma=gamma)
     gap = np.where(terms.has_price, found.gap, 0.0)
-    ratio = float(np.log(view.signals.vol_ratio)) if view.signals is not None else 0.0
+    ratio = float(math.log(view.signals.vol_ratio)) if view.signals is not None else 0.0
     if rule.kind == NETWORK:
         word = rule.word(_seen(view, found, terms, ratio))
         beyond = np.sign(gap) * np.maximum(np.abs(gap) - width, 0.0)
@@ -97,7 +101,7 @@ def _seen(view: View, found: Survey, terms: Terms, ratio: float) -> Floats:
     exposure = terms.loadings @ (terms.loadings.T @ off) + terms.specific * off
     last = view.last_rebalance
     since = 0.0 if last is None else (view.trade_date - last).days / 365.25
-    market = [ratio, float(np.sqrt(max(0.0, off @ exposure))), since]
+    market = [ratio, math.sqrt(max(0.0, float(off @ exposure))), since]
     seen: Floats = np.concatenate([found.weight, found.target, basis, market])
     return seen
 
@@ -106,8 +110,8 @@ def _gain(view: View, symbol: str) -> float:
     """Return the unrealised gain of a holding as a share of its value."""
     lots = view.book.accounts[view.account.name].lots.get(symbol, ())
     price = view.prices.get(symbol)
-    value = sum((lot.qty for lot in lots), 0) * price if price is not None else 0
-    return float(1 - sum(lot.cost for lot in lots) / value) if value else 0.0
+    value = sum((lot.qty for lot in lots), ZERO) * (price or ZERO)
+    return float(1 - sum((lot.cost for lot in lots), ZERO) / value) if value else 0.0
 
 
 def sale_tax(found: Survey, lots: OpenLots) -> Floats:

@@ -18,7 +18,8 @@ class Proposal:
     """Propose to trade `qty` (positive, whole lots) of one name at reference price `price`.
 
     `benefit`, `tax` and the parts of the cost are money over the horizon in the account's currency;
-    `wash_sale` is the conflict in one sentence, empty when there is none.
+    `wash_sale` is the conflict in one sentence, empty when there is none. `wash_cost` is the tax a washed
+    loss no longer saves, where the account accepts that.
     """
 
     symbol: str
@@ -32,6 +33,7 @@ class Proposal:
     wash_sale: str = ""
     impact: float = 0.0
     conversion: float = 0.0
+    wash_cost: float = 0.0
 
     @property
     def notional(self) -> Decimal:
@@ -40,8 +42,8 @@ class Proposal:
 
     @property
     def cost(self) -> float:
-        """Return what the trade takes today in money: commission, half spread, impact, conversion; no tax."""
-        return self.commission + self.half_spread + self.impact + self.conversion
+        """Return what the trade takes today: its charges, and a loss washed; no other tax."""
+        return self.commission + self.half_spread + self.impact + self.conversion + self.wash_cost
 
     @property
     def is_worth_it(self) -> bool:

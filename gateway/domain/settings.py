@@ -82,6 +82,19 @@ class Period(StrEnum):
     ANNUAL = "annual"
 
 
+class WashSales(StrEnum):
+    """Say what to do about an order that would wash a loss (IRC 1091).
+
+    BLOCK denies it, DEFER denies it and says from when it may go, SUBSTITUTE denies it and names what to buy
+    instead, ACCEPT lets it go and counts what the tax no longer saves as a cost.
+    """
+
+    BLOCK = "block"
+    DEFER = "defer"
+    SUBSTITUTE = "substitute"
+    ACCEPT = "accept"
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Say when to trade; `policy` names the rule, the others are its numbers.
@@ -99,7 +112,7 @@ class Decision:
     there is no price history; 0.3 is usual among large shares.
     """
 
-    policy: PolicyName = PolicyName.TRIGGERS
+    policy: PolicyName = PolicyName.NO_TRADE
     single_asset_drift: Decimal = Decimal("0.05")
     concentration_ratio: Decimal = Decimal("1.5")
     crisis_drift: Decimal = Decimal("0.10")
@@ -116,6 +129,7 @@ class Decision:
     cooldown_days: int = 0
     timing: bool = False
     assumed_correlation: Decimal = Decimal("0.30")
+    wash_sale: WashSales = WashSales.BLOCK
 
 
 @dataclass(frozen=True, slots=True)

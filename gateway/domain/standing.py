@@ -14,7 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from gateway.domain.request import Others
+from gateway.domain.request import Others, PolicyName
 from gateway.domain.schedule import ScheduleOverride
 
 
@@ -46,6 +46,7 @@ class Standing:
     others: Others
     execution: ScheduleOverride | None = None
     cancelled_by: str = ""
+    policy: PolicyName | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from gateway.domain.book import Account
-from gateway.domain.lots import Lot
+from gateway.domain.lots import Lot, TaxRates
 from gateway.domain.order import Order, OrdStatus, Side
 from gateway.domain.settings import Settings
 from gateway.events import (
@@ -33,6 +33,7 @@ from gateway.events import (
     HaltRequested,
     LinkBehind,
     LinkDown,
+    LinkNoticed,
     LinkUp,
     MessageRefused,
     Mode,
@@ -77,7 +78,7 @@ def apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C
             return reports.take_cancel_reject(state, event)
         case OrderUnknown():
             return reports.take_unknown(state, event, settings)
-        case PositionStated() | ActivityStated() | OrderSettled():
+        case PositionStated() | ActivityStated() | OrderSettled() | LinkNoticed():
             return statements.take(state, event, settings)
         case MessageRefused():
             return reports.take_refusal(state, event)
@@ -303,7 +304,8 @@ def _prices(state: State, event: PricesUpdated) -> Applied:
 def _account(state: State, event: AccountOpened) -> Applied:
     if event.account in state.book.accounts:
         return NOTHING
-    account = Account(event.account, event.cash, event.lot_method, event.taxable)
+    rates = TaxRates(event.short_term_rate, event.long_term_rate)
+    account = Account(event.account, event.cash, event.lot_method, event.taxable, rates=rates)
     for number, opened in enumerate(event.lots):
         lot = Lot(
             f"{event.account}:opening:{number}", opened.symbol,

@@ -23,7 +23,7 @@ def stand(state: State, request: Request) -> None:
     spec = request.spec
     if request.mode is Mode.EXECUTE and not spec.request_id.startswith(PREFIX):
         state.standing[spec.account] = Standing(
-            spec.request_id, spec.at, spec.targets, spec.others, spec.execution
+            spec.request_id, spec.at, spec.targets, spec.others, spec.execution, policy=spec.policy
         )
 
 

@@ -113,9 +113,8 @@ class State:
     `strangers` are orders of ours at a venue that we never sent, by ClOrdID(11) or OrderID(37). `activities`
     are those a venue has stated of an account, newest last; `splits` are splits it has stated whose new
     position it has not: what, by account and symbol. `opened` says since when a book is ours, `rebalanced`
-    when orders of a request were last planned, by account.
-    position it has not: what, by account and symbol. `opened` says since when a book is ours. `standing` is
-    what each account is watched against, `seen` what was last seen of it.
+    when orders of a request were last planned, by account. `standing` is what each account is watched
+    against, `seen` what was last seen of it.
     """
 
     book: Book = field(default_factory=Book)

@@ -10,26 +10,35 @@ Rules of this room:
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from gateway.domain.life import step
 from gateway.domain.order import ZERO, ExecType, OrdStatus, Report
 from gateway.domain.settings import Settings
-from gateway.events import ActivityStated, OrderSettled, PositionStated
-from gateway.oms.booking import advance_link, book_step, request_of, track, trade_date
+from gateway.events import ActivityStated, LinkNoticed, OrderSettled, PositionStated
+from gateway.oms.booking import advance_link, book_step, halt_link, request_of, track, trade_date
 from gateway.oms.state import NOTHING, Applied, State
 
 SPLITS = frozenset({"SPLIT"})
 """Kinds of activity that only change the units a position is counted in."""
 
+POSITION_SETTLES = timedelta(seconds=5)
+"""How long a venue may take to count a fill it has reported into the position it states."""
+
 REMEMBERED = 5_000
 """How many activities of an account are remembered: a venue is asked for a month at most."""
 
 
-def take(state: State, event: PositionStated | ActivityStated | OrderSettled, settings: Settings) -> Applied:
+def take(
+    state: State, event: PositionStated | ActivityStated | OrderSettled | LinkNoticed, settings: Settings
+) -> Applied:
     """Take one statement."""
     if isinstance(event, PositionStated):
         return take_position(state, event, settings)
     if isinstance(event, ActivityStated):
         return take_activity(state, event, settings)
+    if isinstance(event, LinkNoticed):
+        return take_notice(state, event, settings)
     return take_settled(state, event, settings)
 
 
@@ -37,24 +46,55 @@ def take_position(state: State, event: PositionStated, settings: Settings) -> Ap
     """Compare the venue's position with the book, once nothing of the symbol is open."""
     if not advance_link(state, event.link, event.link_seq):
         return NOTHING
-    is_open = any(
-        (order.spec.account, order.spec.symbol) == (event.account, event.symbol)
-        for order in state.open_orders()
-    )
-    if is_open or event.account not in state.book.accounts:
+    accounts = (event.account, *event.shared_with)
+    if _moves(state, event, accounts) or any(name not in state.book.accounts for name in accounts):
         return NOTHING
-    held = state.book.position(event.account, event.symbol)
+    held = sum((state.book.position(name, event.symbol) for name in accounts), ZERO)
     if held == event.qty:
         return NOTHING
     split = state.splits.get(event.account, {})
-    if event.symbol in split and held * event.qty > 0:
+    if event.symbol in split and held * event.qty > 0 and not event.shared_with:
         what = split.pop(event.symbol)
         state.book.split(event.account, event.symbol, event.qty, trade_date(event.at, settings))
         return Applied(problem=f"{what}: {held} {event.symbol} are {event.qty} now, at the same cost")
-    problem = f"{event.link} holds {event.qty} {event.symbol} for {event.account}, the book {held}"
-    if state.halts.get(event.account) == problem:
+    names = " and ".join(accounts)
+    problem = f"{event.link} holds {event.qty} {event.symbol} for {names}, the book {held}"
+    if all(state.halts.get(name) == problem for name in accounts):
         return NOTHING
-    state.halts[event.account] = problem
+    state.halts |= dict.fromkeys(accounts, problem)
+    return Applied(problem=problem)
+
+
+def _moves(state: State, event: PositionStated, accounts: tuple[str, ...]) -> bool:
+    """Say whether an order of the symbol is open, or ended too near to the question for its answer to know.
+
+    Two links to one account at a venue do not wait for each other: a fill told over one may be missing in
+    the position asked over the other.
+    """
+    if any(
+        order.spec.account in accounts and order.spec.symbol == event.symbol for order in state.open_orders()
+    ):
+        return True
+    if event.asked_at is None:
+        return False
+    settled_by = event.asked_at - POSITION_SETTLES
+    return any(
+        order.spec.account in accounts
+        and order.spec.symbol == event.symbol
+        and (order.updated_at or order.created_at) > settled_by
+        for order in state.orders.values()
+    )
+
+
+def take_notice(state: State, event: LinkNoticed, settings: Settings) -> Applied:
+    """Tell a person what a link has noticed, and halt where it says so."""
+    if not advance_link(state, event.link, event.link_seq):
+        return NOTHING
+    problem = f"{event.link}: {event.text}"
+    if event.halts and event.account:
+        state.halts[event.account] = problem
+    elif event.halts:
+        halt_link(state, event.link, problem, settings)
     return Applied(problem=problem)
 
 

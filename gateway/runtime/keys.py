@@ -112,6 +112,10 @@ class Keys:
         """Name the read model of what was decided for one request, with every number."""
         return f"{self.prefix}decision:{request_id}"
 
+    def remembered(self, link: str) -> str:
+        """Name the hash of what a link must not forget."""
+        return f"{self.prefix}link:{link}"
+
     def stream(self, name: str) -> str:
         """Return the key of an input stream by its short name (`targets`, `commands`, `prices`)."""
         if name not in INPUTS:

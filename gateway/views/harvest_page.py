@@ -96,5 +96,10 @@ def _losses(data: Mapping[str, Any]) -> str:
 def _published(data: Mapping[str, Any]) -> str:
     rows = [[one["who"], f"{one['alpha'] * BP:.0f}"] for one in data["published"]]
     return table(
-        "Published figures", ["study", "bp a year"], rows, "Other names, times and rates.", words={0}, key=NO_KEY,
+        "Published figures",
+        ["study", "bp a year"],
+        rows,
+        "Other names, times and rates.",
+        words={0},
+        key=NO_KEY,
     )

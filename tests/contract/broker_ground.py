@@ -21,7 +21,7 @@ from gateway.runtime.clock import SystemClock
 from simulator.control import ask
 from simulator.stage import Stage
 
-VENUES = ("plain", "saxo", "dukascopy", "ibkr", "alpaca")
+VENUES = ("plain", "saxo", "dukascopy", "ibkr", "alpaca", "tws")
 PATIENCE_S = 20.0
 LINKS = {
     "saxo": 'dialect = "saxo"\nusername = "U"\n[links.sim.venue]\nclient_id = "C1"\n',

@@ -23,6 +23,7 @@ def laid_out(venue: str, folder: Path) -> tuple[Stage, Household]:
     household = write_household(
         folder, 3, 1, port, held_share=0.0, value_per_name=1_000_000, link=LINKS.get(venue, ""),
         is_fx=venue == "dukascopy", is_alpaca=venue == "alpaca",
+        is_tws=venue == "tws",
     )  # fmt: skip
     begin_string = "FIX.4.2" if venue == "ibkr" else "FIX.4.4"
     return stage_for(household, port, [], dialect=venue, begin_string=begin_string), household
@@ -39,7 +40,7 @@ async def venue_ground(
             stage.start_venue()
             for name, value in stage.child_environment().items():
                 environment.setenv(name, value)
-            if request.param != "alpaca":
+            if request.param not in ("alpaca", "tws"):
                 environment.setenv("GATEWAY_LINKS__SIM__PASSWORD", "only a test")
             config = load(stage.config)
             prices = {symbol: Decimal(cents) / 100 for symbol, cents in household.cents.items()}

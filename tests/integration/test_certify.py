@@ -52,7 +52,7 @@ def test_a_step_that_does_not_hold_fails_its_row_and_the_command(
     verdicts = {row["ref"]: row["verdict"] for row in report["rows"]}
     assert verdicts == {"session": "passed", "market": "failed", "limit": "passed"}
     (failed,) = (row for row in report["rows"] if row["verdict"] == "failed")
-    assert failed["reason"].startswith("await filled 10: FILLED with 10 filled did not come in 3 s")
+    assert failed["reason"].startswith("await filled 10: FILLED with 10 filled did not come in 8 s")
     assert "stood NEW with 0 filled" in failed["reason"]
     assert failed["reason"] in page
     assert failed["reason"] in capfd.readouterr().out

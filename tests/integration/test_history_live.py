@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from gateway.cli import main
-from gateway.cli.root import OK
+from gateway.cli.root import NO_ANSWER, OK
 from simulator.household import stage_for, write_household
 from simulator.stage import free_port
 
@@ -44,8 +45,13 @@ def test_a_price_history_is_said_used_and_not_needed_to_replay(
         monkeypatch.setenv(name, value)
 
     def say(*words: str) -> Any:
-        assert main(["--config", str(stage.config), *words, "--json"]) == OK
-        return json.loads(capsys.readouterr().out)
+        for _ in range(100):  # the first status is written a moment after the gateway is ready
+            code, said = main(["--config", str(stage.config), *words, "--json"]), capsys.readouterr()
+            if code != NO_ANSWER:
+                break
+            time.sleep(0.1)
+        assert code == OK, said.err
+        return json.loads(said.out)
 
     try:
         stage.start_redis()

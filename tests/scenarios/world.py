@@ -12,6 +12,7 @@ from itertools import count
 
 from gateway.domain.instrument import Instrument
 from gateway.domain.order import ExecType, Order, OrderSpec, OrdStatus, Report, Side
+from gateway.domain.request import PolicyName
 from gateway.domain.settings import AccountSettings, Costs, Decision, Execution, Limits, Settings
 from gateway.engine import Engine
 from gateway.events import (
@@ -292,7 +293,7 @@ def settings_of(
         {
             name: AccountSettings(
                 name, (link_of or {}).get(name, LINK), limits=limits, execution=execution, costs=costs,
-                decision=decision or Decision(),
+                decision=decision or Decision(policy=PolicyName.TRIGGERS),
             )
             for name in accounts
         },

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import app
-from gateway.app import _reporter, check_known, keep_market, make_clock, make_market
+from gateway.app import _reporter, check_known, make_clock
 from gateway.cli.read import _drift
 from gateway.config import GatewayConfig, load
 from gateway.decision.market import UNKNOWN, Market
@@ -23,6 +22,8 @@ from gateway.engine import Engine
 from gateway.errors import ConfigError
 from gateway.events import Mode, RequestState, TargetsSubmitted
 from gateway.oms.state import Request, State
+from gateway.runtime import knowledge
+from gateway.runtime.knowledge import keep_market, make_market
 from gateway.runtime.wire import decode_state, encode_state
 from gateway.sections import ReportSection
 
@@ -124,7 +125,7 @@ async def test_a_history_that_changes_is_looked_at_again_and_a_broken_one_is_not
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = market_of(tmp_path, monkeypatch, "closes.csv", closes="\n".join(CLOSES.splitlines()[:-1]))
-    monkeypatch.setattr(app, "MARKET_EVERY_S", 0.005)
+    monkeypatch.setattr(knowledge, "MARKET_EVERY_S", 0.005)
     config = load(tmp_path / "gateway.toml")
     engine = Engine(config.settings(), market=first)
     keeper = asyncio.create_task(keep_market(config, engine, make_clock(config)))

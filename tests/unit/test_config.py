@@ -15,8 +15,8 @@ from gateway.config import load
 from gateway.domain.order import OrdType, TimeInForce
 from gateway.domain.request import PolicyName
 from gateway.domain.settings import DropCopySettings, Period, Risk, Tier
-from gateway.domain.tariffs import TARIFFS
 from gateway.errors import ConfigError
+from gateway.valuation import CostsSection
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "gateway.toml"
 
@@ -239,7 +239,8 @@ def test_a_named_price_list_is_filled_in_and_what_is_written_beside_it_wins(tmp_
     accounts = '[main.costs]\nschedule = "ibkr-tiered"\nmonthly_shares = 400000\ncommission_minimum = 0.5'
     config = load(write(tmp_path, accounts=accounts))
     costs = config.settings().accounts["main"].costs
-    published = TARIFFS["ibkr-tiered"].costs
+    published = CostsSection(schedule="ibkr-tiered").costs()
+    assert len(published.tiers) == 5
     assert costs == replace(published, monthly_shares=Decimal(400_000), commission_minimum=Decimal("0.5"))
     assert json.loads(config.model_dump_json())["accounts"]["main"]["costs"]["schedule"] == "ibkr-tiered"
 

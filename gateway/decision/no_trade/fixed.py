@@ -85,4 +85,4 @@ def _impulse(curve: float, fixed: float, k: float) -> tuple[float, float]:
         lambda m: m**3 - jump * float(np.cbrt(m)) - wanted, 0.5 * alone, alone + float(np.cbrt(wanted))
     )
     half = 0.5 * float(np.cbrt(2 * fixed / (curve * middle)))
-    return middle - half, middle + half
+    return max(middle - half, 0.0), middle + half

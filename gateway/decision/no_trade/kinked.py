@@ -7,7 +7,8 @@ the covariance, pull is Q times the gap, and costs make the kink. Two solvers, o
 
 * `minimise`: one problem, any size. Newton on what is free to move, projected on bounds and kinks (Bertsekas,
   Projected Newton methods, SIAM J. Control 20, 1982); each step lowers the objective, so the answer is
-  never worse than the start, and within a face the step is exact, so it ends.
+  never worse than the start, and within a face the step is exact, so it ends. Many names on few factors
+  start from the dual problem, which has one unknown a factor and mostly ends there.
 * `descend`: many small problems with one Q at once, coordinate by coordinate (Tseng 2001), then exactly.
 
 Q is positive semidefinite, as a matrix or as factors. An asset without any risk has nothing to pull it.
@@ -33,8 +34,9 @@ HALVINGS = 60
 FEW = 64
 """Names from which on a factor problem is first solved in the space of its factors."""
 FORECASTS = 40
+FACTOR_RIDGE = 1e-9
 RIDGE = 1e-11
-"""Share of the mean variance that is added to a direction's metric (never to the problem), for singular Q."""
+"""Shares of the mean variance added to a direction's metric (never to the problem), for singular Q."""
 
 
 class Risk(Protocol):
@@ -51,10 +53,6 @@ class Risk(Protocol):
 
     def solve(self, free: Mask, right: Array) -> Array:
         """Solve the rows and columns that are `free`, with the ridge; `right` has one entry for each."""
-        ...
-
-    def column(self, index: int) -> Array:
-        """Return one column."""
         ...
 
 
@@ -79,10 +77,6 @@ class Dense:
         block[np.diag_indices_from(block)] += RIDGE * self.variances.mean()
         return np.asarray(np.linalg.solve(block, right))
 
-    def column(self, index: int) -> Array:
-        """Return one column."""
-        return self.matrix[:, index]
-
 
 @dataclass(frozen=True, slots=True)
 class Factors:
@@ -102,18 +96,12 @@ class Factors:
 
     def solve(self, free: Mask, right: Array) -> Array:
         """Solve the free block by Woodbury's formula, in N K^2 steps."""
-        own = self.specific[free] + max(RIDGE, 1e-9) * self.variances.mean()
+        own = self.specific[free] + FACTOR_RIDGE * self.variances.mean()
         loadings = self.loadings[free]
         scaled = loadings / own[:, None]
         core = loadings.T @ scaled
         core[np.diag_indices_from(core)] += 1.0
         return np.asarray(right / own - scaled @ np.linalg.solve(core, right @ scaled))
-
-    def column(self, index: int) -> Array:
-        """Return one column."""
-        column = self.loadings @ self.loadings[index]
-        column[index] += self.specific[index]
-        return np.asarray(column)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ covariance with its correlations halved. With one asset this is the cube-root ba
 
 Why halved: two gaps that offset each other do so only until one of them moves, and names that are alike
 drift alike, so the whole correlation waits too long; none at all sees no hedge. Half is within 5 % of the
-best share in 10 of the 11 markets of five names in `benchmarks/multi_asset.py`, and 14 % off in the other
-(equal volatilities and weights, correlation 0.9); all or none of it cost up to 142 and 39 % more. This is
-our measurement, not a theorem.
+best share in 10 of the 11 markets of five names in `benchmarks/multi_asset.py`, and 16 % off in the other
+(equal volatilities and weights, correlation 0.9); all of it cost up to 2.6 times as much as half, none of it
+1.4 times. This is our measurement, not a theorem.
 Sources of the parts: Rogers (2004) and Leland (2000) for D, Dybvig and Pezzo (2020) for the region.
 
 The exact band of a small weight does not reach below zero; D is |w*| tanh(D / |w*|), which follows the exact
@@ -83,23 +83,16 @@ def amortised(
     at once; `targets` (N); cash is what is left of 1. `k` one-way costs as fractions of what is traded
     (0.001 = 10 bp), of buying if `k_sell` is given, a number or one per name; the band depends on their
     mean, as a trade in is a trade out later. `gamma` risk aversion. `low` and `high` bound the weights
-    after; a name that is outside of them is brought back. A name without risk is left as it is unless a
-    bound moves it; a target of zero has no drift to wait for, so it is traded without reserve.
+    after; a name that is outside of them is brought back. A target of zero has no drift to wait for: the
+    name is sold whole, as far as its bounds allow, and nothing is kept of it to offset other gaps. Any
+    other name without risk is left as it is unless a bound moves it.
     `correlation` is the share of the correlations that counts: 0 is each name alone, 1 all of it.
     Raises ValueError for wrong shapes or signs.
     """
     risk, before, wanted = read_problem(covariance, weights, targets, gamma)
-    buy_once = np.broadcast_to(np.asarray(k, dtype=float), wanted.shape)
-    sell_once = buy_once if k_sell is None else np.broadcast_to(np.asarray(k_sell, dtype=float), wanted.shape)
-    if not ((buy_once >= 0) & (sell_once >= 0)).all():
-        raise ValueError("k and k_sell must not be negative: they are one-way fractions of what is traded")
-    floor, ceiling = (np.broadcast_to(np.asarray(each, dtype=float), wanted.shape) for each in (low, high))
-    if not (floor <= ceiling).all():
-        raise ValueError("low must not be above high in any name")
     if not 0 <= correlation <= 1:
-        raise ValueError(
-            "correlation must be between 0 and 1: it is the share of the correlations that counts"
-        )
+        raise ValueError("correlation must be between 0 and 1: it is the share of them that counts")
+    buy_once, sell_once, floor, ceiling = _limits(wanted, k, k if k_sell is None else k_sell, low, high)
     width = band_half_widths(risk=risk, targets=wanted, k=0.5 * (buy_once + sell_once), gamma=gamma)
     seen = damped(risk, correlation)
     rate = gamma * risk.variances * width
@@ -121,6 +114,21 @@ def amortised(
         tracking_after=_tracking(risk, after - wanted),
         is_converged=is_converged,
     )
+
+
+def _limits(
+    wanted: Array, buy: npt.ArrayLike, sell: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike
+) -> list[Array]:
+    """Check costs and bounds and return them name by name; an unwanted name's bounds are zero."""
+    buy_once, sell_once, floor, ceiling = (
+        np.broadcast_to(np.asarray(each, dtype=float), wanted.shape) for each in (buy, sell, low, high)
+    )
+    if not ((buy_once >= 0) & (sell_once >= 0)).all():
+        raise ValueError("k and k_sell must not be negative: they are one-way fractions of what is traded")
+    if not (floor <= ceiling).all():
+        raise ValueError("low must not be above high in any name")
+    gone = np.clip(np.zeros_like(wanted), floor, ceiling)
+    return [buy_once, sell_once, np.where(wanted == 0, gone, floor), np.where(wanted == 0, gone, ceiling)]
 
 
 def damped(risk: Risk, correlation: float) -> Risk:

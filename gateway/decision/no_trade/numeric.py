@@ -81,6 +81,13 @@ def newton(
     Steps are halved until the residual falls; a root is where a full step no longer moves anything by
     more than 1e-11 of the largest unknown.
     """
+    with np.errstate(all="ignore"):
+        return _newton(residual, start, steps)
+
+
+def _newton(
+    residual: Callable[[npt.NDArray[np.complex128]], npt.NDArray[np.complex128]], start: Array, steps: int
+) -> Array | None:
     found, size = start, _size(residual, start)
     for _ in range(steps):
         matrix = jacobian(residual, found)
@@ -101,5 +108,4 @@ def newton(
 
 def _size(residual: Callable[[npt.NDArray[np.complex128]], npt.NDArray[np.complex128]], at: Array) -> float:
     """Return the largest residual, not a number where the function is not defined."""
-    with np.errstate(all="ignore"):
-        return float(np.abs(residual(at.astype(np.complex128))).max())
+    return float(np.abs(residual(at.astype(np.complex128))).max())

@@ -118,8 +118,6 @@ def _spread(merton: float, gamma: float, width: float) -> float:
     """
     low, high = merton - width, merton + width
     rest_low, rest_high = (1 - merton) + width, (1 - merton) - width
-    if 0 in (low, high, rest_low, rest_high):
-        return math.inf
     start, end = math.log(abs(low / rest_low)), math.log(abs(high / rest_high))
     nodes, weights = gauss(16)
     half = 0.5 * (end - start) / PANELS

@@ -9,7 +9,8 @@ exp(2 b y / sigma^2), a weight between two thresholds has Green's function in cl
 T it is lognormal odds. The integrals that are left are of smooth functions, by Gauss.
 
 Rules: `mu` is the asset's drift over that of the rest of the portfolio; the target is above 0 and below 1;
-`k` is the one-way cost as a fraction of what is traded; weights are fractions of NAV, rates per year.
+`k` is the one-way cost as a fraction of what is traded; weights are fractions of NAV, rates per year. A
+drift of mu up to eight times sigma^2 is solved at ordinary costs; what is not found is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from gateway.decision.no_trade.numeric import Array, bisect, gauss, newton, slop
 
 NODES = 64
 LEAST_GROWTH = 1.001
-NEVER = "no rule was found: k is too large for this target, it would never be traded"
+NEVER = "no rule was found: k is too large to be paid back at this target, or mu is far above sigma^2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,12 @@ class World:
         """Return 2 b / sigma^2, the exponent of the density."""
         return 2 * self.mu / self.sigma**2 - 1
 
+    @property
+    def never(self) -> float:
+        """Return the cost a year, in the long run, of not trading at all: the weight goes to 0 or to 1."""
+        lost = self.target if self.tilt < 0 else 1 - self.target
+        return 0.5 * self.gamma * (self.sigma * lost) ** 2
+
     def miss(self, y: Any) -> Any:
         """Return gamma/2 sigma^2 (w - target)^2 at log odds y."""
         return 0.5 * self.gamma * self.sigma**2 * (_weight(y) - self.target) ** 2
@@ -91,7 +98,10 @@ def tracking_band(*, mu: float, sigma: float, target: float, gamma: float, k: fl
     """Return the cheapest of all rules: let the weight run between two edges, trade to the edge."""
     world = World(mu, sigma, target, gamma, k)
     law = laws.edge_half_width(sigma=sigma, target=target, gamma=gamma, k=k)
-    return _band(world, _edges(world, law), law)
+    found = _band(world, _edges(world, law), law)
+    if found.cost >= world.never * (1 - 1e-9):
+        raise ValueError(NEVER)
+    return found
 
 
 def tracking_threshold(
@@ -132,7 +142,7 @@ def tracking_calendar(
         raise ValueError("period must be above 0: it is in years, 1/12 for monthly")
     law = laws.calendar_period(sigma=sigma, target=target, gamma=gamma, k=k)
     if period is None:
-        period = _first_minimum(lambda t: _calendar(world, t)[0], law / 50, law * 50)
+        period = _first_minimum(lambda t: _calendar(world, t)[0], law / 10_000, law * 50)
     cost, tracking, turnover = (float(part.real) for part in _calendar(world, complex(period)))
     return Rule(target, target, target, target, period, cost, tracking, turnover, law)
 
@@ -140,9 +150,10 @@ def tracking_calendar(
 def _first_minimum(cost: Callable[[complex], Any], start: float, end: float) -> float:
     """Return the first minimum from `start` up; a cost may fall again where a weight is all but lost."""
     tries = np.geomspace(start, end * (1 - 1e-9), 60)
-    for low, high in pairwise(tries):
-        if slope(cost, high) > 0:
-            return bisect(lambda at: slope(cost, at), float(low), float(high))
+    with np.errstate(all="ignore"):  # far out a weight over- or underflows, and no minimum is there
+        for low, high in pairwise(tries):
+            if slope(cost, high) > 0:
+                return bisect(lambda at: slope(cost, at), float(low), float(high))
     raise ValueError(NEVER)
 
 
@@ -155,7 +166,8 @@ def _edges(world: World, law: float) -> Array:
 
     Smooth fit at an edge (value slope -k or k, no curvature) leaves of the equation
     gamma/2 sigma^2 (w - target)^2 -/+ k w (1-w) (mu - sigma^2 w) = cost, one for each edge.
-    The costs grow from small to their size, each solution the start of the next.
+    The costs grow from small to their size, each solution the start of the next. Where the drift is
+    strong the upper edge may lie below the target: the weight comes back by itself.
     """
     spread = world.target * (1 - world.target)
     steep = 1 + abs(world.tilt)
@@ -166,7 +178,7 @@ def _edges(world: World, law: float) -> Array:
         grown = World(world.mu, world.sigma, world.target, world.gamma, world.k * now)
         guess = start if found is None else world.centre + (found - world.centre) * (now / share) ** (1 / 3)
         tried = newton(partial(_smooth_fit, grown), guess)
-        if tried is not None and tried[0] < world.centre < tried[1]:
+        if tried is not None and tried[0] < tried[1]:
             found, share = tried, now
         elif found is not None and growth > LEAST_GROWTH:
             growth = math.sqrt(growth)

@@ -46,7 +46,7 @@ def spin_off(ledger: Ledger, entry: SpinOff) -> None:
         new = ledger.holding(name, entry.new_symbol, is_short=False)
         for lot in sorted(holding.lots, key=lambda one: (one.number, one.sub)):
             trade = Trade(lot.acquired, name, Deed.BUY, entry.new_symbol, lot.qty * entry.ratio, ZERO)
-            child = ledger.new_lot(trade, rules.rounded(lot.basis * entry.fraction), "")
+            child = ledger.new_lot(trade, new.security, rules.rounded(lot.basis * entry.fraction), "")
             child.lot_id = f"{lot.lot_id}/{entry.new_symbol}"
             child.since, child.sub = lot.since, lot.sub
             child.deferred = rules.rounded(lot.deferred * entry.fraction)
@@ -178,8 +178,9 @@ def _deliver(ledger: Ledger, trade: Trade, pieces: list[TaxLot]) -> None:
         charged, paid = rules.part(fee, qty, left), rules.part(money, qty, left)
         left, fee, money = left - qty, fee - charged, money - paid
         basis = rules.rounded(paid + charged + _signed(piece, piece.basis))
-        lot = ledger.new_lot(replace(trade, qty=qty), basis, "")
+        holding = ledger.holding(trade.account, trade.symbol, is_short=False)
+        lot = ledger.new_lot(replace(trade, qty=qty), holding.security, basis, "")
         lot.deferred = _signed(piece, piece.deferred)
-        ledger.holding(trade.account, trade.symbol, is_short=False).add(lot)
+        holding.add(lot)
         if not piece.is_used:
             ledger.acquire(lot, lot.number)

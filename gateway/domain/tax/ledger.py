@@ -35,7 +35,7 @@ class Ledger:
         self.families: dict[str, Family] = {}
         self._family_of: dict[str, Family] = {}
         self._number = count(1)
-        self._orders = count(1)
+        self._orders = count(1)  # negative as keys: no lot has such a number
         self._unmatched: dict[object, list[Loss]] = {}
 
     # -------------------------------------------------------------------------------------- the trades
@@ -44,19 +44,20 @@ class Ledger:
         """Open a lot and let it replace what was sold at a loss before; a fee adds to its basis."""
         is_short = trade.deed is Deed.SHORT
         basis = self.rules.rounded(trade.amount - trade.fee if is_short else trade.amount + trade.fee)
-        lot = self.new_lot(trade, basis, trade.lot_id)
-        self.holding(trade.account, trade.symbol, is_short=is_short).add(lot)
+        holding = self.holding(trade.account, trade.symbol, is_short=is_short)
+        lot = self.new_lot(trade, holding.security, basis, trade.lot_id)
+        holding.add(lot)
         if self._counts(trade.deed, lot.security):
             key = (trade.account, trade.symbol, trade.order_id) if trade.order_id else lot.number
             self.acquire(lot, key)
         return lot
 
-    def new_lot(self, trade: Trade, basis: Decimal, lot_id: str) -> TaxLot:
+    def new_lot(self, trade: Trade, security: Security, basis: Decimal, lot_id: str) -> TaxLot:
         """Make a lot that is nobody's purchase yet."""
         number = next(self._number)
         return TaxLot(
-            lot_id or f"{trade.symbol}:{number}", self.security(trade.symbol), trade.on, trade.on, trade.qty,
-            basis, number, None, trade.deed is Deed.SHORT, is_used=True,
+            lot_id or f"{trade.symbol}:{number}", security, trade.on, trade.on, trade.qty, basis,
+            number, None, trade.deed is Deed.SHORT, is_used=True,
         )  # fmt: skip
 
     def acquire(self, lot: TaxLot, key: object) -> None:
@@ -78,7 +79,7 @@ class Ledger:
             raise TaxError("qty", text)
         sign = 1 if holding.is_short else -1
         money = self.rules.rounded(trade.amount + sign * trade.fee)
-        key = sale_key(trade) if trade.order_id else next(self._orders)
+        key = sale_key(trade) if trade.order_id else -next(self._orders)
         lines, losses = [], []
         left = trade.qty
         for lot, size in self.chosen(holding, trade):

@@ -13,6 +13,7 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+from gateway.domain.tax.form import plain
 from gateway.domain.tax.ledger import Ledger
 from gateway.domain.tax.lots import TaxLot
 from gateway.domain.tax.matching import Family, Loss, identity
@@ -69,7 +70,7 @@ def _of_losses(family: Family, symbols: tuple[str, ...], on: date) -> list[Lock]
     return [
         Lock(
             Forbidden.SHORT if is_short else Forbidden.BUY, family.name, symbols, loss.line.account,
-            f"{loss.line.qty:f} {loss.line.symbol} {_done(loss)} at a loss on {loss.on}",
+            f"{plain(loss.line.qty)} {loss.line.symbol} {_done(loss)} at a loss on {loss.on}",
             family.rules.first_safe_day(loss.on), loss.left, loss.amount,
         )
         for (_, is_short), losses in sorted(family.waiting.items())
@@ -105,7 +106,7 @@ def _of_purchases(
         if threatened and bought.holding is not None:
             amount = sum((_loss(lot, prices) for lot in threatened), ZERO)
             account = bought.holding.holder.name
-            reason = f"{bought.qty:f} {bought.security.symbol} were bought on {bought.acquired}"
+            reason = f"{plain(bought.qty)} {bought.security.symbol} were bought on {bought.acquired}"
             last = family.rules.first_safe_day(bought.acquired)
             found.append(
                 Lock(Forbidden.SELL_AT_LOSS, family.name, symbols, account, reason, last, bought.qty, amount)
@@ -138,8 +139,7 @@ def _of_reinvestment(ledger: Ledger, name: str, symbols: tuple[str, ...]) -> lis
     return [
         Lock(
             Forbidden.REINVESTS, name, symbols, holding.holder.name,
-            f"{holding.holder.name} reinvests the dividends of {symbol}: switch it off before selling at a "
-            "loss",
+            f"{holding.holder.name} reinvests dividends of {symbol}: switch it off before selling at a loss",
             None, holding.qty,
         )
         for symbol in symbols

@@ -155,7 +155,11 @@ class KeyQueue:
         elif self.method is LotMethod.LIFO:
             heappush(self.heap, (-day, -lot.number, *end))
         else:
-            heappush(self.heap, (-lot.unit_basis, day, lot.number, *end))
+            is_least_first = (
+                self.method is LotMethod.MIN_TAX and lot.is_short
+            )  # what brought least gains least
+            worth = lot.unit_basis if is_least_first else -lot.unit_basis
+            heappush(self.heap, (worth, day, lot.number, *end))
 
     def first(self, holding: Holding, sale: Sale) -> TaxLot:
         """Return the lot to close next."""
@@ -164,11 +168,11 @@ class KeyQueue:
 
 
 class TaxQueue:
-    """Order lots by the tax a sale of one unit brings now: highest basis first within each term."""
+    """Order lots by the tax that closing one unit brings now: within each term the least gain first."""
 
     def __init__(self, rules: Rules) -> None:
-        self.short = KeyQueue(LotMethod.HIFO, rules)
-        self.long = KeyQueue(LotMethod.HIFO, rules)
+        self.short = KeyQueue(LotMethod.MIN_TAX, rules)
+        self.long = KeyQueue(LotMethod.MIN_TAX, rules)
         self.ripening: list[Place] = []
 
     def push(self, lot: TaxLot) -> None:

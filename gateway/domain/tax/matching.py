@@ -180,6 +180,8 @@ class Family:
         """Match an acquisition with the losses that wait for it; say whether some of it is left."""
         places = self._waiting_for(name, is_short=is_short)
         found = [losses for place in places if (losses := self.waiting.get(place))]
+        if not found:
+            return True
         for losses in found:
             while losses and losses[0].on + self.window < bought.acquired:
                 losses.popleft()

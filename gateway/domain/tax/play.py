@@ -7,7 +7,7 @@ from datetime import date
 
 from gateway.domain.tax import actions
 from gateway.domain.tax.ledger import Ledger, sale_key
-from gateway.domain.tax.record import CapitalReturn, Entry, OptionEnd, SpinOff, Split, Trade, Transfer
+from gateway.domain.tax.record import CapitalReturn, Entry, SpinOff, Split, Trade, Transfer
 from gateway.domain.tax.rules import Holder, Rules, Security, TaxError
 
 
@@ -64,7 +64,7 @@ def take(ledger: Ledger, entry: Entry, *, is_last: bool = True) -> None:
             actions.return_capital(ledger, entry)
         case Transfer():
             actions.transfer(ledger, entry)
-        case OptionEnd():
+        case _:
             actions.end_option(ledger, entry)
 
 

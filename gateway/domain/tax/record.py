@@ -25,11 +25,6 @@ class Deed(StrEnum):
         """Say whether it opens a lot rather than closing some."""
         return self not in (Deed.SELL, Deed.COVER)
 
-    @property
-    def is_short(self) -> bool:
-        """Say whether it is about a short position."""
-        return self in (Deed.SHORT, Deed.COVER)
-
 
 @dataclass(frozen=True, slots=True)
 class Trade:

@@ -16,10 +16,10 @@ from venues import ROOT
 from adapters.fix.dialects import DIALECTS
 from gateway.cli.root import root
 from gateway.config import GatewayConfig
+from gateway.connections import LinkSection
 from gateway.errors import ConfigError
 from gateway.links import make_broker
 from gateway.runtime.clock import SystemClock
-from gateway.sections import LinkSection
 
 EXAMPLES = sorted((ROOT / "config" / "fix").glob("*.toml"))
 

@@ -16,7 +16,7 @@ from gateway.domain.instrument import Instrument
 from gateway.domain.lots import Lot, RealisedGain
 from gateway.domain.order import Side
 from gateway.domain.settings import AccountSettings, Costs, Decision, Execution
-from gateway.events import Others, Regime
+from gateway.events import Others, PolicyName, Regime
 
 calm = settings(deadline=None)
 """For properties: a busy machine is not a failure."""
@@ -71,7 +71,8 @@ def household(
     **words: Any,
 ) -> View:
     """A view of the first of `accounts`; names without an instrument of their own get a plain one."""
-    chosen = of or AccountSettings(accounts[0].name, "sim")
+    plain = AccountSettings(accounts[0].name, "sim", decision=Decision(policy=PolicyName.TRIGGERS))
+    chosen = of or plain
     known = {one.symbol: one for one in instruments}
     names = {*prices, *(targets or {}), *(symbol for one in accounts for symbol in one.positions)}
     names |= {gain.symbol for gain in realised} | {order.symbol for order in orders}
@@ -93,4 +94,4 @@ def order(symbol: str, side: Side, leaves_qty: object, of: str = "main") -> Open
 
 
 def decision(**words: object) -> Decision:
-    return Decision(**{name: dec(value) for name, value in words.items()})  # type: ignore[arg-type]
+    return Decision(policy=PolicyName.TRIGGERS, **{name: dec(value) for name, value in words.items()})  # type: ignore[arg-type]

@@ -57,8 +57,8 @@ def test_every_policy_name_has_its_policy() -> None:
     assert set(POLICIES) == set(PolicyName)
 
 
-def test_the_triggers_remain_the_default_and_a_request_may_name_another() -> None:
-    assert Decision().policy is PolicyName.TRIGGERS
+def test_the_no_trade_zone_is_the_default_and_a_request_may_name_another() -> None:
+    assert Decision().policy is PolicyName.NO_TRADE
     view = world({"A": 52}, {"A": "0.50"}, PolicyName.THRESHOLD, cash=48)
     assert propose(view).action is Action.HOLD
     assert propose(view).policy is PolicyName.THRESHOLD
@@ -305,7 +305,7 @@ def test_a_policy_is_idempotent_on_its_own_target(view: View) -> None:
 def test_no_policy_trades_away_from_a_target_or_beyond_it(view: View) -> None:
     found = survey(view)
     trade = policies.decide(view, found).trade
-    if trade is not None:
+    if trade is not None and policies.policy_of(view) is not PolicyName.OPTIMISE:  # which may hedge
         assert (trade * found.gap >= -NOISE).all()
         assert (np.abs(trade) <= np.abs(found.gap) + NOISE).all()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -28,9 +29,11 @@ from gateway.domain.lots import LotMethod
 from gateway.domain.order import Side
 from gateway.domain.proposal import Approved
 from gateway.domain.settings import AccountSettings, Costs, Tier
-from gateway.domain.tariffs import TARIFFS
+from gateway.valuation import CostsSection, tariffs
 
-IBKR, TIERED, ALPACA = (TARIFFS[name].costs for name in ("ibkr-fixed", "ibkr-tiered", "alpaca"))
+IBKR, TIERED, ALPACA = (
+    CostsSection(schedule=name).costs() for name in ("ibkr-fixed", "ibkr-tiered", "alpaca")
+)
 CAT = Decimal("0.0000265")
 
 
@@ -76,18 +79,23 @@ def test_alpaca_takes_nothing_but_the_regulators_fees() -> None:
 
 
 def test_saxo_charges_by_value_without_a_minimum_and_for_the_currency() -> None:
-    classic = TARIFFS["saxo-classic"].costs
+    classic = CostsSection(schedule="saxo-classic").costs()
     assert commission(classic, dec(10), dec(10_000)) == 8
-    assert commission(TARIFFS["saxo-vip"].costs, dec(1), dec(10)) == dec("0.003")
+    assert commission(CostsSection(schedule="saxo-vip").costs(), dec(1), dec(10)) == dec("0.003")
     settings = AccountSettings("main", "sim", currency="EUR", costs=classic)
     assert conversion(settings, Instrument("AAPL"), dec(10_000)) == 25
     assert conversion(settings, Instrument("SAP", currency="EUR"), dec(10_000)) == 0
 
 
 def test_every_price_list_says_where_and_when_it_was_read() -> None:
-    for tariff in TARIFFS.values():
-        assert tariff.source.startswith("https://")
-        assert tariff.read_on >= "2026-11-01"
+    for name, tariff in tariffs().items():
+        assert tariff["source"].startswith("https://")
+        assert tariff["read_on"] >= date(2026, 11, 1)
+        costs = CostsSection(schedule=name).costs()
+        assert (costs.short_term_rate, costs.long_term_rate) == (
+            Costs().short_term_rate,
+            Costs().long_term_rate,
+        )
 
 
 def test_an_amount_per_order_comes_once_and_counts_towards_the_minimum() -> None:

@@ -129,6 +129,8 @@ def test_the_room_of_a_year_counts_its_gains_losses_and_the_carry() -> None:
     assert after(sold("A", -10, -1500, bought=-100), long) == Room(0, 500, 3000)
     assert after(sold("A", -10, -2500, bought=-100), long) == Room(0, 0, 2500)
     assert after(short, long, carried=8000) == Room(0, 0, 2000)
+    assert after(short, long, carried=1000) == Room(4000, 2000, 3000), "short gains first"
+    assert after(short, short, long, long, carried=0) == Room(10_000, 4000, 3000)
     assert after(sold("A", -100, 9000)) == Room(ordinary=3000), "last year's gains are over"
     assert after(sold("A", -10, 9000, of="ira")) == Room(ordinary=3000), "of no taxable account"
 
@@ -237,7 +239,8 @@ def test_no_plan_washes_its_own_losses() -> None:
 
 
 def test_untaxed_accounts_short_lots_and_winners_have_nothing_to_harvest() -> None:
-    assert plan(world([lot("A", 10, 1000)], {"A": 900}, taxable=False), {"A": ["B"]}).swaps == ()
+    untaxed = plan(world([lot("A", 10, 1000)], {"A": 900}, taxable=False), {"A": ["B"]})
+    assert untaxed == HarvestPlan(room=PLENTY)
     found = plan(world([lot("A", 10, 800), lot("B", -10, 1)], {"A": 900, "B": 1}), {"A": ["B"]})
     assert (found.swaps, dict(found.passed_over)) == ((), {})
 
@@ -263,6 +266,42 @@ def test_the_lots_are_the_best_whole_prefix_of_the_accounts_own_order() -> None:
     hifo = only(plan(world(lots, {"A": 900, "B": 450}, lot_method=LotMethod.HIFO), {"A": ["B"]}))
     assert (hifo.sell.qty, hifo.lots) == (50, ("A@-800",))
     assert hifo.net > fifo.net
+
+
+def test_commissions_belong_to_the_loss_and_a_longer_horizon_to_the_risk() -> None:
+    dear = replace(RATES, commission_per_order=dec(100), sell_fee_bps=dec(1), impact=dec(0))
+    of = replace(SETTINGS, costs=dear)
+    view = world([lot("A", 100, 1000)], {"A": 900, "B": 450}, cash=910_000, of=of)
+    swap = only(plan(view, {"A": ["B"]}))
+    assert swap.loss == pytest.approx(10_000 + 100 + 9)
+    assert (swap.sell.commission, swap.buy.commission) == pytest.approx((109, 100))
+    assert swap.sell.benefit / swap.buy.benefit == pytest.approx((109 + 18) / (100 + 18))
+    long = replace(of, decision=replace(of.decision, horizon_years=dec(2)))
+    twice = only(plan(replace(view, account=long), {"A": ["B"]}))
+    stay = 0.5 * 5 * 0.09**2 * 0.008 * 1_000_000
+    assert swap.tracking == pytest.approx(stay * (31 / 365.25 + 1))
+    assert twice.tracking == pytest.approx(
+        stay * (31 / 365.25 + 2) if 2 * stay < swap.cost else swap.cost + stay * 31 / 365.25
+    )
+
+
+def test_a_name_that_cannot_be_swapped_does_not_hide_the_next_and_the_largest_loss_uses_the_room() -> None:
+    lots = [lot("A", 100, 950), lot("B", 100, 1000)]
+    view = world(lots, {"A": 900, "B": 900, "C": 100})
+    found = plan(view, {"A": ["C"], "B": []})
+    assert [swap.sell.symbol for swap in found.swaps] == ["A"]
+    assert set(found.passed_over) == {"B"}
+    both = plan(view, {"A": ["C"], "B": ["C"]}, Room(short=10_000, ordinary=20_000))
+    by_name = {swap.sell.symbol: swap for swap in both.swaps}
+    assert by_name["B"].saved_now == pytest.approx(4080)
+    assert by_name["A"].saved_now == pytest.approx(5000 * 0.37)
+    assert both.room == Room(ordinary=15_000)
+
+
+def test_a_locked_prefix_does_not_hide_a_longer_one() -> None:
+    """Selling the first lot alone would wash against the young one; selling both leaves nothing to wash."""
+    view = world([lot("A", 100, 1000), lot("A", 1, 1000, bought=-10)], {"A": 900, "B": 450})
+    assert only(plan(view, {"A": ["B"]})).sell.qty == 101
 
 
 def test_a_free_broker_shares_the_benefit_evenly() -> None:
@@ -327,6 +366,8 @@ def test_going_back_pays_when_the_risk_saved_is_more_than_trades_and_tax() -> No
     worth, why = back(view)
     assert worth == pytest.approx(0.5 * 5 * 0.04 * 10_000 - 4)
     assert "A instead of B saves 1000.00 of risk, costs 4.00 to trade and 0.00 of tax" in why
+    twice = replace(SETTINGS, decision=replace(SETTINGS.decision, horizon_years=dec(2)))
+    assert back(replace(view, account=twice))[0] == pytest.approx(2 * 1000 - 4)
     winner = world([lot("B", 100, 50)], {"A": 100, "B": 100}, correlation=0.5)
     assert back(winner)[0] == pytest.approx(worth - 5000 * 0.238)
 

@@ -46,10 +46,13 @@ def test_never_worse_than_nothing_or_everything(seed: int, n: int, gamma: float,
     others = [np.zeros(n), targets - weights, 0.5 * (targets - weights)]
     others += [found.trades * source.uniform(0.8, 1.2, n), found.trades + source.normal(0, 1e-3, n)]
     for other in others:
-        assert ours <= objective(risk, found, targets, other, weights, gamma) * (1 + 1e-12) + 1e-18
+        kept = np.where(targets == 0, -weights, other)  # what is not wanted is sold whole, whatever it brings
+        assert ours <= objective(risk, found, targets, kept, weights, gamma) * (1 + 1e-12) + 1e-18
     nothing = objective(risk, found, targets, np.zeros(n), weights, gamma)
     assert found.benefit.sum() - found.charge.sum() == pytest.approx(nothing - ours, rel=1e-9, abs=1e-16)
-    assert found.benefit.sum() >= found.charge.sum() - 1e-16
+    assert (found.weights[targets == 0] == 0).all()
+    if (targets != 0).all():
+        assert found.benefit.sum() >= found.charge.sum() - 1e-16
     after = amortised(covariance=risk, weights=found.weights, targets=targets, k=k, gamma=gamma)
     assert np.abs(after.trades).max() < 1e-10
 
@@ -60,9 +63,9 @@ def test_a_name_that_trades_ends_on_its_edge(seed: int, n: int) -> None:
     risk, targets, weights = market(seed, n)
     found = amortised(covariance=risk, weights=weights, targets=targets, k=0.002, gamma=5.0)
     assert (found.is_inside == (found.trades == 0)).all()
-    assert (found.weights >= found.low - 1e-12).all()
-    assert (found.weights <= found.high + 1e-12).all()
-    bought, sold = found.trades > 0, found.trades < 0
+    assert ((found.weights >= found.low - 1e-12) | (targets == 0)).all()
+    assert ((found.weights <= found.high + 1e-12) | (targets == 0)).all()
+    bought, sold = ((found.trades * side > 0) & (targets != 0) for side in (1, -1))
     assert found.weights[bought] == pytest.approx(found.low[bought], abs=1e-10)
     assert found.weights[sold] == pytest.approx(found.high[sold], abs=1e-10)
     assert found.high - found.low == pytest.approx(2 * found.half_width)
@@ -137,6 +140,18 @@ def test_odd_names_do_no_harm() -> None:
     assert found.weights[3] == pytest.approx(-0.1 - found.half_width[3])  # a short band
     assert found.trades[4] == 0
     assert np.isfinite(found.benefit).all()
+
+
+def test_an_unwanted_name_is_no_hedge() -> None:
+    """Free to trade and much like a name that is short of its target, it still is not bought."""
+    covariance = 0.04 * np.array([[1, 0.95], [0.95, 1]])
+    found = amortised(covariance=covariance, weights=[0.45, 0.0], targets=[0.5, 0.0], k=0.001, gamma=5.0)
+    assert found.trades[1] == 0
+    locked = amortised(
+        covariance=covariance, weights=[0.45, 0.03], targets=[0.5, 0.0], k=0.001, gamma=5.0,
+        low=[0.0, 0.03], high=[1.0, 0.03],
+    )  # fmt: skip
+    assert locked.trades[1] == 0
 
 
 def test_bounds_are_kept_and_restored() -> None:

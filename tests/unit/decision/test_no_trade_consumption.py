@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from no_trade_second import differentiation, highest
 
-from gateway.decision.no_trade import ConsumptionBand, consumption_band, consumption_cube_root
-from tests.unit.decision.test_no_trade_power import differentiation, highest
+from gateway.decision.no_trade import ConsumptionBand, consumption, consumption_band, consumption_cube_root
 
 FIRST = {"delta": 0.1, "r": 0.04, "alpha": 0.1, "sigma": 0.3, "gamma": 2.0}
 
@@ -135,6 +135,15 @@ def test_small_costs_reach_the_law_and_edges_shift_down() -> None:
     assert consumption_cube_root(merton=1 / 3, gamma=2, cost=0.005) == pytest.approx(0.0570, abs=1e-4)
 
 
+@pytest.mark.parametrize(("cost", "shift"), [(0.0005, 0.1), (0.005, 0.205)])
+def test_the_law_knows_the_width_and_not_the_shift(cost: float, shift: float) -> None:
+    found = band(cost)
+    assert 0.5 * (found.sell - found.buy) == pytest.approx(found.cube_root, rel=0.01)
+    assert (found.merton - 0.5 * (found.buy + found.sell)) / found.cube_root == pytest.approx(
+        shift, abs=0.005
+    )
+
+
 def test_costs_only_widen_and_only_take() -> None:
     found = [band(cost) for cost in (0.0, 1e-4, 1e-3, 1e-2, 1e-1)]
     assert found[0].buy == found[0].sell == found[0].merton
@@ -145,14 +154,42 @@ def test_costs_only_widen_and_only_take() -> None:
         assert more.wealth_kept < less.wealth_kept
 
 
-@pytest.mark.parametrize(("merton", "cost"), [(1.2, 0.05), (0.98, 0.001)])
-def test_beyond_an_edge_the_value_is_that_of_trading_to_it(merton: float, cost: float) -> None:
-    """With large costs next to 1 the sell edge falls below the Merton weight."""
-    found = band(cost, alpha=0.04 + 0.08 * merton, sigma=0.2)
-    assert found.wealth_kept < 1
-    if found.sell < merton:
-        near = band(cost, alpha=0.04 + 0.08 * merton, sigma=0.2).wealth_kept
-        assert near == found.wealth_kept
+def leveraged(merton: float, cost: float) -> ConsumptionBand:
+    return band(cost, alpha=0.04 + 0.08 * merton, sigma=0.2)
+
+
+def test_beyond_the_sell_edge_the_value_is_that_of_selling_to_it() -> None:
+    """Large costs push both edges down, the upper one below the Merton weight; the value knows no kink."""
+    below, above = leveraged(1.2, 0.049), leveraged(1.2, 0.051)
+    found = leveraged(1.2, 0.05)
+    assert found.sell < found.merton
+    assert found.wealth_kept == pytest.approx(0.5 * (below.wealth_kept + above.wealth_kept), abs=1e-5)
+    market = {**FIRST, "alpha": 0.04 + 0.08 * 1.2, "sigma": 0.2, "buy_cost": 0.05, "sell_cost": 0.05}
+    at_edge = policy_value(np.array([found.buy, found.sell]), found.sell, **market)
+    sold = ((1 - 0.05 * 1.2) / (1 - 0.05 * found.sell)) ** (1 - market["gamma"])
+    assert found.value_ratio == pytest.approx(at_edge * sold, rel=1e-6)
+
+
+def test_edges_on_both_sides_of_one_are_refined_until_they_stand_still() -> None:
+    found = leveraged(1.1, 0.001)
+    assert 1 < found.buy < found.sell < found.merton + 0.01
+
+
+def test_what_does_not_stand_still_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumption, "REFINEMENTS", 1)
+    with pytest.raises(ValueError, match="no accurate band"):
+        leveraged(1.1, 0.001)
+
+
+def test_what_has_no_solution_on_more_points_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    solve = consumption._root
+
+    def coarse(market: consumption.Market, start: np.ndarray) -> np.ndarray | None:
+        return solve(market, start) if start.size < 40 else None
+
+    monkeypatch.setattr(consumption, "_root", coarse)
+    with pytest.raises(ValueError, match="no accurate band"):
+        band(0.005)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +203,6 @@ def test_beyond_an_edge_the_value_is_that_of_trading_to_it(merton: float, cost: 
         ({"delta": 0.0, "gamma": 0.3}, "delta"),
         ({"alpha": 0.04}, "Merton weight of 0"),
         ({"alpha": 0.22}, "Merton weight of 1"),
-        ({"alpha": 0.22 * 0.995}, "accurate"),
         ({"gamma": 1.0, "alpha": 0.042, "buy_cost": 0.1, "sell_cost": 0.1}, "accurate"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.decision.no_trade import fixed_band, fixed_half_width, laws, partial_trade
+from gateway.decision.no_trade import fixed_band, fixed_half_width, laws, partial_trade, tracking_threshold
 
 FIRST = {"sigma": 0.16, "target": 0.6, "gamma": 5.0}
 
@@ -42,6 +42,22 @@ def test_no_other_pair_is_cheaper(sigma: float, target: float, gamma: float, fix
         for end in np.linspace(0.0, 0.98, 25) * near:
             assert mean_cost(near, end, **priced) >= found.cost * (1 - 1e-6)
     assert (found.low, found.high) == (target - width, target + width)
+
+
+@pytest.mark.parametrize("fixed", [1e-8, 1e-6, 1e-5])
+@pytest.mark.parametrize("mu", [0.0, 0.04])
+def test_of_a_real_weight_the_law_is_close(fixed: float, mu: float) -> None:
+    """Exact costs with drift: the law's width and cost hold within D / (target (1 - target))."""
+    law = fixed_band(**FIRST, fixed=fixed)
+
+    def exact(width: float) -> float:
+        rule = tracking_threshold(mu=mu, **FIRST, k=1e-12, width=width)
+        return rule.tracking + fixed * rule.turnover / width
+
+    share = law.half_width / 0.24
+    assert exact(law.half_width) == pytest.approx(law.cost, rel=share)
+    widths = law.half_width * np.linspace(0.5, 1.5, 101)
+    assert min(widths, key=exact) == pytest.approx(law.half_width, rel=share + 0.01)
 
 
 def test_each_cost_alone_is_its_law() -> None:

@@ -165,6 +165,14 @@ def test_what_cannot_be_solved_in_its_steps_says_so(monkeypatch: pytest.MonkeyPa
         )  # fmt: skip
 
 
+def test_sweeps_that_may_not_run_leave_their_rows_unfinished(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinked, "STEPS", 0)
+    q, pull, buy, sell, low, high = problem(4, 4)
+    trades, done = descend(q, np.stack([np.zeros(4), pull * 10]), buy, sell, low, high)
+    assert list(done) == [True, False]
+    assert not trades.any()
+
+
 def test_a_step_that_helps_nothing_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kinked, "HALVINGS", 0)
     q, pull, buy, sell, low, high = problem(4, 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -113,20 +114,20 @@ def test_calendar_costs_what_a_walk_without_ends_costs() -> None:
 
 worlds = st.fixed_dictionaries(
     {
-        "mu": st.floats(-0.1, 0.15),
+        "mu": st.floats(-6, 8),
         "sigma": st.floats(0.05, 0.5),
         "target": st.floats(0.05, 0.95),
         "gamma": st.floats(1.0, 20.0),
         "k": st.floats(1e-6, 5e-3),
     }
-)
+).map(lambda market: {**market, "mu": market["mu"] * market["sigma"] ** 2})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(market=worlds)
 def test_no_other_rule_is_cheaper_than_the_band(market: dict[str, float]) -> None:
     band = tracking_band(**market)
-    assert band.low < market["target"] < band.high
+    assert band.low < band.high
     assert band.cost == pytest.approx(band.tracking + market["k"] * band.turnover)
     for rule in (
         tracking_threshold(**market),
@@ -138,7 +139,7 @@ def test_no_other_rule_is_cheaper_than_the_band(market: dict[str, float]) -> Non
         assert rule.cost == pytest.approx(rule.tracking + market["k"] * rule.turnover)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(market=worlds)
 def test_the_best_is_the_best_of_its_kind(market: dict[str, float]) -> None:
     threshold = tracking_threshold(**market, reset=0.5)
@@ -211,9 +212,13 @@ def test_large_costs_are_reached_step_by_step(target: float, k: float) -> None:
     assert 0 < found.low < target < found.high < 1
 
 
-def test_a_cost_that_is_never_paid_back_is_refused() -> None:
-    with pytest.raises(ValueError, match="never be traded"):
-        tracking_band(mu=0.0, sigma=0.2, target=0.01, gamma=0.01, k=0.9)
+@pytest.mark.parametrize("solve", [tracking_band, tracking_threshold, tracking_calendar])
+@pytest.mark.parametrize(("target", "gamma", "k"), [(0.01, 0.01, 0.9), (0.001, 1.0, 0.5)])
+def test_a_cost_that_is_never_paid_back_is_refused(
+    solve: Callable[..., object], target: float, gamma: float, k: float
+) -> None:
+    with pytest.raises(ValueError, match="too large to be paid back"):
+        solve(mu=0.0, sigma=0.2, target=target, gamma=gamma, k=k)
 
 
 @pytest.mark.parametrize(

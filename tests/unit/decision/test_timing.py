@@ -59,6 +59,20 @@ def test_a_sale_waits_only_for_a_rise_and_only_within_half_as_much_again(
     assert (judged(view) is not FULL) is waits
 
 
+def test_names_without_a_known_trend_do_not_wait_and_five_are_named() -> None:
+    symbols = [f"N{at}" for at in range(8)]
+    view = household(
+        [account("main", 0, [lot(symbol, 12, 1) for symbol in symbols] + [lot("B", 4, 1)])],
+        dict.fromkeys([*symbols, "B"], 1),
+        {**dict.fromkeys(symbols, "0.11"), "B": "0.12"},
+        costs=FREE,
+    )
+    rising = dict.fromkeys(symbols[:7], 0.2)
+    found = judged(replace(view, signals=Signals(days(-1), Regime.NORMAL, 2.0, 0.9, rising)))
+    assert found.reason == "why; sales of rising N0, N1, N2, N3, N4 wait"
+    assert found.trade == pytest.approx([0.08] + [0] * 7 + [-0.01])
+
+
 def test_a_name_that_is_to_be_bought_never_waits() -> None:
     view = world(44)
     assert judged(view) is FULL
@@ -69,6 +83,7 @@ def test_a_verdict_of_which_nothing_is_left_is_hold() -> None:
     view = replace(view, targets={"A": dec("0.5")})
     found = judged(view)
     assert (found.action, found.trade) == (Action.HOLD, None)
+    assert found.reason == "why; sales of rising A wait"
 
 
 def test_a_part_stays_a_part_and_own_trades_stay_as_they_were() -> None:

@@ -140,4 +140,5 @@ def test_the_lot_method_of_the_account_decides() -> None:
         for number, px in enumerate((100, 300, 200)):
             one.apply(fill(Side.BUY, 1, px, number=number, days=number))
         costs[method] = one.apply(fill(Side.SELL, 1, 250, number=9, days=9))[0].cost
-    assert costs == {LotMethod.FIFO: 100, LotMethod.LIFO: 200, LotMethod.HIFO: 300}
+    dearest = {LotMethod.HIFO: 300, LotMethod.MIN_TAX: 300}
+    assert costs == {LotMethod.FIFO: 100, LotMethod.LIFO: 200, **dearest}

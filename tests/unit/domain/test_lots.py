@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.lots import Lot, LotMethod, RealisedGain, is_long_term, ordered, relieve
+from gateway.domain.lots import (
+    Lot,
+    LotMethod,
+    RealisedGain,
+    Relief,
+    Sale,
+    TaxRates,
+    is_long_term,
+    ordered,
+    relieve,
+)
 
 DAY = date(2024, 1, 10)
 
@@ -49,6 +59,55 @@ def test_lots_of_one_day_go_by_name() -> None:
 def test_a_partial_relief_takes_cost_in_proportion() -> None:
     (piece,) = relieve([lot("a", 8, 100)], Decimal(2), LotMethod.FIFO)
     assert (piece.qty, piece.cost, piece.acquired) == (2, 25, DAY)
+
+
+def test_a_lot_relieved_whole_keeps_its_cost_to_the_last_digit_and_its_order() -> None:
+    cost = Decimal("9.876543210987654321098765432")
+    (piece,) = relieve([Lot("a", "AAA", DAY, Decimal(-3), -cost, "order")], Decimal(3), LotMethod.FIFO)
+    assert piece == Relief("a", DAY, Decimal(-3), -cost, "order")
+
+
+RATES = TaxRates(Decimal("0.4"), Decimal("0.2"))
+
+
+@pytest.mark.parametrize(
+    ("price", "names"),
+    [
+        # unit costs: old 10 and mid 30 long-term, new 25 and dear 40 short-term
+        (50, ["mid", "dear", "old", "new"]),  # taxes 4, 4 (the older first), 8, 10
+        (20, ["dear", "mid", "new", "old"]),  # taxes -8, -2, -2 (the older first), 2
+        (35, ["dear", "mid", "new", "old"]),  # taxes -2, 1, 4, 5
+        (45, ["dear", "mid", "old", "new"]),  # taxes 2, 3, 7, 8
+    ],
+)
+def test_least_tax_first_by_the_rate_of_each_term(price: int, names: list[str]) -> None:
+    lots = [
+        lot("new", 2, 50, 700), lot("mid", 2, 60, 5), lot("dear", 2, 80, 710), lot("old", 2, 20),
+    ]  # fmt: skip
+    sale = Sale(DAY + timedelta(days=800), Decimal(price), RATES)
+    assert [one.lot_id for one in ordered(lots, LotMethod.MIN_TAX, sale)] == names
+    assert [one.lot_id for one in relieve(lots, Decimal(8), LotMethod.MIN_TAX, sale)] == names
+
+
+def test_least_tax_without_a_sale_is_highest_cost() -> None:
+    assert ordered(THREE, LotMethod.MIN_TAX) == ordered(THREE, LotMethod.HIFO)
+    sale = Sale(DAY, Decimal(1), RATES)
+    assert ordered(THREE, LotMethod.HIFO, sale) == ordered(THREE, LotMethod.HIFO)
+
+
+def test_short_lots_are_all_short_term_whatever_their_age() -> None:
+    """Brought in 30 and 20 a unit, closed at 25: 5 gained on one, 5 lost on the other, at 40 %."""
+    lots = [lot("gains", -2, -60), lot("loses", -2, -40, 900)]
+    sale = Sale(DAY + timedelta(days=901), Decimal(25), RATES)
+    assert [one.lot_id for one in ordered(lots, LotMethod.MIN_TAX, sale)] == ["loses", "gains"]
+    old = [lot("old", -1, -30), lot("new", -1, "-29.5", 899)]
+    assert [one.lot_id for one in ordered(old, LotMethod.MIN_TAX, sale)] == ["new", "old"]
+    free = Sale(sale.on, sale.price, TaxRates(Decimal("0.4"), Decimal(0)))
+    assert [one.lot_id for one in ordered(old, LotMethod.MIN_TAX, free)] == ["new", "old"]
+
+
+def test_a_rate_belongs_to_a_term() -> None:
+    assert (RATES.of(is_long=True), RATES.of(is_long=False)) == (Decimal("0.2"), Decimal("0.4"))
 
 
 def test_what_the_lots_cannot_cover_is_not_in_the_answer() -> None:

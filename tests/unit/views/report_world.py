@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scenarios"))
 from world import World, settings_of
 
 from gateway.domain.settings import Costs, Decision, Monitoring, Settings
-from gateway.events import CheckDue, Event, HaltRequested, Others, ResumeRequested
+from gateway.events import CheckDue, Event, HaltRequested, Others, PolicyName, ResumeRequested
 from gateway.views.notices import Notice
 from gateway.views.report import make_report
 from gateway.views.week import Past, gather, week_of
@@ -28,7 +28,7 @@ TARGETS = {"AAA": "0.30", "BBB": "0.30", "CCC": "0.30"}
 def settings() -> Settings:
     made = settings_of(
         costs=Costs(commission_per_share=Decimal(0), commission_minimum=Decimal("1.00")),
-        decision=Decision(single_asset_drift=Decimal("0.50")),
+        decision=Decision(policy=PolicyName.TRIGGERS, single_asset_drift=Decimal("0.50")),
     )
     account = replace(made.accounts["main"], monitoring=Monitoring(critical_drift=Decimal("0.05")))
     return replace(made, accounts={"main": account})

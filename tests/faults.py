@@ -1,0 +1,267 @@
+"""Every fault that ever broke an IBKR adapter, each in a basket of 100 orders; books compared after.
+
+Redis, the simulated TWS and the gateway run as processes. Each row plans one fault (of the wire, of TWS, of
+its order ids, of an execution), submits a basket that trades about 100 names, and then compares what the
+journal intended, what the venue has and what the book says: nothing lost, nothing doubled, every cent equal.
+
+Run: ``python -m tests.faults [--only NAME] [--seed 1]``. It prints a table; exit 1 when a row does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from gateway.domain.order import OrdStatus
+from gateway.engine import Engine
+from gateway.events import RequestState
+from simulator.control import ask
+from simulator.venue import VenueError
+from tests.torture import KITS, Torture
+
+KIT = replace(KITS["ibkr"], names=110, lookup_wait_s=0.3, victims=())
+BASKET_S = 45.0
+GATEWAY = 11
+
+Deed = tuple[float, str, dict[str, Any]]
+
+
+def plan(kind: str, **words: Any) -> Deed:
+    """Plan a fault before the basket begins."""
+    return (0.0, "fault", {"kind": kind, **words})
+
+
+@dataclass(frozen=True)
+class Case:
+    """Name one fault: what is done to the venue and when, in seconds from the basket's start."""
+
+    name: str
+    deeds: tuple[Deed, ...] = ()
+    special: str = ""
+    refused: int = 0
+
+
+CASES = (
+    Case("nothing goes wrong"),
+    # Three writes, and early: each takes what has gathered behind it, a few bytes a millisecond.
+    Case("frames in pieces", (plan("split_frames", count=3),)),
+    Case("order frame read and discarded, socket cut", (plan("cut_before_order", skip=20),)),
+    Case("order booked, socket cut before a word", (plan("cut_after_order", skip=20),)),
+    Case("order frames lost without a word", (plan("lose_order", skip=10, count=3),)),
+    Case("fills while we are away", ((0.4, "drop", {}), (0.8, "drop", {}), (1.2, "drop", {}))),
+    Case("1100 amid the fills, then 1102", (plan("outage_in_fill", skip=10, seconds=1.5, code=1102),)),
+    Case("1100 amid the fills, then 1101", (plan("outage_in_fill", skip=10, seconds=1.5, code=1101),)),
+    Case("1100 repeated, then 1102", (
+        (0.3, "lost", {}), (0.5, "warn", {"code": 1100}), (0.7, "warn", {"code": 2110}),
+        (1.5, "restored", {"code": 1102}),
+    )),
+    Case("restart that rolls order ids back", ((0.4, "restart", {"seconds": 0.5, "rollback": 50}),)),
+    Case("client id in use on reconnect", (plan("clash", count=2, client=GATEWAY), (0.4, "drop", {}))),
+    Case("openOrder and orderStatus twice", (plan("duplicate_status", count=200),)),
+    Case("executions twice", (plan("duplicate_execution", count=100),)),
+    Case("status before its execution", (plan("status_first", count=60),)),
+    Case("openOrder and orderStatus lost", (plan("status_lost", count=10, skip=5),)),
+    Case("executions lost", (plan("execution_lost", count=10, skip=5),)),
+    Case("commission before its execution", (plan("commission_first", count=60),)),
+    Case("commissions 5 s late", (plan("commission_late", count=20, seconds=5.0),)),
+    Case("commissions lost", (plan("commission_lost", count=5),)),
+    Case("corrected executions", special="correct"),
+    Case("busted and corrected again", special="correct twice"),
+    Case("fills after the cancel's ack", (plan("fill_after_cancel", count=10, seconds=0.3),), "cancel"),
+    Case("cancel refused, state: Filled", (plan("cancel_too_late", count=10, seconds=0.5),), "cancel"),
+    Case("cancels refused (161)", (plan("reject_cancel", count=10),), "cancel"),
+    Case("cancel frames lost, socket cut", (plan("cut_before_cancel", skip=3),), "cancel"),
+    Case("cancels done, socket cut before a word", (plan("cut_after_cancel", skip=3),), "cancel"),
+    Case("orders refused (201)", (plan("reject_order", count=5, skip=5),), refused=5),
+    Case("orders refused (103, id used)", (plan("reject_order", count=5, skip=5, code=103),)),
+    Case("10349 on living orders", (plan("inform", count=50),)),
+    Case("399 on living orders", (plan("inform", count=50, code=399),)),
+    Case("2109 on living orders", (plan("inform", count=50, code=2109),)),
+    Case("201 on living orders", (plan("inform", count=20, code=201),)),
+    Case("a code nobody knows on living orders", (plan("inform", count=20, code=9999),)),
+    Case("an End missing", (plan("missing_end", count=2), (0.4, "drop", {}))),
+    Case("Ends slow", (plan("slow_end", count=4, seconds=1.0), (0.4, "drop", {}))),
+    Case("many frames in one packet", (plan("batch_frames", count=50, seconds=0.05),)),
+    Case("a time zone nobody knows", (plan("bad_zone", count=50),)),
+    Case("silence for 3 s", ((0.4, "fault", {"kind": "silence", "seconds": 3}),)),
+    Case("half-open socket", ((0.4, "fault", {"kind": "half_open"}),)),
+    Case("connections refused, then slow", (
+        plan("refuse_connect", count=3), plan("slow_connect", count=1, seconds=1.0), (0.4, "drop", {}),
+    )),
+    Case("gateway killed amid the basket", special="kill gateway"),
+    Case("TWS killed amid the basket", special="kill venue"),
+)  # fmt: skip
+
+
+class Faults(Torture):
+    """Play every case on one stage."""
+
+    refused = 0
+
+    async def begin(self) -> None:
+        """Start the three processes, and give prices."""
+        self.stage.start_redis()
+        self.stage.start_venue()
+        self.stage.start_gateway()
+        prices = {symbol: f"{cents / 100:.2f}" for symbol, cents in self.household.cents.items()}
+        async with self.client() as client:
+            await client.publish_prices(prices, source="faults")
+
+    async def play(self, case: Case) -> dict[str, Any]:
+        """Play one case; return its row."""
+        tally = self.tally
+        before = (tally.orders, tally.lost, tally.doubled, tally.book_differences, self.refused)
+        began = time.monotonic()
+        struck = sum(self.tell("struck")["struck"].values())
+        state = await self._basket(case)
+        self.tell("clear")
+        await self.compare()
+        now = (tally.orders, tally.lost, tally.doubled, tally.book_differences, self.refused)
+        orders, lost, doubled, differences, refused = (b - a for a, b in zip(before, now, strict=True))
+        if refused != case.refused:
+            self.complain(f"{refused} orders are refused, not {case.refused}")
+            lost += abs(refused - case.refused)
+        struck = max(0, sum(self.tell("struck")["struck"].values()) - struck)  # it forgets when it is killed
+        return {
+            "case": case.name, "orders": orders, "struck": struck, "ended": state, "lost": lost,
+            "doubled": doubled, "differences": differences, "seconds": time.monotonic() - began,
+        }  # fmt: skip
+
+    async def replayed(self) -> tuple[Engine, set[str]]:
+        """Expect nothing at the venue of what it refused, or of what was cancelled before it left."""
+        engine, intended = await super().replayed()
+        at_venue = {order["cl_ord_id"] for order in self.stage.record()["orders"]}
+        gone = {
+            name
+            for name, order in engine.state.orders.items()
+            if order.ord_status is OrdStatus.REJECTED
+            or (order.ord_status is OrdStatus.CANCELED and order.is_unsent)
+        }
+        self.refused = sum(one.ord_status is OrdStatus.REJECTED for one in engine.state.orders.values())
+        return engine, intended - (gone - at_venue)
+
+    async def _basket(self, case: Case) -> str:
+        """Submit a basket, do the deeds at their times, and wait for its end."""
+        self.tally.baskets += 1
+        request_id = f"basket-{self.tally.baskets}"
+        for at, command, words in case.deeds:
+            if not at:
+                self.tell(command, **words)
+        if case.special == "cancel":
+            self._move_prices("0.95")  # sales rest: there is something to cancel
+        async with self.client() as client:
+            targets = self.household.targets(self.rng)
+            await client.submit(targets, account="main", request_id=request_id, lifetime_s=3600)
+        began = time.monotonic()
+        for at, command, words in sorted(case.deeds, key=lambda deed: deed[0]):
+            if at:
+                await asyncio.sleep(max(0.0, began + at - time.monotonic()))
+                self.tell(command, **words)
+        if case.special:
+            await self._special(case.special, request_id)
+        while time.monotonic() - began < BASKET_S:
+            self.revive()
+            body = await self.request(request_id)
+            if body is not None and RequestState(body["state"]).is_final:
+                return str(body["state"])
+            await asyncio.sleep(0.1)
+        self.tally.book_differences += 1
+        return "NEVER ENDED"
+
+    async def _special(self, what: str, request_id: str) -> None:
+        """Do what needs more than a command."""
+        await asyncio.sleep(0.5)
+        if what.startswith("kill"):
+            await self.kill(what.removeprefix("kill "))
+        elif what == "cancel":
+            async with self.client() as client:
+                await client.cancel(request_id)
+            await asyncio.sleep(1.0)
+            self._move_prices("1")
+        else:
+            await self._correct(times=2 if what.endswith("twice") else 1)
+
+    def _move_prices(self, by: str) -> None:
+        """Move the venue's market to a share of where it began."""
+        for symbol, cents in self.household.cents.items():
+            px = (Decimal(by) * cents / 100).quantize(Decimal("0.01"))
+            self.tell("price", symbol=symbol, price=str(px))
+
+    async def _correct(self, times: int) -> None:
+        """Correct (or bust and correct) some executions of the last orders, as a broker does."""
+        await asyncio.sleep(1.0)
+        for _ in range(times):
+            orders = [one for one in self.stage.record()["orders"][-60:] if one["fills"]][:5]
+            for fill in (one["fills"][0] for one in orders):
+                px = f"{float(fill['last_px']) - 0.01 * times:.2f}"
+                self.tell("correct", exec_id=fill["exec_id"], qty=str(fill["last_qty"]), price=px)
+
+    def tell(self, command: str, **words: Any) -> dict[str, Any]:
+        """Tell the venue something; one that is restarting is told again."""
+        for _ in range(50):
+            with contextlib.suppress(OSError):
+                answer = ask(self.stage.control_port, command, **words)
+                if "error" in answer:
+                    raise VenueError(answer["error"])
+                return answer
+            self.revive()
+            time.sleep(0.1)
+        raise TimeoutError(command)
+
+
+async def run(faults: Faults, cases: list[Case]) -> list[dict[str, Any]]:
+    """Play the cases, printing a row each."""
+    await faults.begin()
+    print(f"{'fault':45s} {'orders':>6s} {'struck':>6s} {'ended':>10s} lost doubled book  seconds")
+    rows = []
+    for case in cases:
+        row = await faults.play(case)
+        rows.append(row)
+        book = "DIFFERS" if row["differences"] else "equal"
+        print(
+            f"{row['case']:45s} {row['orders']:6d} {row['struck']:6d} {row['ended']:>10s} {row['lost']:4d} "
+            f"{row['doubled']:7d} {book:7s} {row['seconds']:4.0f}",
+            flush=True,
+        )
+    return rows
+
+
+def main() -> int:
+    """Play every case; print a table, and a JSON object as the last line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", default="", help="play the cases whose name holds this")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, default=None, help="keep state and logs in this folder")
+    arguments = parser.parse_args()
+    cases = [case for case in CASES if arguments.only in case.name]
+    folder = arguments.keep or Path(tempfile.mkdtemp(prefix="gateway-faults-"))
+    faults = Faults(folder, arguments.seed, KIT)
+    try:
+        rows = asyncio.run(run(faults, cases))
+    finally:
+        faults.stage.close()
+    wrong = [row["case"] for row in rows if row["lost"] or row["doubled"] or row["differences"]]
+    if arguments.keep is None and not wrong:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif wrong:
+        print(f"state and logs are kept in {folder}")
+    figures = {
+        "venue": "ibkr", "faults": len(rows), "orders": sum(row["orders"] for row in rows),
+        **{key: sum(row[key] for row in rows) for key in ("lost", "doubled", "differences")},
+    }  # fmt: skip
+    print(json.dumps(figures))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
