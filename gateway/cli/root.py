@@ -54,7 +54,7 @@ class Commands(click.Group):
         "rejected": "read", "replay": "replay", "schema": "read", "config": "read", "venues": "venues",
         "report": "report", "alerts": "report", "tax": "tax",
         "certify": "certify", "demo": "demo",
-        "backtest": "backtest", "train": "train", "no-trade": "no_trade",
+        "backtest": "backtest", "harvest-study": "harvest_study", "train": "train", "no-trade": "no_trade",
     }  # fmt: skip
 
     def list_commands(self, ctx: click.Context) -> list[str]:

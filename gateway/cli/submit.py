@@ -28,7 +28,6 @@ others_option = click.option(
 regime_option = click.option(
     "--regime", type=click.Choice([one.value for one in Regime]), help="The market, as you see it."
 )
-COSTS = ("commission", "half_spread", "impact", "conversion")
 policy_option = click.option(
     "--policy", type=click.Choice([one.value for one in PolicyName]), help="Decide by this rule."
 )
