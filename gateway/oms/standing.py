@@ -2,7 +2,7 @@
 
 Rules of this room:
 1. Targets begin to stand when they are decided to be traded, or to need no trade.
-2. A request the monitor made brings nothing new: what stood before it goes on standing.
+2. A request the monitor made, or a harvest, brings nothing new: what stood before it goes on standing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ PREFIX = "drift:"
 def stand(state: State, request: Request) -> None:
     """Let a request's targets stand, unless it waits for an approval or is the monitor's own."""
     spec = request.spec
-    if request.mode is Mode.EXECUTE and not spec.request_id.startswith(PREFIX):
+    is_new = not spec.harvest and not spec.request_id.startswith(PREFIX)
+    if request.mode is Mode.EXECUTE and is_new:
         state.standing[spec.account] = Standing(
             spec.request_id, spec.at, spec.targets, spec.others, spec.execution, policy=spec.policy
         )
