@@ -110,10 +110,8 @@ def _apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: 
             return _cancel_requested(state, event)
         case ExecutionCopied() | CopyLinked():
             return copies.take(state, event, settings)
-        case CheckDue() | DriftChecked():
+        case CheckDue() | DriftChecked() | LossesFound():
             return standing.take(state, event)
-        case LossesFound():
-            return swaps.note_told(state, event)
         case TimerFired():
             return _timer(state, event, settings)
         case PricesUpdated():

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from gateway.domain.request import Mode
 from gateway.domain.standing import DriftLevel, Seen, Standing
-from gateway.events import CheckDue, DriftChecked
+from gateway.events import CheckDue, DriftChecked, LossesFound
 from gateway.oms.state import NOTHING, Applied, Request, State
 
 PREFIX = "drift:"
@@ -36,8 +36,10 @@ def take_back(state: State, request: Request, by: str) -> None:
         state.standing[account] = replace(known, cancelled_by=by or "unknown")
 
 
-def take(state: State, event: CheckDue | DriftChecked) -> Applied:
-    """Note what was seen; a look that is only due changes nothing."""
+def take(state: State, event: CheckDue | DriftChecked | LossesFound) -> Applied:
+    """Note what was seen and told; a look that is only due changes nothing."""
+    if isinstance(event, LossesFound):
+        state.losses_told[event.account] = event.week
     if isinstance(event, DriftChecked):
         told = told_in(state, event.account, event.session)
         if event.is_news and event.level not in told:

@@ -17,9 +17,9 @@ from gateway.domain.order import Side
 from gateway.domain.proposal import Approved
 from gateway.domain.settings import Settings
 from gateway.domain.substitution import Substitution, Swapped, joined
-from gateway.events import Denial, DenyReason, GatewayStarted, LossesFound, RequestFinished
+from gateway.events import Denial, DenyReason, GatewayStarted, RequestFinished
 from gateway.oms.booking import trade_date
-from gateway.oms.state import NOTHING, Applied, Request, State
+from gateway.oms.state import Applied, Request, State
 
 ZERO = Decimal(0)
 
@@ -94,12 +94,6 @@ def prune(state: State, event: RequestFinished | GatewayStarted, settings: Setti
     for account, known in list(state.substitutions.items()):
         held = state.book.accounts[account].positions
         _keep(state, account, [one for one in known if today < one.free_from or held.get(one.other)])
-
-
-def note_told(state: State, event: LossesFound) -> Applied:
-    """Note that losses worth taking were told this week."""
-    state.losses_told[event.account] = event.week
-    return NOTHING
 
 
 def _keep(state: State, account: str, left: Sequence[Substitution]) -> None:
