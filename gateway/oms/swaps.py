@@ -55,8 +55,7 @@ def due(request: Request, symbol: str, state: State) -> Decimal | None:
     sold: dict[str, Decimal] = {}
     for cl_ord_id in request.orders:
         order = state.orders[cl_ord_id]
-        if order.spec.side is Side.SELL:
-            sold[order.spec.symbol] = sold.get(order.spec.symbol, ZERO) + order.cum_qty
+        sold[order.spec.symbol] = sold.get(order.spec.symbol, ZERO) + order.cum_qty
     return sum((one.buy_qty * sold.get(one.original, ZERO) / one.sell_qty for one in parts), ZERO)
 
 

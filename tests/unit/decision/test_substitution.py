@@ -225,6 +225,18 @@ def test_what_stands_in_for_a_name_already_is_its_only_substitute() -> None:
     assert losses_worth_taking(view).swaps[0].buy.symbol == "B"
 
 
+def test_old_shares_are_not_sold_together_with_new_ones_for_only_a_part_might_fill() -> None:
+    view = losing({"A": ("B",)}, held={"A": 20})
+    more = account("main", 5_000, [lot("A", 20, 150), lot("A", 20, 150, bought=-3)])
+    mixed = replace(view, book=replace(view.book, accounts={"main": more}))
+    assert losses_worth_taking(mixed).passed_over["A"].startswith("A was bought on")
+    everything = account("main", 5_000, [lot("A", 20, 90), lot("A", 20, 150, bought=-3)])
+    mixed = replace(view, book=replace(view.book, accounts={"main": everything}))
+    assert losses_worth_taking(mixed).passed_over["A"].startswith("some of the A was bought on")
+    new = account("main", 5_000, [lot("A", 20, 150, bought=-3)])
+    assert losses_worth_taking(replace(view, book=replace(view.book, accounts={"main": new}))).swaps
+
+
 def test_the_carried_loss_uses_the_room_first() -> None:
     view = losing({"A": ("B",)})
     terms = replace(view.account.harvest, carried_loss=dec(3000))

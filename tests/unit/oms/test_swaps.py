@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.order import Side
+from gateway.domain.order import Order, OrderSpec, OrdType, Side, TimeInForce
 from gateway.domain.proposal import Approved, Proposal
+from gateway.domain.settings import Settings
 from gateway.domain.substitution import Swapped
-from gateway.events import Denial, DenyReason
-from gateway.oms.swaps import paired
+from gateway.events import Denial, DenyReason, Mode, TargetsSubmitted
+from gateway.oms.state import Applied, Request, State
+from gateway.oms.swaps import follow, paired
 
+AT = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 SWAP = Swapped("A", "C", Decimal(10), Decimal(20), (), 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.9, "a loss")
 SWAPS = (SWAP, replace(SWAP, original="B"), replace(SWAP, original="D", other="E"))
 
@@ -48,6 +52,17 @@ def test_what_is_sold_is_bought_back_otherwise_and_nothing_else_is_bought(denied
     for swap in SWAPS:
         assert swap.original not in left or swap.other in left
     assert all(any(swap.original in left for swap in SWAPS if swap.other == one) for one in left & set("CE"))
+
+
+def test_only_the_sale_of_a_swapped_name_begins_a_substitution() -> None:
+    state, settings = State(), Settings("H", {}, {})
+    request = Request(TargetsSubmitted(AT, "R1", "main", {}, AT, AT), Mode.EXECUTE, swaps=SWAPS)
+    for symbol, side in (("X", Side.SELL), ("A", Side.BUY)):
+        spec = OrderSpec(
+            "c1", "R1", "main", "sim", symbol, side, Decimal(1), OrdType.MARKET, None, TimeInForce.DAY, 1
+        )
+        follow(state, Applied(Order(spec, AT, updated_at=AT), request=request), settings)
+    assert state.substitutions == {}
 
 
 def test_without_swaps_nothing_is_touched() -> None:
