@@ -325,6 +325,8 @@ def test_losses_worth_taking_are_told_once_a_week_where_wanted() -> None:
     assert "losses of 2,001.00 in AAA are worth taking" in told[0].text
     assert world.state.losses_told == {"main": "2024-W12"}
     harvest(world)
+    world.price()
+    world.run(0)
     look(world, "2024-03-25")
     assert len(world.of_kind(LossesFound)) == 2
     world.game.now += timedelta(hours=1)
