@@ -22,11 +22,13 @@ from gateway.decision.costs import price_trade, proceeds
 from gateway.decision.drafting import priced, share_of, weight_of
 from gateway.decision.drift import NOISE, ZERO, Survey, survey
 from gateway.decision.policies import decide, policy_of
+from gateway.decision.substitution import stand_in
 from gateway.decision.triggers import Verdict
 from gateway.decision.view import View
 from gateway.decision.wash_sale import watch
 from gateway.domain.order import Side
 from gateway.domain.proposal import Proposal
+from gateway.domain.substitution import Swapped
 from gateway.events import Action, NameDecision, PolicyName
 
 
@@ -37,6 +39,7 @@ class Plan:
     `drift` is the summed, `max_drift` the largest absolute gap in weight. `names` explains every
     name held or wanted. `missing_prices` are wanted but have no fresh price. `tracking_error_left`
     is annual, after the trades that may be sent, names taken as uncorrelated without a risk model.
+    `swaps` are the losses a harvest takes (`harvesting.py`).
     """
 
     action: Action
@@ -50,6 +53,7 @@ class Plan:
     missing_prices: tuple[str, ...]
     tracking_error_left: float
     policy: PolicyName
+    swaps: tuple[Swapped, ...] = ()
 
 
 @dataclass(slots=True)
@@ -146,7 +150,7 @@ def _mark_wash_sales(view: View, draft: Draft, *, is_urgent: bool) -> None:
 
     Of a plan's loss sale and purchase of the same group the purchase gives way, if the sale can go out.
     """
-    known = watch(view)
+    known = watch(view, substitute=stand_in(view))
     for symbol, item in draft.proposals.items():
         draft.proposals[symbol] = known.marked(item)
     bought = {

@@ -59,7 +59,7 @@ def _account(one: dict[str, Any]) -> str:
     return (
         f'<section id="{_id(one["account"])}"><h2>Account {name}</h2>{notes}{_cards(one)}{_verdict(one)}'
         f"{_plots(one)}{_weights(one)}{_recommended(one)}{_trades(one)}{_costs(one)}{_gains(one)}"
-        f"{_unrealised(one)}{_locks(one)}</section>"
+        f"{_unrealised(one)}{_locks(one)}{_harvest(one)}</section>"
     )
 
 
@@ -263,6 +263,27 @@ def _locks(one: dict[str, Any]) -> str:
     header = ["name", "do not", "free again from", "because"]
     caption = "All accounts of the household count (IRC section 1091)."
     return table("Wash-sale locks", header, rows, caption, empty="No name is locked.", words={0, 1, 2, 3})
+
+
+def _harvest(one: dict[str, Any]) -> str:
+    """Show what stands in for what, and the losses worth taking."""
+    rows = [
+        [row["other"], row["original"], f"{row['free_from']}", row["because"]] for row in one["substitutions"]
+    ]
+    header = ["substitute", "stands in for", "at least until", "because"]
+    told = _table("Substitutes", header, rows, "", words={0, 1, 2, 3}) if rows else ""
+    if one["harvest"] is None:
+        return told
+    swaps, left = one["harvest"]["swaps"], one["harvest"]["left"]
+    rows = [
+        [row["symbol"], row["other"], _money(row["loss"]), _money(row["net"]), row["why"]] for row in swaps
+    ]
+    rows += [[row["symbol"], "", "", "", row["why"]] for row in left]
+    header = ["name", "substitute", "loss", "worth", "why"]
+    caption = "What is left after later tax, trading and risk; `gateway harvest` takes them."
+    return told + _table(
+        "Losses worth taking", header, rows, caption, empty="Nothing is held at a loss.", words={0, 1, 4}
+    )
 
 
 # ------------------------------------------------------------------------------------------ the rest
