@@ -6,7 +6,7 @@ QUICKFIX := $(shell sed -n 's/^ *"quickfix==\([0-9.]*\)".*/\1/p' pyproject.toml)
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 N ?= 25
 
-.PHONY: help demo test check lint types directions house torture faults scenarios lives ib-clients benchmarks install install-dev clean
+.PHONY: help demo test check lint types directions house torture faults scenarios lives ib-clients benchmarks report install install-dev clean
 
 help:
 	@echo "make demo        watch a real FIX session carry a portfolio from weights to fills (VENUE=name: over its dialect)"
@@ -18,6 +18,7 @@ help:
 	@echo "make lives       ten thousand random lives of an order, told by the simulator and followed by the gateway"
 	@echo "make ib-clients  the simulated TWS, traded with ib_async, ib_insync and IBKR's old ibapi"
 	@echo "make benchmarks  every speed figure of the README"
+	@echo "make report      every figure on deciding, backtesting and learning, from data to page (build/report)"
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
@@ -94,5 +95,14 @@ benchmarks: install-dev
 	@$(BIN)/python benchmarks/alpaca_detection.py
 	@$(BIN)/python benchmarks/alpaca_faults.py
 
+# torch from the package index is gigabytes of CUDA: PPO's column is left out unless its extra is installed.
+$(VENV)/.report: $(VENV)/.installed-dev pyproject.toml
+	@echo "installing the price data and the known backtester"
+	@$(PIP) install --editable '.[simulator,dev,data,bench]'
+	@touch $@
+
+report: $(VENV)/.report
+	@$(BIN)/python tools/report.py
+
 clean:
-	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis state
+	rm -rf $(VENV) build .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis state

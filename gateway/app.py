@@ -360,6 +360,7 @@ def status(gateway: Gateway) -> dict[str, Any]:
             }
             for account, standing in state.standing.items()
         },
+        "substitutions": {name: [one.text for one in kept] for name, kept in state.substitutions.items()},
         "alerts": {one.name: one.status() for one in gateway.alerts.couriers} if gateway.alerts else {},
         "active": state.active,
         "queued": {account: queue for account, queue in state.queues.items() if queue},

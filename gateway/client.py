@@ -55,6 +55,7 @@ class Ticket:
 
     request_id: str
     entry_id: str = ""
+    stream: str = "targets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,20 @@ class GatewayClient:
         )
         read_weights(read_message(raw).targets, allow_short=True)
         return Ticket(request_id, await self._put(self._keys.targets, raw))
+
+    async def harvest(
+        self,
+        account: str,
+        *,
+        mode: Mode | str = Mode.PREVIEW,
+        request_id: str = "",
+        lifetime_s: float = 300.0,
+    ) -> Ticket:
+        """Ask for the losses worth taking: only show them, or sell them into their substitutes."""
+        request_id = request_id or f"harvest-{secrets.token_hex(8)}"
+        expires_at = self._clock.now() + timedelta(seconds=lifetime_s)
+        words = {"account": account, "request_id": request_id, "mode": str(mode), "expires_at": expires_at}
+        return Ticket(request_id, await self._command("harvest", **words), "commands")
 
     async def _put(self, key: str, raw: bytes, kept: int | None = None) -> str:
         """Append one message to an input stream, signed when we have a key."""
@@ -306,7 +321,7 @@ class GatewayClient:
                         return Result(ticket.request_id, state, body)
                     for key, _, row in await self._next(positions):
                         if key == self._keys.rejected:
-                            _raise_if_refused(row, ticket.entry_id)
+                            _raise_if_refused(row, ticket)
         except TimeoutError:
             state_now = "not seen by a gateway yet" if body is None else body["state"]
             raise TimeoutError(
@@ -319,9 +334,10 @@ def _letter(row: Mapping[bytes, bytes]) -> dict[str, str]:
     return {name: row.get(name.encode(), b"").decode("utf-8", "replace") for name in LETTER_FIELDS}
 
 
-def _raise_if_refused(letter: Mapping[bytes, bytes], entry_id: str) -> None:
+def _raise_if_refused(letter: Mapping[bytes, bytes], ticket: Ticket) -> None:
     """Raise when this dead letter is the ticket's own entry."""
-    if letter.get(b"id") == entry_id.encode() and letter.get(b"stream") == b"targets":
+    mine = (ticket.entry_id.encode(), ticket.stream.encode())
+    if (letter.get(b"id"), letter.get(b"stream")) == mine:
         raise InvalidTargets(letter[b"field"].decode(), letter[b"reason"].decode())
 
 

@@ -16,13 +16,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
+from gateway.decision import harvesting
 from gateway.decision.explain import detailed
 from gateway.decision.market import UNKNOWN, Market
 from gateway.decision.policy import Plan, propose
-from gateway.decision.sizing import fit_to_cash
+from gateway.decision.sizing import cut, fit_to_cash
 from gateway.decision.view import View
 from gateway.domain.order import Side
-from gateway.domain.proposal import Approved
+from gateway.domain.proposal import Approved, Proposal
 from gateway.domain.settings import Settings
 from gateway.events import (
     Action,
@@ -43,7 +44,7 @@ from gateway.events import (
     SetTimer,
     TargetsSubmitted,
 )
-from gateway.oms import execution, plan
+from gateway.oms import execution, plan, swaps
 from gateway.oms.checks import check
 from gateway.oms.state import Request, State
 from gateway.outlook import Outlook, watched
@@ -154,9 +155,9 @@ class Desk:
             text = f"execution.{flaw[0]} {flaw[1]}"
             return RequestFinished(self.now, spec.request_id, spec.account, RequestState.FAILED, text)
         account = replace(view.account, execution=wanted)
-        proposed = propose(view)
+        proposed = harvesting.proposed(view) if spec.harvest else propose(view)
         gate = self._outlook.gate(account, proposed.nav, is_urgent=proposed.action is Action.IMMEDIATE)
-        approved, denied = check(proposed.proposals, gate)
+        approved, denied = swaps.paired(*check(proposed.proposals, gate), proposed.swaps)
         return RequestDecided(
             at=self.now,
             request_id=spec.request_id,
@@ -173,6 +174,9 @@ class Desk:
             tracking_error_left=proposed.tracking_error_left,
             schedule=wanted.schedule,
             policy=proposed.policy,
+            harvest=spec.harvest,
+            swaps=proposed.swaps,
+            swapped_back=view.swapped_back,
         )
 
     def _denied_for_price(self, proposed: Plan, view: View) -> Iterable[Denial]:
@@ -272,7 +276,9 @@ class Desk:
         nav = self._outlook.nav(account, view)
         gate = self._outlook.gate(account, nav, is_urgent=request.action is Action.IMMEDIATE)
         gate = replace(gate, is_at_market=is_at_market)
-        approved, denied = check(watched(view, [item.proposal for item in chosen]), gate)
+        items, unsold = self._paid_for(request, chosen, view)
+        approved, denied = check(watched(view, items), gate)
+        denied += unsold
         if plan.are_buys(chosen):
             cash = self._outlook.free_cash(account) - account.execution.cash_buffer * nav
             wanted = [item.proposal for item in approved]
@@ -295,6 +301,26 @@ class Desk:
             for item in approved
         )  # fmt: skip
         return OrdersPlanned(self.now, spec.request_id, account.name, wave, orders, tuple(denied))
+
+    def _paid_for(
+        self, request: Request, chosen: Iterable[Approved], view: View
+    ) -> tuple[list[Proposal], list[Denial]]:
+        """Cut each substitute to what was sold for it; everything else passes."""
+        items: list[Proposal] = []
+        unsold: list[Denial] = []
+        for item in (one.proposal for one in chosen):
+            due = swaps.due(request, item.symbol, self.state) if item.side is Side.BUY else None
+            qty = (
+                item.qty
+                if due is None
+                else min(item.qty, self.settings.instruments[item.symbol].round_qty(due))
+            )
+            if qty:
+                items.append(cut(item, qty, view))
+            else:
+                text = f"too little was sold to buy any {item.symbol} in its place"
+                unsold.append(Denial(item.symbol, item.side, item.qty, DenyReason.UNSOLD, text))
+        return items, unsold
 
     def send_wave(self, event: OrdersPlanned) -> list[Effect]:
         """Send a wave that is now durable, unless a halt came between."""

@@ -39,6 +39,7 @@ from gateway.events import (
     LinkDown,
     LinkNoticed,
     LinkUp,
+    LossesFound,
     MessageRefused,
     OrderAbandoned,
     OrderResent,
@@ -76,18 +77,19 @@ class Engine:
         self.state = state if state is not None else State()
         self.market = market
         self.desk = Desk(settings, self.state, market)
-        self.monitor = Monitor(settings, self.state)
+        self.monitor = Monitor(settings, self.state, market)
 
     def see(self, market: Market) -> None:
         """Decide from now on with what is known of the market; what was decided stands."""
         self.market = market
         self.desk.see(market)
+        self.monitor.see(market)
 
     def restore(self, state: State) -> None:
         """Begin from a snapshot's state instead of an empty one."""
         self.state = state
         self.desk = Desk(self.settings, state, self.market)
-        self.monitor = Monitor(self.settings, state)
+        self.monitor = Monitor(self.settings, state, self.market)
 
     def replay(self, event: Event) -> None:
         """Apply one journaled event without reacting to it."""
@@ -155,7 +157,7 @@ class Engine:
                 return self._copy_timers(event.link, [event.report.exec_id])
             case CopyLinked():
                 return [Publish(event), *self._wait_for_copies(event.link)]
-            case CheckDue() | DriftChecked():
+            case CheckDue() | DriftChecked() | LossesFound():
                 return self.monitor.react(event)
             case TimerFired():
                 return self._after_timer(event, applied)

@@ -28,6 +28,7 @@ from gateway.domain.request import Regime as Regime
 from gateway.domain.request import RequestState as RequestState
 from gateway.domain.schedule import AT_ONCE, Schedule, ScheduleOverride
 from gateway.domain.standing import DriftLevel as DriftLevel
+from gateway.domain.substitution import Swapped
 from gateway.effects import Alert as Alert
 from gateway.effects import CancelOrder as CancelOrder
 from gateway.effects import Effect as Effect
@@ -105,7 +106,8 @@ class TargetsSubmitted:
     """A valid target message was accepted from the stream; `targets` are weights of NAV.
 
     `execution` is what the message wants otherwise than the account's own execution style, `policy` the
-    rule it wants to be decided by instead of the account's.
+    rule it wants to be decided by instead of the account's. With `harvest` there are no targets: what is
+    wanted is that losses are taken where they pay, each into its substitute.
     """
 
     at: datetime
@@ -121,6 +123,7 @@ class TargetsSubmitted:
     signed_by: str = ""
     execution: ScheduleOverride | None = None
     policy: PolicyName | None = None
+    harvest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,9 @@ class RequestDecided:
     `drift` is the summed absolute weight gap, `max_drift` the largest, `tracking_error_left` the
     annualised tracking error after the trades. `approved` may be sent (sells, then the buys they
     pay for), `denied` may not. `schedule` is the execution style the request keeps to its end, whatever
-    the configuration says later, `policy` the rule that decided.
+    the configuration says later, `policy` the rule that decided. `harvest` says that losses were wanted, not
+    targets: `swaps` are those found worth it, approved or not. `swapped_back` names what is no longer read as
+    its substitute from here on.
     """
 
     at: datetime
@@ -148,6 +153,9 @@ class RequestDecided:
     tracking_error_left: float = 0.0
     schedule: Schedule = AT_ONCE
     policy: PolicyName = PolicyName.TRIGGERS
+    harvest: bool = False
+    swaps: tuple[Swapped, ...] = ()
+    swapped_back: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +256,22 @@ class DriftChecked:
 
 
 @dataclass(frozen=True, slots=True)
+class LossesFound:
+    """An account has losses worth taking: `names` are they, `loss` and `net` money.
+
+    It is said once a `week`, an ISO week like 2026-W48.
+    """
+
+    at: datetime
+    account: str
+    week: str
+    names: tuple[str, ...]
+    loss: float
+    net: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class HaltRequested:
     """Stop sending for one account, or for all when `account` is empty."""
 
@@ -290,5 +314,6 @@ Event = (
     | OrderResent | OrderAbandoned | RequestFinished | ReportReceived | CancelRejected | OrderUnknown
     | PositionStated | ActivityStated | OrderSettled | MessageRefused | ReportUnreadable | SendWithheld
     | SendInDoubt | LinkUp | LinkDown | LinkBehind | LinkNoticed | CopyLinked | ExecutionCopied | TimerFired
-    | CheckDue | DriftChecked | HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested
+    | CheckDue | DriftChecked | LossesFound | HaltRequested | ResumeRequested | ApprovalGiven
+    | CancelRequested
 )  # fmt: skip

@@ -6,20 +6,33 @@ Rules of this room:
    warning not after the critical, and that a request was made is told always.
 3. It never trades. Beyond the critical drift it submits the standing targets again, as a strategy would,
    under an id made of account and session, so that one session makes one request.
-4. Nothing is submitted for an account that is halted, works on a request, or whose targets were cancelled.
+4. Losses worth taking are told once a week, where the account wants it; they are never taken by themselves.
+5. Nothing is submitted for an account that is halted, works on a request, or whose targets were cancelled.
 """
 
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 
 from gateway.decision.drift import NOISE, Survey, survey
+from gateway.decision.harvesting import losses_worth_taking
+from gateway.decision.market import UNKNOWN, Market
 from gateway.domain.settings import Monitoring, Settings
 from gateway.domain.standing import DriftLevel, Standing
-from gateway.events import Alert, CheckDue, DriftChecked, Effect, Mode, Publish, Record, TargetsSubmitted
+from gateway.events import (
+    Alert,
+    CheckDue,
+    DriftChecked,
+    Effect,
+    LossesFound,
+    Mode,
+    Publish,
+    Record,
+    TargetsSubmitted,
+)
 from gateway.oms.standing import PREFIX, told_in
 from gateway.oms.state import State
 from gateway.outlook import Outlook
@@ -38,14 +51,47 @@ _CODE = {
 class Monitor:
     """Watch the accounts of one household; methods return effects and change nothing."""
 
-    def __init__(self, settings: Settings, state: State) -> None:
+    def __init__(self, settings: Settings, state: State, market: Market = UNKNOWN) -> None:
         self.settings = settings
         self.state = state
-        self._outlook = Outlook(settings, state)
+        self._outlook = Outlook(settings, state, market)
 
-    def react(self, event: CheckDue | DriftChecked) -> list[Effect]:
+    def see(self, market: Market) -> None:
+        """Look at another market from now on."""
+        self._outlook.market = market
+
+    def react(self, event: CheckDue | DriftChecked | LossesFound) -> list[Effect]:
         """Look when a look is due, and tell what was found once it is durable."""
-        return self.check(event) if isinstance(event, CheckDue) else [Publish(event), *self.tell(event)]
+        if isinstance(event, CheckDue):
+            return [*self.check(event), *self.losses(event)]
+        if isinstance(event, LossesFound):
+            return [Publish(event), Alert("info", "LossesFound", event.text, event.account)]
+        return [Publish(event), *self.tell(event)]
+
+    def losses(self, event: CheckDue) -> list[Effect]:
+        """Find losses worth taking, where the account wants to be told and has not been this week."""
+        account = self.settings.accounts.get(event.account)
+        year, number, _ = date.fromisoformat(event.session).isocalendar()
+        week = f"{year}-W{number:02d}"
+        told = self.state.losses_told.get(event.account)
+        if account is None or not account.harvest.watch or event.account not in self.state.book.accounts:
+            return []
+        spec = TargetsSubmitted(
+            at=event.at, request_id="", account=event.account, targets={}, as_of=event.at,
+            expires_at=event.at, harvest=True,
+        )  # fmt: skip
+        if told == week or self._outlook.without_price(spec):
+            return []
+        found = losses_worth_taking(self._outlook.view_of(spec))
+        if not found.swaps:
+            return []
+        names = tuple(swap.sell.symbol for swap in found.swaps)
+        loss, net = sum(swap.loss for swap in found.swaps), sum(swap.net for swap in found.swaps)
+        text = (
+            f"{event.account}: losses of {loss:,.2f} in {', '.join(names[:5])} are worth taking, {net:,.2f} "
+            f"is left after later tax, cost and risk; `gateway harvest --account {event.account}` shows them"
+        )
+        return [Record(LossesFound(event.at, event.account, week, names, loss, net, text))]
 
     def check(self, event: CheckDue) -> list[Effect]:
         """Compare one account with its standing targets; nothing when it has none or is not watched."""

@@ -7,11 +7,12 @@ Rules of this room:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from gateway.decision.market import UNKNOWN, Market
+from gateway.decision.substitution import stand_in, substituted
 from gateway.decision.view import OpenOrder, View
 from gateway.decision.wash_sale import watch
 from gateway.domain.order import Side
@@ -41,7 +42,9 @@ class Outlook:
         """Name what a request holds or wants that has no fresh price."""
         held = self.state.book.accounts[spec.account].positions
         fresh = self.fresh_prices(self.settings.accounts[spec.account])
-        return sorted(symbol for symbol in {*held, *spec.targets} if symbol not in fresh)
+        known = self.state.substitutions.get(spec.account, ())
+        stands_in = {one.other for one in known if one.original in spec.targets}
+        return sorted(symbol for symbol in {*held, *spec.targets, *stands_in} if symbol not in fresh)
 
     def fresh_prices(self, account: AccountSettings) -> dict[str, Decimal]:
         """Return the prices an account may trade on."""
@@ -52,18 +55,23 @@ class Outlook:
         """Gather what a request may be decided on."""
         return self.view_of(request.spec)
 
-    def view_of(self, spec: TargetsSubmitted) -> View:
-        """Gather what these targets may be judged on."""
+    def view_of(self, spec: TargetsSubmitted, prices: Mapping[str, Decimal] | None = None) -> View:
+        """Gather what these targets may be judged on, at fresh prices or at `prices`.
+
+        A harvest brings no targets: what stands is what the account is held to.
+        """
         account = self.settings.accounts[spec.account]
         today = trade_date(self.now, self.settings)
         last = self.state.rebalanced.get(spec.account)
-        return View(
+        standing = self.state.standing.get(spec.account)
+        targets = standing.targets if spec.harvest and standing is not None else spec.targets
+        view = View(
             trade_date=today,
             account=account,
             book=self.state.book,
             instruments=self.settings.instruments,
-            prices=self.fresh_prices(account),
-            targets=spec.targets,
+            prices=self.fresh_prices(account) if prices is None else prices,
+            targets=targets,
             others=spec.others,
             regime=spec.regime,
             open_orders=[
@@ -76,7 +84,9 @@ class Outlook:
             closed_days=self.settings.closed_days,
             policy=spec.policy,
             learned=self.market.learned.get(spec.account),
+            substitutes=self.settings.substitutes,
         )
+        return substituted(view, self.state.substitutions.get(spec.account, ()))
 
     def gate(self, account: AccountSettings, nav: Decimal, *, is_urgent: bool) -> Gate:
         """Gather what the checks may look at."""
@@ -120,5 +130,5 @@ class Outlook:
 
 def watched(view: View, proposals: Iterable[Proposal]) -> list[Proposal]:
     """Judge proposals again by the wash-sale rule, as things are now."""
-    known = watch(view)
+    known = watch(view, substitute=stand_in(view))
     return [known.marked(item) for item in proposals]

@@ -97,6 +97,8 @@ class HarvestSection(Section):
     ordinary_rate: Decimal = Field(default=Harvest().ordinary_rate, ge=0, le=1)
     min_benefit: Decimal = Field(default=Harvest().min_benefit, ge=0)
     min_correlation: Decimal = Field(default=Harvest().min_correlation, ge=-1, le=1)
+    carried_loss: Decimal = Field(default=Harvest().carried_loss, ge=0)
+    watch: bool = Harvest().watch
 
 
 class RiskSection(Section):

@@ -1,6 +1,7 @@
-"""Run the whole suite in two halves side by side: what waits for processes, and what only computes.
+"""Run the whole suite in three parts side by side: brokers with venues, other processes, what only computes.
 
-The first half's output is shown as it comes, the other's when both have ended; exit code 1 when one failed.
+The first part's output is shown as it comes, the others' when they have ended; exit code 1 when one failed.
+No test is left out: what no word of `BROKERS` names is with the processes, or computes if it is elsewhere.
 """
 
 from __future__ import annotations
@@ -8,23 +9,40 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "coverage", "run", "-m", "pytest", "-q"]
-WAITING = ["tests/integration"]
-COMPUTING = ["tests", "--ignore=tests/integration"]
+PROCESSES = "tests/integration"
+BROKERS = ("alpaca", "certify", "ibkr", "tws", "venue")
+"""Words in the names of integration tests that speak to one broker or venue."""
+
+
+def parts() -> dict[str, list[str]]:
+    """Return each part's arguments to pytest, by its name."""
+    files = sorted(path.as_posix() for path in Path(PROCESSES).glob("test_*.py"))
+    brokers = [path for path in files if any(word in Path(path).name for word in BROKERS)]
+    return {
+        "processes": [path for path in files if path not in brokers],
+        "brokers": [*brokers, "tests/contract"],
+        "computing": ["tests", f"--ignore={PROCESSES}", "--ignore=tests/contract"],
+    }
 
 
 def main() -> int:
-    """Run both halves; further arguments go to pytest."""
+    """Run all parts; further arguments go to pytest."""
     words = sys.argv[1:]
-    with tempfile.TemporaryFile("w+") as kept:
-        print("two halves side by side; shown first: what waits for real processes", flush=True)
-        other = subprocess.Popen([*COMMAND, *COMPUTING, *words], stdout=kept, stderr=subprocess.STDOUT)
-        shown = subprocess.run([*COMMAND, *WAITING, *words], check=False)
-        code = other.wait()
+    (first, shown), *rest = parts().items()
+    print(f"three parts side by side; shown first: {first}", flush=True)
+    others = []
+    for name, chosen in rest:
+        kept = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
+        others.append((name, kept, subprocess.Popen([*COMMAND, *chosen, *words], stdout=kept, stderr=kept)))
+    codes = [subprocess.run([*COMMAND, *shown, *words], check=False).returncode]
+    for name, kept, process in others:
+        codes.append(process.wait())
         kept.seek(0)
-        print(kept.read(), flush=True)
-    return 1 if code or shown.returncode else 0
+        print(f"{name}:\n{kept.read()}", flush=True)
+    return 1 if any(codes) else 0
 
 
 if __name__ == "__main__":

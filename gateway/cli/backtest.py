@@ -17,7 +17,9 @@ from gateway.cli.connect import print_table
 from gateway.cli.root import OK
 from gateway.errors import ConfigError
 from gateway.runtime.clock import monotonic_s
+from gateway.views.tearsheet import render
 from simulator.backtest.bars import Bars
+from simulator.backtest.limits import stated
 from simulator.backtest.measure import Measure
 from simulator.backtest.outcome import Outcome, as_data, outcome_of
 from simulator.backtest.runner import Run
@@ -50,18 +52,26 @@ def backtest(file: Path, only: tuple[str, ...], json_file: Path | None, html_fil
     data = {
         "title": described.title,
         "history": described.history,
+        "limits": stated(bars, described.fills, described.dividends, outcomes, is_taxed=described.taxes),
         **as_data(outcomes, ACCOUNT, described.split),
     }
     show(data)
     if json_file is not None:
-        json_file.write_text(json.dumps(data, indent=1, default=str), encoding="utf-8")
+        write(json_file, json.dumps(data, indent=1, default=str))
         click.echo(f"figures: {json_file}")
     if html_file is not None:
-        from gateway.views.tearsheet import render  # noqa: PLC0415 - only when a page is wanted
-
-        html_file.write_text(render(data), encoding="utf-8")
+        write(html_file, render(data))
         click.echo(f"tearsheet: {html_file}")
     return OK
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file and the folders above it; raises `ConfigError`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise ConfigError(f"{path}: cannot be written ({problem.strerror}); give another place") from None
 
 
 def play(described: BacktestFile, name: str, bars: Bars) -> Outcome:
@@ -70,9 +80,9 @@ def play(described: BacktestFile, name: str, bars: Bars) -> Outcome:
     run = Run(bars, settings, described.scenario(settings, bars))
     measure = Measure(run, pays_taxes=described.taxes)
     after_tax = []
-    begun = shown = monotonic_s()
     month = bars.days[0].month
     last = len(bars) - 1
+    begun = shown = monotonic_s()
     for n, present in enumerate(run):
         measure.take(present)
         on = present.day.on

@@ -28,7 +28,7 @@ from gateway.runtime import learned
 from gateway.sections import AccountSection, InstrumentSection
 from gateway.valuation import RiskSection, Section
 from simulator.backtest.bars import Bars, Day, HistoryError
-from simulator.backtest.runner import Flow, Scenario, Targets
+from simulator.backtest.runner import Dividends, Flow, Scenario, Targets
 from simulator.backtest.sources import read_history
 from simulator.backtest.tape import Fills
 
@@ -70,6 +70,18 @@ class TargetsSection(Section):
         return self
 
 
+class StudySection(Section):
+    """A study of harvesting: portfolios begun each year, held `horizon_years`, with and without it.
+
+    `looks_every` days losses are looked for. `elsewhere` is what the household gains outside each year, as a
+    share of its opening wealth and in both terms, where it is said to have gains enough.
+    """
+
+    horizon_years: int = Field(default=10, ge=1, le=50)
+    looks_every: int = Field(default=21, ge=1)
+    elsewhere: Decimal = Field(default=Decimal(1), ge=0)
+
+
 class BacktestFile(Section):
     """A backtest as its file says it."""
 
@@ -91,6 +103,8 @@ class BacktestFile(Section):
     instruments: dict[str, dict[str, Any]] = Field(default_factory=dict)
     substitutes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     flows: tuple[FlowSection, ...] = ()
+    dividends: Dividends = Dividends.CASH
+    study: StudySection = StudySection()
     account: dict[str, Any] = Field(default_factory=dict)
     runs: dict[str, dict[str, Any]] = Field(min_length=1)
     folder: Path = Path()
@@ -98,11 +112,13 @@ class BacktestFile(Section):
     def bars(self) -> Bars:
         """Read the history; raises `ConfigError`."""
         try:
-            return (
-                read_history(self.history, self.folder).between(self.first, self.last, self.symbols).checked()
-            )
+            found = read_history(self.history, self.folder).between(self.first, self.last, self.symbols)
+            found.checked()
         except HistoryError as problem:
             raise ConfigError(f"history: {problem}") from None
+        if self.split is not None and not found.days[0] < self.split < found.days[-1]:
+            raise ConfigError(f"split: {self.split} must lie between {found.days[0]} and {found.days[-1]}")
+        return found
 
     def settings(self, name: str, bars: Bars) -> Settings:
         """Return what the engine of one run is told; raises `ConfigError`."""
@@ -111,8 +127,12 @@ class BacktestFile(Section):
             household=name, accounts={ACCOUNT: account_settings(ACCOUNT, section)},
             instruments={symbol: self._instrument(symbol) for symbol in bars.symbols},
             time_zone=self.time_zone, substitutes=dict(self.substitutes),
-            risk=Risk(**self.risk.model_dump(exclude={"history"})),
+            risk=Risk(**{**self.risk.model_dump(exclude={"history"}), "max_age_days": self._risk_age()}),
         )  # fmt: skip
+
+    def _risk_age(self) -> int:
+        """Return how old a risk model may be: at least until the next look, weekends and holidays counted."""
+        return max(self.risk.max_age_days, 2 * self.looks_every + 7)
 
     def rules(self, name: str) -> dict[str, LearnedRule]:
         """Return the learned rule of a run, if it has one; raises `ConfigError`."""
@@ -135,6 +155,7 @@ class BacktestFile(Section):
             flows=[Flow(one.on, ACCOUNT, one.amount) for one in self.flows],
             decides=lambda day: place[day.on] % every == 0,
             fills=self.fills, looks_every=self.looks_every, rules=self.rules(settings.household),
+            dividends=self.dividends,
         )  # fmt: skip
 
     def _instrument(self, symbol: str) -> Instrument:

@@ -55,6 +55,9 @@ def _print_watch(found: dict[str, Any]) -> None:
     """Print what each account is watched against, and what has left to whom."""
     for account, drift in found.get("drift", {}).items():
         click.echo(f"drift {account:10s} {_drift(drift)}")
+    for account, texts in found.get("substitutions", {}).items():
+        for text in texts:
+            click.echo(f"substitute {account}: {text}")
     for name, one in found.get("alerts", {}).items():
         click.echo(f"alerts {name:9s} {', '.join(f'{count} {word}' for word, count in one.items())}")
 
@@ -117,6 +120,11 @@ def print_account(name: str, account: dict[str, Any]) -> None:
     rows.append(["cash", "", "", _money(account["cash"]), ""])
     print_table(["name", "shares", "price", "value", "weight"], rows, f"Account {name}")
     click.echo(f"NAV {_money(account['nav'])}  commissions so far {_money(account['commissions'])}")
+    for one in account.get("substitutions", ()):
+        until = f"{one['original']} may be bought again from {one['free_from']}"
+        click.echo(
+            f"{one['other']} stands in for {one['original']}, sold at a loss on {one['since']}: {until}"
+        )
 
 
 def print_gains(realised: list[dict[str, Any]]) -> None:

@@ -18,6 +18,7 @@ from gateway.runtime.clock import clock_of
 from gateway.runtime.connect import view_client
 from gateway.runtime.embedded import EmbeddedServer
 from gateway.runtime.keys import Keys
+from gateway.runtime.knowledge import make_market
 from gateway.runtime.store import Journal
 from gateway.runtime.wire import encode_json
 from gateway.views.alerts import make_senders
@@ -77,7 +78,8 @@ async def _report(config: GatewayConfig, week: Week, account: str) -> dict[str, 
         journal = Journal(redis, keys, 0, "reader")
         past = await gather(journal.read(), config.settings(), week)
         notices = await notices_between(redis, keys, week.begins, week.ends)
-    return make_report(past, config.settings(), notices, clock_of(config.state_folder).now(), account)
+    clock = clock_of(config.state_folder)
+    return make_report(past, config.settings(), notices, clock.now(), account, make_market(config, clock))
 
 
 def _write(path: Path, text: str) -> None:
@@ -126,6 +128,10 @@ def _print_account(one: dict[str, Any]) -> None:
         click.echo(f"recommendation: {one['recommendation']['action']} - {one['recommendation']['reason']}")
     for lock in one["locks"]:
         click.echo(f"locked: do not {lock['what']} {', '.join(lock['symbols'])} before {lock['free_from']}")
+    for row in one["substitutions"]:
+        click.echo(f"substitute: {row['because']}")
+    for row in (one["harvest"] or {"swaps": []})["swaps"]:
+        click.echo(f"harvest: {row['why']}")
     for note in one["notes"]:
         click.echo(f"note: {note}")
 

@@ -47,14 +47,14 @@ class Commands(click.Group):
 
     places = {  # noqa: RUF012 - click reads it as plain data
         "run": "run", "redis": "run",
-        "submit": "submit", "preview": "submit", "prices": "submit",
+        "submit": "submit", "preview": "submit", "prices": "submit", "harvest": "harvest",
         "halt": "command", "resume": "command", "approve": "command", "cancel": "command",
         "settle": "command",
         "status": "read", "orders": "read", "book": "read", "request": "read", "news": "read",
         "rejected": "read", "replay": "replay", "schema": "read", "config": "read", "venues": "venues",
         "report": "report", "alerts": "report", "tax": "tax",
         "certify": "certify", "demo": "demo",
-        "backtest": "backtest", "train": "train", "no-trade": "no_trade",
+        "backtest": "backtest", "harvest-study": "harvest_study", "train": "train", "no-trade": "no_trade",
     }  # fmt: skip
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -105,6 +105,7 @@ def root(ctx: click.Context, config_path: Path) -> None:
     Run it:                gateway --config config/gateway.toml run
     Submit target weights: gateway submit config/example/targets.csv --account main --wait
     See what it would do:  gateway preview config/example/targets.csv --account main
+    Losses worth taking:   gateway harvest --account main
     Stop everything:       gateway halt --cancel
     """
     ctx.obj = Context(config_path)

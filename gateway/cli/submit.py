@@ -28,7 +28,6 @@ others_option = click.option(
 regime_option = click.option(
     "--regime", type=click.Choice([one.value for one in Regime]), help="The market, as you see it."
 )
-COSTS = ("commission", "half_spread", "impact", "conversion")
 policy_option = click.option(
     "--policy", type=click.Choice([one.value for one in PolicyName]), help="Decide by this rule."
 )
@@ -156,12 +155,22 @@ def print_decision(decision: dict[str, Any]) -> None:
         "tax short", "tax long", "wash sale",
     ]  # fmt: skip
     print_table(header, rows, "Decision")
-    lots = [_lot_row(name["symbol"], lot) for name in decision["names"] for lot in name.get("lots", ())]
-    if lots:
-        print_table(["name", "lot of", "shares", "term", "gain", "tax"], lots, "Lots that would be sold")
+    print_lots(decision)
     words = decision.get("why", {})
     whys = [[name["symbol"], words.get(name["symbol"]) or name["note"]] for name in decision["names"]]
     print_table(["name", "what and why"], whys, "In words")
+    print_denied(decision)
+
+
+def print_lots(decision: dict[str, Any]) -> None:
+    """Print each lot that would be sold, with its gain and tax."""
+    lots = [_lot_row(name["symbol"], lot) for name in decision["names"] for lot in name.get("lots", ())]
+    if lots:
+        print_table(["name", "lot of", "shares", "term", "gain", "tax"], lots, "Lots that would be sold")
+
+
+def print_denied(decision: dict[str, Any]) -> None:
+    """Print what the checks refused, and why."""
     if decision["denied"]:
         denied = [
             [one["symbol"], "buy" if one["side"] == "1" else "sell", one["qty"], one["reason"], one["text"]]

@@ -15,6 +15,7 @@ from decimal import Decimal
 from gateway.decision.costs import closed_by, gain_of
 from gateway.decision.drift import NOISE
 from gateway.decision.policy import Plan
+from gateway.decision.substitution import words_of
 from gateway.decision.tax_record import TaxRecord, tax_record
 from gateway.decision.view import View
 from gateway.domain.lots import is_long_term
@@ -24,12 +25,14 @@ from gateway.domain.request import Action, LotTax, NameDecision
 from gateway.events import RequestDecided
 
 _LEFT = {"gap of": "less than the smallest order", "held": "not enough to trade"}
+_VERBS = {Side.BUY: "Buy", Side.SELL: "Sell", Side.SELL_SHORT: "Sell short"}
 SMALL = 0.005
 """Money below half a cent is not worth a word."""
 
 
 def detailed(view: View, plan: Plan) -> tuple[NameDecision, ...]:
-    """Add to each name of a plan what its trade means for tax: the lots it closes, and wash sales."""
+    """Add to each name of a plan what its trade means for tax, and what stands in for it or it for what."""
+    said = words_of(view)
     proposals = {item.symbol: item for item in plan.proposals}
     record = tax_record(view)
     found = []
@@ -37,9 +40,9 @@ def detailed(view: View, plan: Plan) -> tuple[NameDecision, ...]:
         item = proposals.get(name.symbol)
         lots = tuple(_taxed(view, item, record)) if item is not None else ()
         if item is not None and (lots or item.wash_sale):
-            found.append(replace(name, wash_sale=item.wash_sale, lots=lots))
-        else:
-            found.append(name)
+            name = replace(name, wash_sale=item.wash_sale, lots=lots)  # noqa: PLW2901 - the same name, told more
+        text = said.get(name.symbol, "")
+        found.append(replace(name, substitution=text) if text else name)
     return tuple(found)
 
 
@@ -62,6 +65,11 @@ def sentences(decided: RequestDecided) -> dict[str, str]:
     sent = {item.proposal.symbol: item.proposal for item in decided.approved}
     why_not = {denial.symbol: denial.text for denial in decided.denied}
     is_urgent = decided.action is Action.IMMEDIATE
+    if decided.harvest:
+        return {
+            name.symbol: _harvested(name, sent.get(name.symbol), why_not.get(name.symbol, ""))
+            for name in decided.names
+        }
     return {
         name.symbol: sentence(name, sent.get(name.symbol), why_not.get(name.symbol, ""), is_urgent=is_urgent)
         for name in decided.names
@@ -70,6 +78,20 @@ def sentences(decided: RequestDecided) -> dict[str, str]:
 
 def sentence(name: NameDecision, sent: Proposal | None, why_not: str = "", *, is_urgent: bool = False) -> str:
     """Say what was decided for one name: `sent` is what may be sent of it, `why_not` why nothing may."""
+    text = _decided(name, sent, why_not, is_urgent=is_urgent)
+    return f"{text} {name.substitution}." if name.substitution else text
+
+
+def _harvested(name: NameDecision, sent: Proposal | None, why_not: str) -> str:
+    """Say what a harvest does about one name."""
+    if sent is not None:
+        return f"{_VERBS[sent.side]} {sent.qty.normalize():f} {name.symbol}: {name.note}."
+    if name.qty:
+        return f"{name.symbol} is not {'bought' if name.qty > 0 else 'sold'}: {why_not}."
+    return f"{name.symbol} is left as it is: {name.note}."
+
+
+def _decided(name: NameDecision, sent: Proposal | None, why_not: str, *, is_urgent: bool) -> str:
     if sent is not None:
         return _traded(name, sent, is_urgent=is_urgent)
     symbol = name.symbol
@@ -89,7 +111,7 @@ def sentence(name: NameDecision, sent: Proposal | None, why_not: str = "", *, is
 
 def _traded(name: NameDecision, sent: Proposal, *, is_urgent: bool) -> str:
     """Say what is traded, why, at what cost and tax."""
-    verb = {Side.BUY: "Buy", Side.SELL: "Sell", Side.SELL_SHORT: "Sell short"}[sent.side]
+    verb = _VERBS[sent.side]
     if is_urgent:
         worth = "in a crisis it is corrected at any cost"
     else:

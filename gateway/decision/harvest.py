@@ -209,6 +209,9 @@ def _swap(
         (float(gain_of(relief, net_price)), is_long_term(relief.acquired, view.trade_date))
         for relief in relieve(list(lots), qty, account.lot_method)
     ]
+    loss = -sum(gain for gain, _ in gains)
+    if loss <= 0:
+        return f"the lots of {symbol} that are sold first gain more than the others lose"
     saved, later, room = valued(gains, view.account, room)
     stay = tracking_cost(view, risk, symbol, other, float(sell.notional / nav), float(nav))
     window = (view.account.decision.wash_sale_window_days + 1) / DAYS_OF_A_YEAR
@@ -217,7 +220,7 @@ def _swap(
         sell=sell,
         buy=buy,
         lots=tuple(lot.lot_id for lot in lots),
-        loss=-sum(gain for gain, _ in gains),
+        loss=loss,
         saved_now=saved,
         taxed_later=later,
         tracking=stay * window + back,
@@ -240,9 +243,12 @@ def tracking_cost(view: View, risk: RiskModel, symbol: str, other: str, weight: 
     return 0.5 * float(view.account.decision.risk_aversion) * max(0.0, variance) * nav
 
 
-def swap_back(view: View, locks: Locks, original: str, other: str, since: date) -> tuple[float, str]:
+def swap_back(
+    view: View, locks: Locks, original: str, other: str, since: date, most: Decimal | None = None
+) -> tuple[float, str]:
     """Say what it is worth to return from `other` to the original, in money, and why; 0 or less: keep it.
 
+    Of what is held of `other`, no more than `most` is looked at: the rest may be there for its own sake.
     `since` is the day the loss was taken; before its window is over the answer is -infinity. What is
     saved is the tracking cost over the horizon, against two trades and the tax on the substitute's gain.
     Without a risk model nothing says that the substitute is worse: it is kept.
@@ -250,7 +256,8 @@ def swap_back(view: View, locks: Locks, original: str, other: str, since: date) 
     first = since + timedelta(days=view.account.decision.wash_sale_window_days + 1)
     if view.trade_date < first:
         return -math.inf, f"to buy {original} before {first} would wash the loss of {since}"
-    held = view.instruments[other].round_qty(view.book.position(view.account.name, other))
+    all_of_it = view.book.position(view.account.name, other)
+    held = view.instruments[other].round_qty(all_of_it if most is None else min(most, all_of_it))
     if held <= 0:
         return 0.0, f"no {other} is held"
     if view.risk is None:

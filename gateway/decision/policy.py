@@ -25,11 +25,13 @@ from gateway.decision.costs import price_trade, proceeds
 from gateway.decision.drafting import priced, share_of, shared, weight_of
 from gateway.decision.drift import NOISE, ZERO, Floats, Survey, survey
 from gateway.decision.policies import decide, policy_of
+from gateway.decision.substitution import stand_in
 from gateway.decision.triggers import Verdict
 from gateway.decision.view import View
 from gateway.decision.wash_sale import Watch, watch
 from gateway.domain.order import Side
 from gateway.domain.proposal import Proposal
+from gateway.domain.substitution import Swapped
 from gateway.events import Action, NameDecision, PolicyName
 
 
@@ -40,6 +42,7 @@ class Plan:
     `drift` is the summed, `max_drift` the largest absolute gap in weight. `names` explains every
     name held or wanted. `missing_prices` are wanted but have no fresh price. `tracking_error_left`
     is annual, after the trades that may be sent, names taken as uncorrelated without a risk model.
+    `swaps` are the losses a harvest takes (`harvesting.py`).
     """
 
     action: Action
@@ -53,6 +56,7 @@ class Plan:
     missing_prices: tuple[str, ...]
     tracking_error_left: float
     policy: PolicyName
+    swaps: tuple[Swapped, ...] = ()
 
 
 @dataclass(slots=True)
@@ -121,7 +125,7 @@ def _draft(view: View, found: Survey, verdict: Verdict) -> Draft:
     draft = Draft(proposals, set(), _notes(view, found, verdict))
     draft.alone = {symbol: item.benefit for symbol, item in proposals.items()}
     is_urgent = action is Action.IMMEDIATE
-    known = watch(view)
+    known = watch(view, substitute=stand_in(view))
     for symbol, item in draft.proposals.items():
         draft.proposals[symbol] = known.marked(item)
     _weigh(draft, found, verdict.worth)

@@ -235,13 +235,14 @@ def fit_to_cash(proposals: Sequence[Proposal], cash: Decimal, view: View) -> lis
     grid = grid_of(view, [(item.symbol, item.price) for item in buys])
     wanted = np.array([float(item.qty / view.instruments[item.symbol].lot_size) for item in buys])
     chosen = affordable(view, buys, wanted, grid, cash)
-    kept = {item.symbol: _cut(item, qty, view) for item, qty in zip(buys, chosen, strict=True) if qty}
+    kept = {item.symbol: cut(item, qty, view) for item, qty in zip(buys, chosen, strict=True) if qty}
     return [
         kept.get(item.symbol, item) for item in proposals if item.side is not Side.BUY or item.symbol in kept
     ]
 
 
-def _cut(item: Proposal, qty: Decimal, view: View) -> Proposal:
+def cut(item: Proposal, qty: Decimal, view: View) -> Proposal:
+    """Return a proposal for less, with its own charges and its share of the benefit."""
     if qty == item.qty:
         return item
     parts = charges(view, item.symbol, item.side, qty, item.price)

@@ -54,9 +54,12 @@ class Room:
 
 
 def room_of(
-    book: Book, accounts: Iterable[str], today: date, harvest: Harvest, carried: Decimal = ZERO
-) -> Room:
+    book: Book, accounts: Iterable[str], today: date, harvest: Harvest, carried: Decimal = ZERO,
+    elsewhere: Room | None = None,
+) -> Room:  # fmt: skip
     """Return the room left in the year of `today`, over the household's taxable `accounts`.
+
+    `elsewhere` are gains of the year outside of these accounts; its `ordinary` is not looked at.
 
     `carried` is the loss carried forward from earlier years, positive; it is used first, against short
     gains, then long ones, then income: what is left for new losses is then worth the least.
@@ -66,7 +69,8 @@ def room_of(
     for gain in book.realised:
         if gain.account in wanted and gain.sold.year == today.year:
             terms[gain.is_long_term] += gain.gain
-    short, long = float(terms[False]), float(terms[True])
+    outside = elsewhere or Room()
+    short, long = float(terms[False]) + outside.short, float(terms[True]) + outside.long
     gains = Room(
         short=max(0.0, short + min(0.0, long)),
         long=max(0.0, long + min(0.0, short)),

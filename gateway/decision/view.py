@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
@@ -15,6 +15,7 @@ from gateway.domain.instrument import Instrument
 from gateway.domain.order import Side
 from gateway.domain.request import PolicyName
 from gateway.domain.settings import AccountSettings
+from gateway.domain.substitution import Substitution
 from gateway.events import Others, Regime
 
 
@@ -39,7 +40,8 @@ class View:
     `risk` is how the names move together, None where nothing is known: they are then taken as
     uncorrelated. `signals` say how the market is, `last_rebalance` when this account last traded for a
     request, `closed_days` when the market is closed besides weekends, `policy` what the request wants
-    otherwise than the account.
+    otherwise than the account. `substitutes` are what may stand in for a name, `substitutions` what does in
+    this account; `swapped_back` names those whose targets are meant as they are written again.
     """
 
     trade_date: date
@@ -57,3 +59,6 @@ class View:
     closed_days: frozenset[date] = frozenset()
     policy: PolicyName | None = None
     learned: LearnedRule | None = None
+    substitutes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    substitutions: tuple[Substitution, ...] = ()
+    swapped_back: tuple[str, ...] = ()

@@ -68,6 +68,7 @@ class DenyReason(StrEnum):
     SHORT_SALE = "short_sale"
     DUPLICATE = "duplicate"
     CASH = "cash"
+    UNSOLD = "unsold"
     HALTED = "halted"
 
 
@@ -112,6 +113,7 @@ class NameDecision:
     Weights are fractions of NAV, money is in the account's currency. `qty` is signed: what we would
     trade. `benefit` and `cost` are the two sides of the transaction-cost gate over the horizon. `wash_sale`
     is the conflict in one sentence, empty when there is none; `lots` are those the trade would close.
+    `substitution` says what stands in for the name, or it for what, empty when nothing does.
     """
 
     symbol: str
@@ -129,6 +131,7 @@ class NameDecision:
     lots: tuple[LotTax, ...] = ()
     impact: float = 0.0
     conversion: float = 0.0
+    substitution: str = ""
 
     @property
     def cost(self) -> float:

@@ -138,8 +138,10 @@ class Harvest:
 
     `later_rate` is the tax on the gain that the lower basis makes later, `years` from now, discounted at
     `discount_rate` a year. `ordinary_limit` is what a year's ordinary income takes of a net loss, at
-    `ordinary_rate` (IRC 1211(b)). A swap must be worth `min_benefit`, money after everything, and its
-    substitute must have moved with the name at `min_correlation` or more.
+    `ordinary_rate` (IRC 1211(b)); `carried_loss` is the net loss carried forward from earlier years,
+    positive, which is used up first (IRC 1212(b)). With `watch` a person is told,
+    once a week at most, that a loss is worth taking. A swap must be worth `min_benefit`, money after
+    everything, and its substitute must have moved with the name at `min_correlation` or more.
     """
 
     later_rate: Decimal = Decimal("0.20")
@@ -149,6 +151,8 @@ class Harvest:
     ordinary_rate: Decimal = Decimal("0.37")
     min_benefit: Decimal = Decimal(50)
     min_correlation: Decimal = Decimal("0.50")
+    carried_loss: Decimal = Decimal(0)
+    watch: bool = False
 
 
 @dataclass(frozen=True, slots=True)

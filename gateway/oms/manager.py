@@ -35,6 +35,7 @@ from gateway.events import (
     LinkDown,
     LinkNoticed,
     LinkUp,
+    LossesFound,
     MessageRefused,
     Mode,
     OrderAbandoned,
@@ -55,7 +56,7 @@ from gateway.events import (
     TargetsSubmitted,
     TimerFired,
 )
-from gateway.oms import copies, execution, plan, reports, standing, statements
+from gateway.oms import copies, execution, plan, reports, standing, statements, swaps
 from gateway.oms.booking import NOT_YET_SEEN, doubt, halt, halt_link, is_unclear, request_of, track
 from gateway.oms.state import NOTHING, Applied, Price, Request, State
 
@@ -68,9 +69,16 @@ FORGET_AFTER = timedelta(days=7)
 """How long finished work is remembered: longer than any target message may live (one day)."""
 
 
-def apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C901, PLR0911, PLR0912
-    """Change `state` by one event; the match is the whole index of who handles what."""
+def apply(state: State, event: Event, settings: Settings) -> Applied:
+    """Change `state` by one event."""
     state.now = event.at
+    applied = _apply(state, event, settings)
+    swaps.follow(state, applied, settings)
+    return applied
+
+
+def _apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C901, PLR0911, PLR0912
+    """Hand an event to who handles it; the match is the whole index."""
     match event:
         case ReportReceived():
             return reports.take_report(state, event, settings)
@@ -95,14 +103,14 @@ def apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C
         case RequestDecided():
             return _decided(state, event)
         case RequestFinished():
-            return _finished(state, event)
+            return _finished(state, event, settings)
         case ApprovalGiven():
             return _approval(state, event)
         case CancelRequested():
             return _cancel_requested(state, event)
         case ExecutionCopied() | CopyLinked():
             return copies.take(state, event, settings)
-        case CheckDue() | DriftChecked():
+        case CheckDue() | DriftChecked() | LossesFound():
             return standing.take(state, event)
         case TimerFired():
             return _timer(state, event, settings)
@@ -115,7 +123,7 @@ def apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: C
         case HaltRequested() | ResumeRequested():
             return _halt_or_resume(state, event)
         case GatewayStarted():
-            return _started(state, event)
+            return _started(state, event, settings)
         case _:
             assert_never(event)
 
@@ -207,6 +215,8 @@ def _decided(state: State, event: RequestDecided) -> Applied:
             request.state = RequestState.WORKING
             request.approved = event.approved
             request.schedule = event.schedule
+            request.swaps = event.swaps
+            swaps.go_back(state, event.account, event.swapped_back)
             standing.stand(state, request)
             if execution.is_styled(request):
                 request.wanted = {item.proposal.symbol: item.proposal.qty for item in event.approved}
@@ -214,7 +224,7 @@ def _decided(state: State, event: RequestDecided) -> Applied:
     return Applied(request=request)
 
 
-def _finished(state: State, event: RequestFinished) -> Applied:
+def _finished(state: State, event: RequestFinished, settings: Settings) -> Applied:
     request = state.requests[event.request_id]
     request.state = event.state
     request.text = event.text
@@ -223,6 +233,7 @@ def _finished(state: State, event: RequestFinished) -> Applied:
     _leave_queue(state, request)
     if state.active.get(event.account) == event.request_id:
         del state.active[event.account]
+    swaps.prune(state, event, settings)
     return Applied(request=request)
 
 
@@ -356,8 +367,9 @@ def _halt_or_resume(state: State, event: HaltRequested | ResumeRequested) -> App
     return NOTHING
 
 
-def _started(state: State, event: GatewayStarted) -> Applied:
+def _started(state: State, event: GatewayStarted, settings: Settings) -> Applied:
     state.epoch = event.epoch
+    swaps.prune(state, event, settings)
     for link in state.links.values():
         link.is_up = False
     for one in state.copies.values():

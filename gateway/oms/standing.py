@@ -2,7 +2,7 @@
 
 Rules of this room:
 1. Targets begin to stand when they are decided to be traded, or to need no trade.
-2. A request the monitor made brings nothing new: what stood before it goes on standing.
+2. A request the monitor made, or a harvest, brings nothing new: what stood before it goes on standing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from gateway.domain.request import Mode
 from gateway.domain.standing import DriftLevel, Seen, Standing
-from gateway.events import CheckDue, DriftChecked
+from gateway.events import CheckDue, DriftChecked, LossesFound
 from gateway.oms.state import NOTHING, Applied, Request, State
 
 PREFIX = "drift:"
@@ -21,7 +21,8 @@ PREFIX = "drift:"
 def stand(state: State, request: Request) -> None:
     """Let a request's targets stand, unless it waits for an approval or is the monitor's own."""
     spec = request.spec
-    if request.mode is Mode.EXECUTE and not spec.request_id.startswith(PREFIX):
+    is_new = not spec.harvest and not spec.request_id.startswith(PREFIX)
+    if request.mode is Mode.EXECUTE and is_new:
         state.standing[spec.account] = Standing(
             spec.request_id, spec.at, spec.targets, spec.others, spec.execution, policy=spec.policy
         )
@@ -35,8 +36,10 @@ def take_back(state: State, request: Request, by: str) -> None:
         state.standing[account] = replace(known, cancelled_by=by or "unknown")
 
 
-def take(state: State, event: CheckDue | DriftChecked) -> Applied:
-    """Note what was seen; a look that is only due changes nothing."""
+def take(state: State, event: CheckDue | DriftChecked | LossesFound) -> Applied:
+    """Note what was seen and told; a look that is only due changes nothing."""
+    if isinstance(event, LossesFound):
+        state.losses_told[event.account] = event.week
     if isinstance(event, DriftChecked):
         told = told_in(state, event.account, event.session)
         if event.is_news and event.level not in told:

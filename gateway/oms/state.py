@@ -18,6 +18,7 @@ from gateway.domain.order import Order, Side, Step
 from gateway.domain.proposal import Approved
 from gateway.domain.schedule import Schedule
 from gateway.domain.standing import Seen, Standing
+from gateway.domain.substitution import Substitution, Swapped
 from gateway.events import Action, Denial, Mode, RequestState, TargetsSubmitted
 
 
@@ -50,6 +51,7 @@ class Request:
     `outcome` says how the request ends once nothing of it is open; None while it may still trade.
     With an execution style, what is approved is the parent of many orders: it stays in `approved` until it
     is over, `wanted` keeps its quantity, and `began_at` is when the sells, or then the buys, began.
+    `swaps` are the losses a harvest takes, each with its substitute.
     """
 
     spec: TargetsSubmitted
@@ -70,6 +72,7 @@ class Request:
     wanted: dict[str, Decimal] = field(default_factory=dict)
     began_at: datetime | None = None
     is_buying: bool = False
+    swaps: tuple[Swapped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ class State:
     are those a venue has stated of an account, newest last; `splits` are splits it has stated whose new
     position it has not: what, by account and symbol. `opened` says since when a book is ours, `rebalanced`
     when orders of a request were last planned, by account. `standing` is what each account is watched
-    against, `seen` what was last seen of it.
+    against, `seen` what was last seen of it. `substitutions` are what stands in for names sold at a loss, by
+    account, `losses_told` the week in which losses worth taking were last told.
     """
 
     book: Book = field(default_factory=Book)
@@ -133,6 +137,8 @@ class State:
     rebalanced: dict[str, datetime] = field(default_factory=dict)
     standing: dict[str, Standing] = field(default_factory=dict)
     seen: dict[str, Seen] = field(default_factory=dict)
+    substitutions: dict[str, tuple[Substitution, ...]] = field(default_factory=dict)
+    losses_told: dict[str, str] = field(default_factory=dict)
     epoch: int = 0
     now: datetime | None = None
 

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from gateway.domain.request import Mode
+from gateway.domain.schedule import ScheduleOverride, Style
 from gateway.errors import InvalidTargets
 from gateway.events import (
     ApprovalGiven,
@@ -19,11 +21,12 @@ from gateway.events import (
     OrderSettled,
     PricesUpdated,
     ResumeRequested,
+    TargetsSubmitted,
 )
-from gateway.runtime.schema import MAX_FUTURE, NAME, SYMBOL
+from gateway.runtime.schema import MAX_FUTURE, MAX_LIFETIME, NAME, SYMBOL
 from gateway.runtime.strict_json import MAX_BYTES, load_object, read_decimal, read_time, shown
 
-Command = HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested | OrderSettled
+Command = HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested | OrderSettled | TargetsSubmitted
 
 MAX_COMMAND_BYTES: Final = 10_000
 MAX_PRICES: Final = 10_000
@@ -37,6 +40,7 @@ _ALLOWED = {
     "resume": {"account", "reason", "by"},
     "approve": {"request_id", "reason", "by"},
     "cancel": {"request_id", "reason", "by"},
+    "harvest": {"account", "request_id", "mode", "expires_at", "reason", "by"},
     "settle": {"cl_ord_id", "cum_qty", "avg_px", "reason", "by"},
 }
 
@@ -94,11 +98,31 @@ def _settle(found: dict[str, Any], now: datetime, by: str) -> Command:
     return OrderSettled(now, cl_ord_id, cum_qty, avg_px, by)
 
 
+def _harvest(found: dict[str, Any], now: datetime, by: str) -> Command:
+    """Ask for the losses worth taking; whole waves at once, so that what is bought follows what was sold."""
+    del by
+    mode = found.get("mode", Mode.PREVIEW)
+    if mode not in list(Mode):
+        raise InvalidTargets("mode", f"is not one of {', '.join(Mode)}")
+    try:
+        expires_at = read_time(found.get("expires_at"))
+    except ValueError as error:
+        raise InvalidTargets("expires_at", str(error)) from None
+    if not now < expires_at <= now + MAX_LIFETIME:
+        raise InvalidTargets("expires_at", "is over, or more than 24 h ahead: choose another time")
+    return TargetsSubmitted(
+        at=now, request_id=_name(found, "request_id", required=True),
+        account=_name(found, "account", required=True), targets={}, as_of=now, expires_at=expires_at,
+        mode=Mode(mode), execution=ScheduleOverride(style=Style.AT_ONCE), harvest=True,
+    )  # fmt: skip
+
+
 _BUILD: dict[str, Callable[[dict[str, Any], datetime, str], Command]] = {
     "halt": _halt,
     "resume": _resume,
     "approve": _approve,
     "cancel": _cancel,
+    "harvest": _harvest,
     "settle": _settle,
 }
 

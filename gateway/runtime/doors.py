@@ -9,6 +9,7 @@ Rules of this room:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -57,8 +58,14 @@ class Doors:
             account = getattr(command, "account", "")
             if account and account not in accounts:
                 raise InvalidTargets("account", f"{account} is not known; known: {', '.join(accounts)}")
-            return command
+            return self._harvest(command, entry) if isinstance(command, TargetsSubmitted) else command
         return self._targets(entry, now)
+
+    def _harvest(self, request: TargetsSubmitted, entry: Entry) -> TargetsSubmitted:
+        """Ask of a harvest what is asked of a target message: a signature where one is required."""
+        signer = verify(entry.data, entry.fields, self._keys, required=self._must_be_signed)
+        _refuse_own(request.request_id)
+        return replace(request, entry_id=entry.entry_id, signed_by=signer)
 
     def _targets(self, entry: Entry, now: datetime) -> TargetsSubmitted:
         """Turn a target message into its event."""
@@ -73,9 +80,7 @@ class Doors:
             entry_id=entry.entry_id,
             signed_by=signer,
         )
-        if targets.request_id.startswith(PREFIX):
-            text = f"begins with {PREFIX}, which the gateway's own requests do; choose another"
-            raise InvalidTargets("request_id", text)
+        _refuse_own(targets.request_id)
         may_be_short = accounts[targets.account].limits.allow_short
         if not may_be_short and any(weight < 0 for weight in targets.targets.values()):
             raise InvalidTargets("targets", f"negative weights are off for account {targets.account}")
@@ -104,6 +109,13 @@ class Doors:
         """Carry a source's events into the inbox, until it stops."""
         async for events in source.events():
             await inbox.put(_items(source, events))
+
+
+def _refuse_own(request_id: str) -> None:
+    """Refuse an id that only the gateway's own requests may have."""
+    if request_id.startswith(PREFIX):
+        text = f"begins with {PREFIX}, which the gateway's own requests do; choose another"
+        raise InvalidTargets("request_id", text)
 
 
 def _items(source: Source, events: Sequence[SourceEvent]) -> list[Item]:

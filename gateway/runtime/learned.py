@@ -43,7 +43,7 @@ def load(path: Path, *, override: bool = False) -> LearnedRule:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes: no rule of ours is")
-        with np.load(path, allow_pickle=False) as found:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
             rule = _read(dict(found))
     except OSError as problem:
         raise ConfigError(

@@ -256,4 +256,5 @@ def _account_model(account: Account, state: State) -> dict[str, Any]:
             for symbol, qty in sorted(account.positions.items())
         },
         "lots": {symbol: account.lots[symbol] for symbol in sorted(account.lots)},
+        "substitutions": state.substitutions.get(account.name, ()),
     }

@@ -8,15 +8,15 @@ Rules of this room:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 from gateway.events import Action
 from gateway.views import plots
+from gateway.views.parts import document, figure, table
 
 PLOTTED = 30
 SHORTEST = timedelta(hours=1)
@@ -26,23 +26,20 @@ NOTHING = "–"
 
 def render(report: dict[str, Any]) -> str:
     """Return the page of a report as `make_report` gives it."""
-    css = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     title = f"{report['household']}: week {report['week']}"
     accounts = report["accounts"]
     links = "".join(f'<a href="#{_id(one["account"])}">{escape(one["account"])}</a>' for one in accounts)
     body = "".join(_account(one) for one in accounts)
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="icon" href="data:,">'
-        f"<title>{escape(title)}</title><style>{css}</style></head><body>"
-        f"<header><h1>{escape(report['household'])}</h1>{_subtitle(report)}"
-        f'<nav aria-label="Sections">{links}<a href="#alerts">Alerts and halts</a></nav></header>'
-        f"<main>{body}{_alerts(report)}</main>"
-        f"<footer>Made {_when(report['made_at'])} UTC from {report['events']:,} journal events. Estimates "
-        "use the account's own cost model; tax is at the configured rates, before any other gains or losses. "
-        "No advice.</footer></body></html>\n"
+    head = (
+        f"<h1>{escape(report['household'])}</h1>{_subtitle(report)}"
+        f'<nav aria-label="Sections">{links}<a href="#alerts">Alerts and halts</a></nav>'
     )
+    foot = (
+        f"Made {_when(report['made_at'])} UTC from {report['events']:,} journal events. Estimates use the "
+        "account's own cost model; tax is at the configured rates, before any other gains or losses. "
+        "No advice."
+    )
+    return document(title, head, f"{body}{_alerts(report)}", foot)
 
 
 def _subtitle(report: dict[str, Any]) -> str:
@@ -62,7 +59,7 @@ def _account(one: dict[str, Any]) -> str:
     return (
         f'<section id="{_id(one["account"])}"><h2>Account {name}</h2>{notes}{_cards(one)}{_verdict(one)}'
         f"{_plots(one)}{_weights(one)}{_recommended(one)}{_trades(one)}{_costs(one)}{_gains(one)}"
-        f"{_unrealised(one)}{_locks(one)}</section>"
+        f"{_unrealised(one)}{_locks(one)}{_harvest(one)}</section>"
     )
 
 
@@ -133,28 +130,23 @@ def _plots(one: dict[str, Any]) -> str:
     values = [(point["at"], float(point["nav"])) for point in curve]
     drifts = [(point["at"], point["max_drift"]) for point in curve if point["max_drift"] is not None]
     if _is_worth_drawing(values):
-        found.append(_figure("Net asset value", "", plots.line(values, f"{key}-nav", "Net asset value", "")))
+        found.append(figure("Net asset value", "", plots.line(values, f"{key}-nav", "Net asset value", "")))
     if _is_worth_drawing(drifts):
         limits = [plots.Limit(name, at) for name, at in (one["limits"] or {}).items()]
         plot = plots.line(drifts, f"{key}-drift", "Largest drift of one name", "%", limits)
-        found.append(_figure("Largest drift of one name", "", plot))
+        found.append(figure("Largest drift of one name", "", plot))
     lines = f"<div class=plots>{''.join(found)}</div>" if found else ""
     if not pairs:
         return lines
     shown = sorted(pairs, key=lambda pair: -abs(pair.now - pair.target))[:PLOTTED]
     some = "" if len(shown) == len(pairs) else f"; the {PLOTTED} furthest off of {len(pairs)} names"
     text = f"dot: held now, bar: target, number: points over or under{some}"
-    return lines + _figure("Current against target weights", text, plots.weights(shown, f"{key}-weights"))
+    return lines + figure("Current against target weights", text, plots.weights(shown, f"{key}-weights"))
 
 
 def _is_worth_drawing(points: Sequence[tuple[datetime, float]]) -> bool:
     """Say whether a curve has a course: two points of one hour have none."""
     return len(points) > 1 and points[-1][0] - points[0][0] >= SHORTEST
-
-
-def _figure(title: str, text: str, svg: str) -> str:
-    more = f" <span>({escape(text)})</span>" if text else ""
-    return f"<figure><figcaption>{escape(title)}{more}</figcaption>{svg}</figure>"
 
 
 def _weights(one: dict[str, Any]) -> str:
@@ -168,7 +160,7 @@ def _weights(one: dict[str, Any]) -> str:
     ]  # fmt: skip
     header = ["name", "held", "price", "value", "weight", "target", "drift"]
     empty = "Nothing is held and nothing is wanted."
-    return _table("Positions", header, rows, "At the last known prices.", empty=empty, words={0})
+    return table("Positions", header, rows, "At the last known prices.", empty=empty, words={0})
 
 
 def _recommended(one: dict[str, Any]) -> str:
@@ -182,7 +174,7 @@ def _recommended(one: dict[str, Any]) -> str:
         for row in sorted(one["recommendation"]["names"], key=lambda row: not row["qty"])
     ]  # fmt: skip
     header = ["name", "trade", "benefit", "cost", "tax", "what and why"]
-    return _table(
+    return table(
         "What the account's policy would do now", header, rows, "Nothing of it has been sent.", words={0, 5}
     )
 
@@ -212,7 +204,7 @@ def _trades(one: dict[str, Any]) -> str:
     caption = "Spread is an estimate; slippage is against the price each trade was decided at (+ is a cost)."
     if len(one["trades"]) > TRADES_SHOWN:
         caption += f" The first {TRADES_SHOWN} of {len(one['trades'])}; the JSON has them all."
-    return _table(
+    return table(
         "Trades of the week", header, rows, caption, empty="Nothing was traded.", words={0, 1, 2, 9}, key=2
     )
 
@@ -227,7 +219,7 @@ def _costs(one: dict[str, Any]) -> str:
         return ""
     total = ["all", _money(costs["value"]), _money(costs["commission"]), f"{costs['spread']:,.2f}"]
     header = ["name", "traded", "commission", "spread (estimate)"]
-    return _table("Costs of the week", header, rows, "By name.", words={0}, total=total)
+    return table("Costs of the week", header, rows, "By name.", words={0}, total=total)
 
 
 def _gains(one: dict[str, Any]) -> str:
@@ -244,7 +236,7 @@ def _gains(one: dict[str, Any]) -> str:
         f"Short-term {_money(found['short'], sign=True)}, long-term {_money(found['long'], sign=True)}.{tax}"
     )
     header = ["name", "quantity", "acquired", "sold", "term", "proceeds", "cost", "gain"]
-    return _table(
+    return table(
         "Realised gains of the week", header, rows, caption, empty="Nothing was realised.", words={0, 2, 3, 4}
     )
 
@@ -257,7 +249,7 @@ def _unrealised(one: dict[str, Any]) -> str:
     ]
     total = ["all", "", _money(found["short"], sign=True), _money(found["long"], sign=True)]
     header = ["name", "lots", "short-term", "long-term"]
-    return _table(
+    return table(
         "Unrealised gains", header, rows, "If everything were sold at the last known prices.",
         empty="Nothing is held.", words={0}, total=total,
     )  # fmt: skip
@@ -270,7 +262,28 @@ def _locks(one: dict[str, Any]) -> str:
     ]
     header = ["name", "do not", "free again from", "because"]
     caption = "All accounts of the household count (IRC section 1091)."
-    return _table("Wash-sale locks", header, rows, caption, empty="No name is locked.", words={0, 1, 2, 3})
+    return table("Wash-sale locks", header, rows, caption, empty="No name is locked.", words={0, 1, 2, 3})
+
+
+def _harvest(one: dict[str, Any]) -> str:
+    """Show what stands in for what, and the losses worth taking."""
+    rows = [
+        [row["other"], row["original"], f"{row['free_from']}", row["because"]] for row in one["substitutions"]
+    ]
+    header = ["substitute", "stands in for", "at least until", "because"]
+    told = _table("Substitutes", header, rows, "", words={0, 1, 2, 3}) if rows else ""
+    if one["harvest"] is None:
+        return told
+    swaps, left = one["harvest"]["swaps"], one["harvest"]["left"]
+    rows = [
+        [row["symbol"], row["other"], _money(row["loss"]), _money(row["net"]), row["why"]] for row in swaps
+    ]
+    rows += [[row["symbol"], "", "", "", row["why"]] for row in left]
+    header = ["name", "substitute", "loss", "worth", "why"]
+    caption = "What is left after later tax, trading and risk; `gateway harvest` takes them."
+    return told + _table(
+        "Losses worth taking", header, rows, caption, empty="Nothing is held at a loss.", words={0, 1, 4}
+    )
 
 
 # ------------------------------------------------------------------------------------------ the rest
@@ -292,48 +305,16 @@ def _alerts(report: dict[str, Any]) -> str:
     ]
     return (
         '<section id="alerts"><h2>Alerts and halts</h2>'
-        + _table(
+        + table(
             "Alerts", ["time (UTC)", "severity", "code", "account", "text"], alerts, "From the news stream.",
             empty="No alert was raised.", words={0, 1, 2, 3, 4}, key=2,
         )
-        + _table(
+        + table(
             "Halts", ["account", "since (UTC)", "until (UTC)", "reason"], halts, "From the journal.",
             empty="Nothing was halted.", words={0, 1, 2, 3},
         )
         + "</section>"
     )  # fmt: skip
-
-
-def _table(
-    title: str, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, *, empty: str = "",
-    words: Iterable[int] = (), total: Sequence[str] = (), key: int = 0,
-) -> str:  # fmt: skip
-    """Write one table; columns not among `words` hold numbers, column `key` names the row."""
-    if not rows:
-        return f"<h3>{escape(title)}</h3><p class=soft>{escape(empty)}</p>" if empty else ""
-    texts = set(words)
-    head = "".join(
-        f'<th scope="col"{"" if at in texts else " class=n"}>{escape(text)}</th>'
-        for at, text in enumerate(header)
-    )
-    body = "".join(
-        f"<tr>{''.join(_cell(text, at, texts, is_key=at == key) for at, text in enumerate(row))}</tr>"
-        for row in rows
-    )
-    foot = "".join(_cell(text, at, texts, is_key=at == key) for at, text in enumerate(total))
-    end = f"<tfoot><tr>{foot}</tr></tfoot>" if total else ""
-    return (
-        f"<h3>{escape(title)}</h3><div class=wide><table><caption>{escape(caption)}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>{end}</table></div>"
-    )
-
-
-def _cell(text: str, at: int, words: set[int], *, is_key: bool) -> str:
-    if is_key:
-        return f'<th scope="row">{escape(text)}</th>'
-    known = text if text in ("critical", "warning") else ""
-    kind = known if at in words else "n"
-    return f"<td class={kind}>{escape(text)}</td>" if kind else f"<td>{escape(text)}</td>"
 
 
 def _money(value: Decimal | None, *, sign: bool = False) -> str:

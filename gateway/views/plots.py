@@ -9,9 +9,9 @@ Rules of this room:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from html import escape
 
 ROW = 26
@@ -20,6 +20,13 @@ WIDTH = 640
 LINE_WIDTH, LINE_HEIGHT = 480, 220
 MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 64, 16, 14, 30
 TICKS = 5
+CURVES = 6
+"""So many curves of one plot can be told apart: each has a colour and a pattern of dashes of its own."""
+LEGEND_ROW, LEGEND_LETTERS = 18, {3: 13, 2: 24, 1: 60}
+"""A legend's columns, by how many letters its longest name may have."""
+LABEL_HEIGHT = 12.0
+QUARTERS, FULL = (0.0, 0.25, 0.5, 0.75, 1.0), 0.05
+"""Parts that add up to a whole, about, are drawn against the whole."""
 TINY = 1e-9
 EVEN = 0.00005
 """A gap that is shown as 0.00 points has no side."""
@@ -152,4 +159,100 @@ def line(
         f"from {label(values[0])} on {first:%a %d %b %H:%M} UTC to {label(values[-1])} on "
         f"{last:%a %d %b %H:%M} UTC; lowest {label(min(values))}, highest {label(max(values))}"
     )
+    return _figure(body, LINE_WIDTH, LINE_HEIGHT, name, title, words)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Hold where values lie in a plot of days; `ticks` are its values' round numbers, lowest first."""
+
+    ticks: Sequence[float]
+    first: date
+    last: date
+    right: float = LINE_WIDTH - MARGIN_RIGHT
+    bottom: float = LINE_HEIGHT - MARGIN_BOTTOM
+
+    def x(self, on: date) -> float:
+        """Return where a day lies."""
+        span = (self.last - self.first).days or 1
+        return MARGIN_LEFT + (on - self.first).days / span * (self.right - MARGIN_LEFT)
+
+    def y(self, value: float) -> float:
+        """Return where a value lies."""
+        low, high = self.ticks[0], self.ticks[-1]
+        return self.bottom - (value - low) / (high - low) * (self.bottom - MARGIN_TOP)
+
+    def drawn(self, unit: str) -> list[str]:
+        """Return the grid, its numbers, and the years below."""
+        body = [
+            f'<line class="grid" x1="{MARGIN_LEFT}" x2="{self.right}" y1="{self.y(tick):.1f}" '
+            f'y2="{self.y(tick):.1f}"/><text class="tick" x="{MARGIN_LEFT - 8}" y="{self.y(tick) + 4:.1f}" '
+            f'text-anchor="end">{_label(tick, unit)}</text>'
+            for tick in self.ticks
+        ]
+        for on, anchor in ((self.first, "start"), (self.last, "end")):
+            body.append(
+                f'<text class="tick" x="{self.x(on):.1f}" y="{self.bottom + 21}" text-anchor="{anchor}">'
+                f"{on:%b %Y}</text>"
+            )
+        return body
+
+
+def _label(value: float, unit: str) -> str:
+    if unit:
+        return f"{value * 100:.4g}%"
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= 10 * size:
+            return f"{value / size:,.6g}{letter}"
+    return f"{value:,.10g}"
+
+
+def curves(
+    days: Sequence[date], series: Mapping[str, Sequence[float]], name: str, title: str, unit: str = ""
+) -> str:
+    """Draw up to `CURVES` figures over the same days; `unit` is `%` (values are fractions) or empty."""
+    shown = dict(list(series.items())[:CURVES])
+    values = [value for one in shown.values() for value in one]
+    frame = Frame(steps(min(0.0 if unit else min(values), *values), max(values)), days[0], days[-1])
+    body = frame.drawn(unit)
+    longest = max(map(len, shown))
+    columns = next((count for count, letters in LEGEND_LETTERS.items() if longest <= letters), 1)
+    rows = -(-len(shown) // columns)
+    for place, (label, one) in enumerate(shown.items()):
+        path = " ".join(
+            f"{frame.x(day):.1f},{frame.y(value):.1f}" for day, value in zip(days, one, strict=True)
+        )
+        body.append(f'<polyline class="curve c{place}" points="{path}"/>')
+        row, column = divmod(place, columns)
+        x = MARGIN_LEFT + column * (frame.right - MARGIN_LEFT) / columns
+        y = LINE_HEIGHT + 10 + row * LEGEND_ROW
+        body.append(
+            f'<line class="curve c{place}" x1="{x:.1f}" x2="{x + 30:.1f}" y1="{y}" y2="{y}"/>'
+            f'<text class="name" x="{x + 36:.1f}" y="{y + 4}">{escape(label)}</text>'
+        )
+    words = "; ".join(f"{label} ends at {_label(one[-1], unit)}" for label, one in shown.items())
+    return _figure(body, LINE_WIDTH, LINE_HEIGHT + 6 + rows * LEGEND_ROW, name, title, words)
+
+
+def stack(days: Sequence[date], parts: Mapping[str, Sequence[float]], name: str, title: str) -> str:
+    """Draw parts of a whole over the same days, one on the other, largest at the end lowest."""
+    order = sorted(parts, key=lambda one: -parts[one][-1])
+    whole = [sum(parts[one][at] for one in order) for at in range(len(days))]
+    top = max(whole)
+    ticks = QUARTERS if abs(top - 1.0) < FULL else steps(0.0, top)
+    frame = Frame(ticks, days[0], days[-1], right=LINE_WIDTH - 52)
+    body = frame.drawn("%")
+    below = [0.0] * len(days)
+    free = LINE_HEIGHT * 2.0
+    for place, one in enumerate(order):
+        above = [low + part for low, part in zip(below, parts[one], strict=True)]
+        there = [f"{frame.x(day):.1f},{frame.y(value):.1f}" for day, value in zip(days, above, strict=True)]
+        back = [f"{frame.x(day):.1f},{frame.y(value):.1f}" for day, value in zip(days, below, strict=True)]
+        body.append(f'<polygon class="part p{place % 2}" points="{" ".join([*there, *reversed(back)])}"/>')
+        middle = frame.y((above[-1] + below[-1]) / 2)
+        if free - middle >= LABEL_HEIGHT and parts[one][-1] > 0:
+            free = middle
+            body.append(f'<text class="tick" x="{frame.right + 5}" y="{middle + 4:.1f}">{escape(one)}</text>')
+        below = above
+    words = "at the end " + ", ".join(f"{one} {parts[one][-1]:.1%}" for one in order)
     return _figure(body, LINE_WIDTH, LINE_HEIGHT, name, title, words)

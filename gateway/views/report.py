@@ -17,6 +17,7 @@ from typing import Any
 from gateway.decision.costs import half_spread
 from gateway.decision.drift import survey
 from gateway.decision.explain import detailed, sentence
+from gateway.decision.market import UNKNOWN, Market
 from gateway.decision.policy import Plan, propose
 from gateway.decision.view import View
 from gateway.decision.wash_sale import Watch, watch
@@ -24,6 +25,7 @@ from gateway.domain.lots import RealisedGain, is_long_term
 from gateway.domain.order import Side
 from gateway.domain.settings import AccountSettings, Settings
 from gateway.oms.booking import trade_date
+from gateway.views.losses import losses, stand_ins
 from gateway.views.notices import Notice
 from gateway.views.week import Past, Point, Trade, last_prices, view_of
 
@@ -32,9 +34,10 @@ ZERO = Decimal(0)
 
 
 def make_report(
-    past: Past, settings: Settings, notices: Sequence[Notice], made_at: datetime, account: str = ""
-) -> dict[str, Any]:
-    """Return the whole report of a household's week, or of one account of it."""
+    past: Past, settings: Settings, notices: Sequence[Notice], made_at: datetime, account: str = "",
+    market: Market = UNKNOWN,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the whole report of a household's week, or of one account of it; risk is what `market` knows."""
     names = [name for name in past.state.book.accounts if account in ("", name)]
     week = past.week
     return {
@@ -49,7 +52,7 @@ def make_report(
         "made_at": made_at,
         "is_over": past.is_over or made_at >= week.ends,
         "events": past.events,
-        "accounts": [_account(past, settings, name) for name in names],
+        "accounts": [_account(past, settings, name, market) for name in names],
         "alerts": [_notice(one) for one in notices if not account or one.account in ("", account)],
         "halts": [
             {"account": one.account, "since": one.since, "until": one.until, "reason": one.reason}
@@ -65,12 +68,12 @@ def _notice(one: Notice) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _account(past: Past, settings: Settings, name: str) -> dict[str, Any]:
+def _account(past: Past, settings: Settings, name: str, market: Market) -> dict[str, Any]:
     """Return one account's part."""
     held = past.state.book.accounts[name]
     known = settings.accounts.get(name)
     standing = past.state.standing.get(name)
-    view = view_of(past.state, settings, name, standing) if standing is not None else None
+    view = view_of(past.state, settings, name, standing, market) if standing is not None else None
     curve = past.curves.get(name, [])
     opening = past.opening.get(name) or (curve[0] if curve else None)
     trades = past.trades(name)
@@ -101,6 +104,8 @@ def _account(past: Past, settings: Settings, name: str) -> dict[str, Any]:
         "costs": _costs(trades, settings),
         **_taxes(past, settings, name, known),
         "locks": _locks(view) if view is not None else [],
+        "substitutions": stand_ins(past.state, name),
+        "harvest": losses(past.state, settings, name, market),
         "notes": list(_notes(past, settings, name, view)),
     }  # fmt: skip
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from gateway.decision.drift import nav_of, survey
+from gateway.decision.market import UNKNOWN, Market
 from gateway.decision.view import View
 from gateway.domain.order import Order, OrderSpec
 from gateway.domain.settings import Settings
@@ -233,7 +234,9 @@ def last_prices(state: State) -> dict[str, Decimal]:
     return {symbol: price.px for symbol, price in state.prices.items()}
 
 
-def view_of(state: State, settings: Settings, account: str, standing: Standing) -> View | None:
+def view_of(
+    state: State, settings: Settings, account: str, standing: Standing, market: Market = UNKNOWN
+) -> View | None:
     """Return what the account's policy may look at, at the last known prices, with the standing targets.
 
     None when a holding has no price or the configuration no longer knows a name.
@@ -249,4 +252,4 @@ def view_of(state: State, settings: Settings, account: str, standing: Standing) 
         at=state.now, request_id="report", account=account, targets=standing.targets, as_of=state.now,
         expires_at=state.now, others=standing.others,
     )  # fmt: skip
-    return replace(Outlook(settings, state).view_of(spec), prices=prices)
+    return Outlook(settings, state, market).view_of(spec, prices)

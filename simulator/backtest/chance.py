@@ -43,16 +43,18 @@ def block_length(count: int) -> int:
 
 
 def of_mean(
-    daily: Floats, *, per_year: float = DAYS, draws: int = 2_000, level: float = 0.95, seed: int = 1
-) -> Interval:
+    daily: Floats, *, per_year: float = DAYS, draws: int = 2_000, level: float = 0.95, seed: int = 1,
+    block: int = 0,
+) -> Interval:  # fmt: skip
     """Return the mean of a daily figure, times `per_year`, and its interval by circular blocks.
 
-    `daily` has shape (days,). Source: Politis and Romano, A circular block-resampling procedure, 1992.
+    `daily` has shape (days,); `block` is their length where `block_length` does not fit. Source: Politis and
+    Romano, A circular block-resampling procedure, 1992.
     """
     count = daily.shape[0]
     if count == 0:
         return Interval(0.0, 0.0, 0.0, level)
-    length = min(block_length(count), count)
+    length = min(block or block_length(count), count)
     rounds = -(-count // length)
     begins = np.random.default_rng(seed).integers(0, count, size=(draws, rounds))
     sums = np.concatenate([[0.0], np.cumsum(np.concatenate([daily, daily[: length - 1]]))])

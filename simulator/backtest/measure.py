@@ -26,7 +26,7 @@ from gateway.domain.tax.lots import Line, TaxLot
 from gateway.domain.tax.play import take
 from gateway.domain.tax.record import Deed, Split, Trade
 from gateway.domain.tax.rules import AccountKind, Holder, Rules, Security
-from gateway.domain.tax.year import Carried, Filing, Year, years
+from gateway.domain.tax.year import Filing, Year, years
 from gateway.events import AccountOpened, LotOpened, RequestDecided
 from simulator.backtest.runner import Present, Run
 from simulator.backtest.tape import Traded
@@ -35,6 +35,26 @@ ZERO = Decimal(0)
 TAX_DAY = (4, 15)
 """Month and day on which last year's taxes are paid: no purchase can wash a loss of that year any more."""
 DEEDS = {Side.BUY: Deed.BUY, Side.SELL: Deed.SELL, Side.SELL_SHORT: Deed.SHORT}
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Hold the gains a household makes outside of what is played, every year; losses offset them first."""
+
+    short: Decimal = ZERO
+    long: Decimal = ZERO
+
+    def line(self, year: int, account: str, *, is_long: bool) -> Line:
+        """Return one year's gains of one term as a sale of that year."""
+        on, gain = date(year, 12, 31), self.long if is_long else self.short
+        return Line(
+            on, account, "elsewhere", Decimal(1), on, on, gain, ZERO, is_long, is_taxed=True,
+            lot_id="elsewhere",
+        )  # fmt: skip
+
+    def tax(self, rates: TaxRates) -> Decimal:
+        """Return what these gains alone cost a year."""
+        return self.short * rates.short_term + self.long * rates.long_term
 
 
 @dataclass(slots=True)
@@ -54,7 +74,7 @@ class Track:
     tax: list[float] = field(default_factory=list)
     lots: list[int] = field(default_factory=list)
     actions: Counter[str] = field(default_factory=Counter)
-    trades: int = 0
+    trades: list[int] = field(default_factory=list)
     held: list[dict[str, float]] = field(default_factory=list)
 
     def weights_at(self, rows: Sequence[int]) -> dict[str, list[float]]:
@@ -66,7 +86,10 @@ class Track:
 class Taxes:
     """Follow a household's lots as the law sees them, and what it owes."""
 
-    def __init__(self, settings: Settings, rules: Rules | None = None, filing: Filing = Filing.JOINT) -> None:
+    def __init__(
+        self, settings: Settings, rules: Rules | None = None, elsewhere: Elsewhere | None = None,
+        filing: Filing = Filing.JOINT,
+    ) -> None:  # fmt: skip
         account = next(iter(settings.accounts.values()))
         self.rates = TaxRates(account.costs.short_term_rate, account.costs.long_term_rate)
         kinds = {True: AccountKind.TAXABLE, False: AccountKind.IRA}
@@ -79,6 +102,8 @@ class Taxes:
             for symbol, one in settings.instruments.items()
         }
         self.ledger = Ledger(rules or Rules(rates=self.rates), holders, securities)
+        self.elsewhere = elsewhere or Elsewhere()
+        self._through = 0
         self.filing = filing
         self.paid: dict[int, Decimal] = {}
 
@@ -102,12 +127,33 @@ class Taxes:
         take(self.ledger, Split(on, symbol, ratio, account=account))
 
     def years(self, more: Sequence[Line] = ()) -> list[Year]:
-        """Sum up every year so far, as if `more` had been sold, too."""
-        return years([*self.ledger.lines, *more], self.ledger.holders, self.filing, {}, self.rates)
+        """Sum up every year with a sale and those that are over since the first, as if `more` had been sold.
+
+        A year without a sale still uses up what was carried into it.
+        """
+        lines = [line for line in (*self.ledger.lines, *more) if line.is_taxed]
+        if lines:
+            taxed = next(name for name, one in self.ledger.holders.items() if one.kind.is_taxed)
+            first, last = min(line.on.year for line in lines), max(line.on.year for line in lines)
+            lines += [
+                self.elsewhere.line(year, taxed, is_long=is_long)
+                for year in range(first, max(last, self._through) + 1)
+                for is_long in (False, True)
+            ]
+        return years(lines, self.ledger.holders, self.filing, {}, self.rates)
+
+    def owed(self, more: Sequence[Line] = ()) -> dict[int, Decimal]:
+        """Return what each year's sales cost in tax, as if `more` had been sold, too."""
+        found: dict[int, Decimal] = {}
+        without = self.elsewhere.tax(self.rates)
+        for one in self.years(more):
+            found[one.year] = found.get(one.year, -without) + one.tax
+        return found
 
     def due(self, year: int) -> Decimal:
         """Return what is still owed for a year that is over; negative for what it saves."""
-        owed = sum((one.tax for one in self.years() if one.year == year), ZERO)
+        self._through = year
+        owed = self.owed().get(year, ZERO)
         left = owed - self.paid.get(year, ZERO)
         self.paid[year] = owed
         return left
@@ -119,13 +165,12 @@ class Taxes:
             for account, lot in self._open()
             if lot.security.symbol in prices
         ]
-        owed = sum((one.tax for one in self.years(lines)), ZERO)
-        return owed - sum(self.paid.values(), ZERO)
+        return sum(self.owed(lines).values(), ZERO) - sum(self.paid.values(), ZERO)
 
-    def carried(self) -> Carried:
-        """Return the losses carried into the next year so far."""
-        found = self.years()
-        return found[-1].carried_out if found else Carried()
+    def carried_into(self, year: int) -> Decimal:
+        """Return the losses carried into a year from those before it."""
+        before = [one for one in self.years() if one.year < year]
+        return before[-1].carried_out.short_term + before[-1].carried_out.long_term if before else ZERO
 
     def _open(self) -> list[tuple[str, TaxLot]]:
         return [
@@ -150,9 +195,12 @@ def _sold(lot: TaxLot, px: Decimal, on: date, account: str) -> Line:
 class Measure:
     """Follow a run to its end: one `Track` per account and the household's taxes."""
 
-    def __init__(self, run: Run, *, pays_taxes: bool = True, rules: Rules | None = None) -> None:
+    def __init__(
+        self, run: Run, *, pays_taxes: bool = True, rules: Rules | None = None,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:  # fmt: skip
         self.run = run
-        self.taxes = Taxes(run.settings, rules)
+        self.taxes = Taxes(run.settings, rules, elsewhere)
         self.tracks = {name: Track() for name in run.settings.accounts}
         self.days: list[date] = []
         self.pays_taxes = pays_taxes
@@ -187,6 +235,11 @@ class Measure:
             self._note(track, book.accounts[name], present, [one for one in new if one.account == name])
             track.tax.append(float(paid) if name == self._payer else 0.0)
             track.flow.append(float(self.run.flowed(name, on)))
+
+    def unpaid(self) -> Decimal:
+        """Return what is owed for what was sold and not yet paid; negative for what is still to be saved."""
+        owed = sum(self.taxes.owed().values(), ZERO)
+        return owed - sum(self.taxes.paid.values(), ZERO)
 
     def after_tax(self, present: Present) -> float:
         """Return what the household would have if it sold everything and paid every tax."""
@@ -229,5 +282,5 @@ class Measure:
         cost = float(sum((one.commission + one.slippage for one in trades), ZERO))
         track.turnover.append(value / wealth if wealth else 0.0)
         track.cost.append(cost)
-        track.trades += len(trades)
+        track.trades.append(len(trades))
         track.lots.append(sum(len(lots) for lots in account.lots.values()))

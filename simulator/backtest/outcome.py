@@ -56,28 +56,36 @@ class Outcome:
     after_tax: tuple[tuple[date, float], ...]
     years: tuple[Any, ...]
     halted: dict[str, str]
+    stranded: dict[str, date]
 
     def figures(self, account: str, first: date | None = None, last: date | None = None) -> Figures:
-        """Sum up the days from `first` to `last`, both in; all without them."""
+        """Sum up the days from `first` to `last`, both in; all without them.
+
+        A part that begins later begins with the evening of its first day: what was traded that day belongs to
+        the part before.
+        """
         rows = [
             n for n, day in enumerate(self.days)
             if (first is None or day >= first) and (last is None or day <= last)
         ]  # fmt: skip
         track = self.tracks[account]
+        if not rows:
+            raise ValueError(f"no day of {self.name} lies in {first} to {last}")
         wealth, flow = np.array(track.wealth)[rows], np.array(track.flow)[rows]
         change = returns(wealth, flow)
         growing = np.concatenate([[0.0], np.cumsum(change)])
         mean = float(wealth.mean())
-        per_year = DAYS / max(1, len(rows))
-        drifts = [gap for n in rows if (gap := track.drift[n]) is not None]
+        traded = rows if rows[0] == 0 else rows[1:]
+        per_year = DAYS / max(1, len(traded))
+        drifts = [gap for n in traded if (gap := track.drift[n]) is not None]
         return Figures(
             first=self.days[rows[0]], last=self.days[rows[-1]], days=len(rows), begin=float(wealth[0]),
             end=float(wealth[-1]), growth=float(change.mean() * DAYS) if len(change) else 0.0,
             volatility=float(change.std() * DAYS**0.5) if len(change) else 0.0,
-            turnover=float(np.array(track.turnover)[rows].sum()) * per_year / 2,
-            cost=float(np.array(track.cost)[rows].sum()) / mean * per_year,
-            tax=float(np.array(track.tax)[rows].sum()) / mean * per_year,
-            drift=float(np.mean(drifts)) if drifts else 0.0, trades=track.trades,
+            turnover=float(np.array(track.turnover)[traded].sum()) * per_year / 2,
+            cost=float(np.array(track.cost)[traded].sum()) / mean * per_year,
+            tax=float(np.array(track.tax)[traded].sum()) / mean * per_year,
+            drift=float(np.mean(drifts)) if drifts else 0.0, trades=sum(track.trades[n] for n in traded),
             deepest_fall=float((growing - np.maximum.accumulate(growing)).min()),
         )  # fmt: skip
 
@@ -92,8 +100,9 @@ def outcome_of(name: str, measure: Measure, after_tax: list[tuple[date, float]])
     halts = dict(measure.run.world.engine.state.halts)
     years = tuple(measure.taxes.years())
     return Outcome(
-        name, account.decision.policy, tuple(measure.days), measure.tracks, tuple(after_tax), years, halts
-    )
+        name, account.decision.policy, tuple(measure.days), measure.tracks, tuple(after_tax), years, halts,
+        dict(measure.run.stranded),
+    )  # fmt: skip
 
 
 def difference(ours: Outcome, theirs: Outcome, account: str) -> dict[str, Interval]:
@@ -134,19 +143,27 @@ def as_data(outcomes: list[Outcome], account: str, split: date | None) -> dict[s
 
 
 def _series(one: Outcome, account: str) -> dict[str, Any]:
-    """Thin a run's series out for a page; turnover, cost and tax are summed over what is left out."""
+    """Thin a run's series out for a page; turnover, cost and tax are summed over what is left out.
+
+    Drift is that of the last decision.
+    """
     track = one.tracks[account]
     step = max(1, -(-len(one.days) // SERIES_POINTS))
     at = list(range(0, len(one.days), step))
     if at[-1] != len(one.days) - 1:
         at.append(len(one.days) - 1)
 
+    drift, last = [], 0.0
+    for gap in track.drift:
+        last = last if gap is None else gap
+        drift.append(last)
+
     def summed(values: list[float]) -> list[float]:
         return [float(sum(values[max(0, n - step + 1) : n + 1])) for n in at]
 
     return {
         "days": [one.days[n] for n in at], "wealth": [track.wealth[n] for n in at],
-        "drift": [track.drift[n] or 0.0 for n in at], "lots": [track.lots[n] for n in at],
+        "drift": [drift[n] for n in at], "lots": [track.lots[n] for n in at],
         "turnover": summed(track.turnover), "cost": summed(track.cost), "tax": summed(track.tax),
         "after_tax": [{"day": day, "value": value} for day, value in one.after_tax],
         "weights": track.weights_at(at),

@@ -6,7 +6,9 @@ Rules of this room:
 2. Before each close the engine has been told what was known by then, and no more: prices carry the time of
    their close, and the tape has not been told of the next day.
 3. Everything that happens to an account besides orders (flows, dividends, splits) is stated by its link, as a
-   broker states it.
+   broker states it. A reinvested dividend is the broker's own purchase, reported by it: a lot like any other.
+4. A name that leaves is sold by the decision of its last day. What was not sold then keeps its last price, is
+   sold at it by the next decision that may, and is told of in `Run.stranded`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from gateway.decision.learned import LearnedRule
@@ -30,6 +33,7 @@ from gateway.events import (
     Others,
     PositionStated,
     PricesUpdated,
+    ResumeRequested,
     TargetsSubmitted,
 )
 from simulator.backtest.bars import Bars, Day
@@ -48,6 +52,13 @@ Targets = Mapping[str, Decimal]
 Wanted = Callable[[Day], Targets]
 
 
+class Dividends(StrEnum):
+    """Say what becomes of a dividend: cash, or shares of the name that paid it, at the day's close."""
+
+    CASH = "cash"
+    REINVEST = "reinvest"
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
     """Money that comes into an account (or leaves it, negative) before the market opens."""
@@ -63,7 +74,8 @@ class Scenario:
 
     `wanted` gives an account's targets on a day from what is known that day. `decides` says whether the day
     is one on which targets are submitted at all. Every `looks_every` days the engine is given a risk model
-    and the market's signals, made of the closes of the days before; 0 is never.
+    and the market's signals, made of the closes of the days before; 0 is never. `rules` are learned rules by
+    account.
     """
 
     opening: Sequence[AccountOpened]
@@ -73,11 +85,12 @@ class Scenario:
     fills: Fills = Fills.CLOSE
     looks_every: int = 21
     rules: Mapping[str, LearnedRule] = field(default_factory=dict)
+    dividends: Dividends = Dividends.CASH
 
 
 @dataclass(slots=True)
 class Present:
-    """Where a run stands at the end of one day."""
+    """Where a run stands at the end of one day; `day` has the last price of what is held and gone, too."""
 
     day: Day
     world: InProcess
@@ -88,8 +101,13 @@ class Present:
 class Run:
     """Play a history through one engine; iterate to go on day by day."""
 
-    def __init__(self, history: Bars, settings: Settings, scenario: Scenario) -> None:
+    def __init__(
+        self, history: Bars, settings: Settings, scenario: Scenario, earlier: Bars | None = None
+    ) -> None:
+        """Begin; `earlier` has the same names and days before the first, which the market is judged by."""
         self.history = history
+        self._known = earlier or history
+        self._offset = self._known.days.index(history.days[0])
         self.settings = settings
         self.scenario = scenario
         self._zone = ZoneInfo(settings.time_zone)
@@ -100,6 +118,9 @@ class Run:
         self.world = InProcess(
             settings, {link: self._line}, self._at(history.days[0], OPEN), scenario.opening
         )
+        self.stranded: dict[str, date] = {}
+        self._last: dict[str, Decimal] = {}
+        self._to_reinvest: dict[tuple[str, str], Decimal] = {}
         self._owed: list[tuple[str, Decimal]] = []
         self._flows: dict[date, list[Flow]] = {}
         for flow in scenario.flows:
@@ -109,10 +130,11 @@ class Run:
         """Yield after each day's end."""
         world = self.world
         for place in range(len(self.history)):
-            day = self.history.day(place)
+            listed = self.history.day(place)
+            day = self._with_gone(listed)
             seen = len(world.journal)
             self._open(day, place)
-            self._close(day)
+            self._close(day, listed)
             yield Present(day, world, self.tape, world.journal[seen:])
 
     def pay(self, account: str, amount: Decimal) -> None:
@@ -124,6 +146,18 @@ class Run:
         return sum((flow.amount for flow in self._flows.get(on, ()) if flow.account == account), ZERO)
 
     # The inside.
+
+    def _with_gone(self, day: Day) -> Day:
+        """Return a day with the last price of what is held although it is no longer listed."""
+        self._last.update(day.close)
+        held = {symbol for one in self.world.engine.state.book.accounts.values() for symbol in one.positions}
+        gone = {symbol: self._last[symbol] for symbol in sorted(held - day.close.keys())}
+        if not gone:
+            return day
+        for symbol in gone:
+            self.stranded.setdefault(symbol, day.on)
+        opened, close, typical = ({**table, **gone} for table in (day.open, day.close, day.typical))
+        return replace(day, open=opened, close=close, typical=typical)
 
     def _open(self, day: Day, place: int) -> None:
         """Let the day begin: what happened overnight is stated, what waited for the open trades."""
@@ -143,10 +177,11 @@ class Run:
     def _past(self, place: int) -> Closes:
         """Return the closes of the days before, as a gateway reads them from its history file."""
         window = max(PAST_DAYS, self.settings.risk.window_days + 1)
+        place += self._offset
         rows = slice(max(0, place - window), place)
-        return Closes(self.history.days[rows], self.history.symbols, self.history.close[rows])
+        return Closes(self._known.days[rows], self._known.symbols, self._known.close[rows])
 
-    def _close(self, day: Day) -> None:
+    def _close(self, day: Day, listed: Day) -> None:
         """Let the close come: prices, then targets; what is sent trades now or waits for the next day."""
         world = self.world
         world.now = at = self._at(day.on, CLOSE)
@@ -154,8 +189,9 @@ class Run:
         world.feed(PricesUpdated(at, at, dict(day.close), "history"))
         if self.scenario.decides(day):
             for account, wanted in self.scenario.wanted.items():
-                world.feed(self._targets(account, wanted(day), day, at))
+                world.feed(self._targets(account, wanted(listed), day, at))
         world.run(for_s=0)
+        self._reinvest(day)
         self.tape.end()
         world.effects.clear()
 
@@ -182,7 +218,34 @@ class Run:
                 if one.split != 1:
                     self._split(day, account, one.symbol, held * one.split)
                 if one.dividend:
-                    self._tell(day, account, "DIV", one.symbol, cash=(held * one.dividend).quantize(CENT))
+                    paid = (held * one.dividend).quantize(CENT)
+                    self._tell(day, account, "DIV", one.symbol, cash=paid)
+                    due = self._to_reinvest.get((account, one.symbol), ZERO)
+                    self._to_reinvest[account, one.symbol] = due + paid
+
+    def _reinvest(self, day: Day) -> None:
+        """Let the broker buy with dividends what makes whole lots; what is left waits for the next one.
+
+        An order that was not the gateway's halts the account (`oms/strangers.py`); whoever asked the broker
+        to reinvest lets it go on.
+        """
+        if self.scenario.dividends is not Dividends.REINVEST:
+            return
+        at, bought = self.world.now, set[str]()
+        book = self.world.engine.state.book
+        for (account, symbol), due in list(self._to_reinvest.items()):
+            if not book.position(account, symbol) or symbol in day.leaving:
+                del self._to_reinvest[account, symbol]
+                continue
+            qty = self.settings.instruments[symbol].round_qty(due / day.close[symbol])
+            if qty > 0:
+                self._hand_over(self.tape.reinvest(account, symbol, qty, at))
+                self._to_reinvest[account, symbol] = due - qty * day.close[symbol]
+                bought.add(account)
+        if bought:
+            self.world.feed(*self._line.news(at))
+            self.world.feed(*(ResumeRequested(at, account, by="the backtest") for account in sorted(bought)))
+            self.world.run(for_s=0)
 
     def _split(self, day: Day, account: str, symbol: str, after: Decimal) -> None:
         """State a split and the position after it, fractions included."""
@@ -198,7 +261,7 @@ class Run:
     def _hand_over(self, event: Numbered | ActivityStated | PositionStated) -> None:
         """Put what the venue states in its numbered record, as everything else it says."""
         record: list[object] = self._line.record  # type: ignore[assignment]
-        record.append(replace(event, link_seq=len(record) + 1))
+        record.append(replace(event, link=self._line.name, link_seq=len(record) + 1))
 
     def _start_anew(self) -> None:
         """Restart, as a gateway is from time to time; its journal so far is a snapshot already."""

@@ -111,6 +111,20 @@ class Tape:
         """Say whether an order has reached the venue."""
         return cl_ord_id in self._seen
 
+    def reinvest(self, account: str, symbol: str, qty: Decimal, now: datetime) -> ReportReceived:
+        """Buy at the day's close for an account that has its dividends reinvested, free of charge."""
+        assert self._day is not None  # noqa: S101 - a day has begun before anything is paid
+        px = self._day.close[symbol]
+        name = f"DRIP-{self._day.on:%Y%m%d}-{account}-{symbol}"
+        self.traded.append(Traded(account, symbol, Side.BUY, qty, px, px, ZERO, name))
+        self._count += 1
+        report = Report(
+            name, f"T{self._count}", ExecType.TRADE, OrdStatus.FILLED, qty, leaves_qty=ZERO, last_qty=qty,
+            last_px=px, commission=ZERO, order_id=f"O{name}", symbol=symbol, side=Side.BUY,
+            transact_time=now, order_qty=qty, account=account,
+        )  # fmt: skip
+        return ReportReceived(now, "", 0, report)
+
     # The inside.
 
     def _enter(self, spec: OrderSpec, now: datetime) -> list[Numbered]:

@@ -1,4 +1,4 @@
-"""PPO by a well-kept library (stable-baselines3), a second learner: the extra `ppo`, which alone needs torch.
+"""PPO by a well-kept library (stable-baselines3), the second learner: the extra `ppo` alone needs torch.
 
 Rules of this room:
 1. Decisions are weekly and rewards scaled: daily decisions and raw rewards are known to fail.
@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from gateway.errors import ConfigError
-from simulator.env import RebalanceEnv
 from simulator.world import Market, Problem
 
 Floats = npt.NDArray[np.float64]
@@ -39,6 +38,8 @@ def learn(
     With `checkpoint` (a `.zip`) the learner is saved as it goes; `resume` goes on from there.
     """
     library, torch = _libraries()
+    from simulator.env import RebalanceEnv  # noqa: PLC0415 - a search needs no Gymnasium
+
     torch.set_num_threads(1)
 
     def make() -> RebalanceEnv:
@@ -73,7 +74,9 @@ def _layers(policy: Any) -> Layers:
 
 
 def _libraries() -> tuple[Any, Any]:
-    missing = [name for name in ("stable_baselines3", "torch") if importlib.util.find_spec(name) is None]
+    missing = [
+        name for name in ("gymnasium", "stable_baselines3", "torch") if importlib.util.find_spec(name) is None
+    ]
     if missing:
         raise ConfigError(
             f"PPO needs {missing[0]}; pip install 'rebalance-gateway[ppo]', or use --learner search"

@@ -84,8 +84,8 @@ class Search:
             at = np.searchsorted(self.edges, world.restlessness, side="right")
             step = world.step(world.banded(scales[rows, at], resets[rows, at]))
             total -= step.reward
-        found: Floats = total.reshape(count, self.paths).mean(axis=1) / self.episode * DAYS
-        return found
+        yearly: Floats = total.reshape(count, self.paths).mean(axis=1) / self.episode * DAYS
+        return yearly
 
     def numbers(self, drawn: Floats) -> tuple[Floats, Floats]:
         """Return scale and reset of each regime, from what is searched over."""

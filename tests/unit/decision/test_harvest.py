@@ -340,6 +340,14 @@ def test_whatever_is_planned_pays_and_washes_nothing(
     assert all(one.net >= other.net for one, other in pairwise(found.swaps))
 
 
+def test_lots_that_gain_more_than_the_others_lose_are_no_harvest() -> None:
+    """By FIFO the old winner goes first: its gain is taxed less than the loss saves, but nothing is lost."""
+    view = world([lot("B", 8, 50, bought=-367), lot("B", 17, 121, bought=-1)], {"A": 100, "B": 100})
+    found = plan(view, {"B": ["A"]})
+    assert found.swaps == ()
+    assert found.passed_over == {"B": "the lots of B that are sold first gain more than the others lose"}
+
+
 # ------------------------------------------------------------------------------------- swapping back
 
 
@@ -381,6 +389,24 @@ def test_going_back_respects_locks_on_both_legs() -> None:
     worth, why = back(washed)
     assert worth == -math.inf
     assert "A was sold at a loss" in why
+
+
+def test_no_more_goes_back_than_was_bought_in_its_place() -> None:
+    view = world([lot("B", 100, 100)], {"A": 100, "B": 100}, correlation=0.5)
+    worth, why = swap_back(view, watch(view), "A", "B", days(-40), dec(40))
+    assert worth == pytest.approx(0.4 * (0.5 * 5 * 0.04 * 10_000) * 0.4 - 1.6)
+    assert "costs 1.60 to trade" in why
+    assert swap_back(view, watch(view), "A", "B", days(-40), dec(400)) == back(view)
+
+
+def test_gains_made_elsewhere_are_room_before_losses_take_it() -> None:
+    def after(*gains: RealisedGain) -> Room:
+        book = household([account("main")], {}, realised=gains).book
+        return room_of(book, ["main"], TODAY, TERMS, elsewhere=Room(short=5000, long=2000))
+
+    assert after() == Room(5000, 2000, 3000)
+    assert after(sold("A", -10, -6000, bought=-100)) == Room(0, 1000, 3000)
+    assert after(sold("A", -10, -9000, bought=-100)) == Room(0, 0, 1000)
 
 
 # ------------------------------------------------------------------------------------ the example file

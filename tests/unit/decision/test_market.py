@@ -35,7 +35,7 @@ AT = datetime(2022, 12, 28, 21, tzinfo=UTC)
 
 
 def settings(decision: Decision | None = None, **risk: int) -> Settings:
-    account = AccountSettings("main", "sim", decision=decision or Decision())
+    account = AccountSettings("main", "sim", decision=decision or Decision(policy=PolicyName.TRIGGERS))
     names = {symbol: Instrument(symbol) for symbol in (*HISTORY.symbols, "NEW")}
     return Settings("H", {"main": account}, names, risk=Risk(**risk))
 
@@ -51,7 +51,7 @@ def test_a_market_has_a_risk_model_and_says_what_it_assumed() -> None:
 
 
 def test_signals_are_made_when_timing_is_on_and_said_to_be_missing_when_they_cannot_be() -> None:
-    timed = Decision(timing=True)
+    timed = Decision(policy=PolicyName.TRIGGERS, timing=True)
     assert look(HISTORY, DAY, settings(timed)).signals is not None
     short = History(HISTORY.dates[-600:], HISTORY.symbols, HISTORY.prices[-600:])
     found = look(short, DAY, settings(timed))

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.domain.request import Mode
+from gateway.domain.schedule import ScheduleOverride, Style
 from gateway.errors import InvalidTargets
 from gateway.events import (
     ApprovalGiven,
@@ -17,6 +19,7 @@ from gateway.events import (
     OrderSettled,
     PricesUpdated,
     ResumeRequested,
+    TargetsSubmitted,
 )
 from gateway.runtime.commands import parse_command, parse_prices
 
@@ -47,6 +50,26 @@ def raw(body: Any) -> bytes:
         (
             {"command": "settle", "cl_ord_id": "C1", "cum_qty": "4", "avg_px": "10.5", "by": "anna"},
             OrderSettled(NOW, "C1", Decimal(4), Decimal("10.5"), "anna"),
+        ),
+        (
+            {
+                "command": "harvest",
+                "account": "A1",
+                "request_id": "h1",
+                "expires_at": "2026-03-02T15:30:00Z",
+                "mode": "execute",
+            },
+            TargetsSubmitted(
+                NOW,
+                "h1",
+                "A1",
+                {},
+                NOW,
+                NOW + timedelta(hours=1),
+                mode=Mode.EXECUTE,
+                execution=ScheduleOverride(style=Style.AT_ONCE),
+                harvest=True,
+            ),
         ),
         (
             {"command": "settle", "cl_ord_id": "C1", "cum_qty": "0"},

@@ -30,6 +30,7 @@ from gateway.domain.request import (
 )
 from gateway.domain.schedule import ChaseEnd, Schedule, ScheduleOverride, Style
 from gateway.domain.standing import DriftLevel
+from gateway.domain.substitution import Swapped
 from gateway.events import (
     AccountOpened,
     ActivityStated,
@@ -47,6 +48,7 @@ from gateway.events import (
     LinkDown,
     LinkNoticed,
     LinkUp,
+    LossesFound,
     LotOpened,
     MessageRefused,
     OrderAbandoned,
@@ -82,8 +84,9 @@ REPORT = Report(
 NAME = NameDecision("AAPL", D("187.2"), 0.1, 0.25, 0.2499, D(10), 12.5, 1.0, 0.4, 0.0, "bought", 0.2, 0.1)
 LOT = LotTax("A1:opening:0", "2024-02-29", D(10), 321.5, is_long=True, tax=64.3)
 NAME = NameDecision(
-    "AAPL", D("187.2"), 0.1, 0.25, 0.2499, D(10), 12.5, 1.0, 0.4, 0.0, "bought", "bought 12 days ago", (LOT,)
-)
+    "AAPL", D("187.2"), 0.1, 0.25, 0.2499, D(10), 12.5, 1.0, 0.4, 0.0, "bought", "bought 12 days ago", (LOT,),
+    substitution="AAPL stands in for MSFT",
+)  # fmt: skip
 DENIAL = Denial("MSFT", Side.SELL, D(3), DenyReason.WASH_SALE, "sold at a loss 12 days ago")
 APPROVED = (
     Approved(
@@ -120,6 +123,7 @@ SAMPLES: list[Event] = [
             Style.VWAP, D(600), volume_curve=(D("0.4"), D(1)), chase_end=ChaseEnd.MARKET
         ),
         policy=PolicyName.THRESHOLD,
+        harvest=True,
     ),
     RequestDecided(
         at=AT,
@@ -137,6 +141,25 @@ SAMPLES: list[Event] = [
         tracking_error_left=0.0125,
         schedule=Schedule(Style.CHASE, volume_curve=(D(1), D("2.5")), chase_step_bps=D("7.5")),
         policy=PolicyName.SMART,
+        harvest=True,
+        swaps=(
+            Swapped(
+                "MSFT",
+                "AAPL",
+                D(3),
+                D(6),
+                ("A1:opening:0",),
+                150.0,
+                55.5,
+                18.4,
+                2.5,
+                1.2,
+                33.4,
+                0.81,
+                "a loss of 150.00",
+            ),
+        ),
+        swapped_back=("IBM",),
     ),
     OrdersPlanned(at=AT, request_id="r1", account="A1", wave=1, orders=(SPEC,), denied=(DENIAL,)),
     OrderResent(at=AT, cl_ord_id="r1-AAPL-1-1", poss_resend=False),
@@ -203,6 +226,9 @@ SAMPLES: list[Event] = [
         request_id="drift:A1:2026-03-02",
         is_news=True,
     ),
+    LossesFound(
+        at=AT, account="A1", week="2026-W10", names=("MSFT",), loss=150.0, net=33.4, text="worth taking"
+    ),
     HaltRequested(at=AT, account="A1", reason="drill", by="anna", cancel_working=True),
     ResumeRequested(at=AT, account="A1", by="anna"),
     ApprovalGiven(at=AT, request_id="r1", by="anna"),
@@ -222,7 +248,7 @@ def golden(line: str) -> tuple[str, int, bytes]:
 
 def test_every_event_type_stands_in_the_golden_file() -> None:
     assert {golden(line)[0] for line in golden_lines()} == set(wire.EVENT_TYPES)
-    assert len(wire.EVENT_TYPES) == 32, "a new event type? add it here and a line to the golden file"
+    assert len(wire.EVENT_TYPES) == 33, "a new event type? add it here and a line to the golden file"
 
 
 def is_within(old: Any, new: Any) -> bool:

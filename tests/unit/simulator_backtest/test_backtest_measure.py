@@ -12,7 +12,7 @@ from backtest_world import bars, fixed, opened, run, settings
 from gateway.domain.settings import Costs
 from gateway.events import LotOpened
 from simulator.backtest.chance import Interval, block_length, of_growth, of_mean, returns
-from simulator.backtest.measure import Measure
+from simulator.backtest.measure import Elsewhere, Measure
 from simulator.backtest.outcome import as_data, difference, outcome_of
 from simulator.backtest.runner import Flow
 
@@ -30,7 +30,7 @@ def test_wealth_turnover_and_cost_by_hand() -> None:
     assert track.wealth[0] == pytest.approx(100_000 - fee - float(bought.qty))
     assert track.turnover[0] == pytest.approx(float(bought.qty) * 101 / track.wealth[0])
     assert track.cash[0] + track.held[0]["A"] * track.wealth[0] == pytest.approx(track.wealth[0])
-    assert (track.trades, sum(track.actions.values())) == (2, 2)
+    assert (sum(track.trades), sum(track.actions.values())) == (2, 2)
     assert sold.side.sign == -1
 
 
@@ -77,6 +77,40 @@ def test_an_untaxed_account_owes_nothing() -> None:
         measure.take(present)
     assert measure.taxes.years() == []
     assert measure.after_tax(present) == pytest.approx(measure.tracks["main"].wealth[-1])
+
+
+def test_a_short_position_is_taken_over_and_a_sale_of_everything_covers_it() -> None:
+    """100 shares sold short at 12 stand at 10: covering them gains 200, short-term whatever the date."""
+    lots = [LotOpened("A", "2020-01-02", Decimal(-100), Decimal(-1_200))]
+    household = settings(["A"], taxable=True, costs=Costs(impact=Decimal(0)))
+    played = run(
+        bars({"A": [10, 10]}), fixed(A="0"), household=household, opening=[opened(5_000, lots)],
+        decides=lambda _day: False,
+    )  # fmt: skip
+    measure = Measure(played)
+    for present in played:
+        measure.take(present)
+    assert measure.tracks["main"].wealth[-1] == pytest.approx(4_000)
+    assert measure.after_tax(present) == pytest.approx(4_000 - 200 * 0.37)
+
+
+def test_gains_made_elsewhere_make_a_loss_worth_its_own_rate() -> None:
+    lots = [LotOpened("A", "2023-12-01", Decimal(1000), Decimal(110_000))]
+    history = bars({"A": [100.0] * 110}, first=date(2024, 11, 25))
+    household = settings(["A"], taxable=True, costs=Costs(impact=Decimal(0), commission_minimum=Decimal(0)))
+    saved = {}
+    for name, elsewhere in (("none", None), ("enough", Elsewhere(Decimal(50_000), Decimal(50_000)))):
+        sold = run(
+            history, lambda _day: {"A": Decimal(0)}, household=household, opening=[opened(0, lots)],
+            decides=lambda day: day.on == date(2024, 11, 25),
+        )  # fmt: skip
+        measure = Measure(sold, elsewhere=elsewhere).follow()
+        saved[name] = -sum(measure.tracks["main"].tax)
+        lost = -float(sum(line.allowed for line in measure.taxes.ledger.lines))
+        assert float(measure.unpaid()) == 0
+    assert saved["none"] == pytest.approx(3_000 * 0.37)
+    assert saved["enough"] == pytest.approx(lost * 0.37)
+    assert measure.taxes.carried_into(2025) == 0
 
 
 def test_flows_are_no_growth() -> None:

@@ -1,0 +1,69 @@
+"""What a backtest leaves out, in sentences that stand beside its figures.
+
+Rules of this room:
+1. A limit is stated when it holds for what was played, in numbers where there are any.
+2. Which way a limit leans is said where it is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from simulator.backtest.bars import Bars
+from simulator.backtest.outcome import Outcome
+from simulator.backtest.runner import Dividends
+from simulator.backtest.tape import Fills
+
+BUNDLED = "bundled:"
+PRICES = {
+    Fills.CLOSE: "Orders fill at the very close they were decided on; a real one is sent before it is known.",
+    Fills.NEXT_OPEN: "Orders fill at the next day's opening price, whatever their size.",
+    Fills.NEXT_TYPICAL: "Orders fill at the mean of the next day's high, low and close.",
+}
+
+
+def stated(
+    bars: Bars, fills: Fills, dividends: Dividends, outcomes: Sequence[Outcome], *, is_taxed: bool
+) -> list[str]:
+    """Return the limits of what was played."""
+    found = [_survivors(bars), PRICES[fills]]
+    found.append(
+        "Spread, impact and commission are the cost model's, not those of the day; every order fills whole."
+    )
+    if bars.name.startswith(BUNDLED):
+        found.append(
+            "Prices are adjusted for dividends and splits: dividends are inside them, reinvested at no cost "
+            "and never taxed; early prices are too low, so commission by the share weighs too much early."
+        )
+    elif dividends is Dividends.REINVEST:
+        found.append(
+            "Dividends buy whole shares at the close of the day they are paid, free of charge, untaxed."
+        )
+    else:
+        found.append("Dividends are cash from the morning of their day on, and are not taxed.")
+    if is_taxed:
+        found.append(
+            "Wealth after tax is what a sale of everything on one day would leave; who dies holding, or "
+            "gives, pays less. Net losses save what the year's rules let them, at one year's rates in all "
+            "years, federal tax alone."
+        )
+    gone = sorted({symbol for one in outcomes for symbol in one.stranded})
+    if gone:
+        found.append(
+            f"{', '.join(gone)} could not be sold on the last day of trading and stood in the books at the "
+            "last price until it could: a real one may have been worth less."
+        )
+    return found
+
+
+def _survivors(bars: Bars) -> str:
+    ended = int(np.isnan(bars.close[-1]).sum())
+    if ended:
+        return f"{ended} of {len(bars.symbols)} names leave before the end; others may be missing altogether."
+    return (
+        f"Survivorship: all {len(bars.symbols)} names are still listed at the end, chosen knowing that. "
+        "Growth is too high in every run, and most in one that lets winners drift: judge runs by drift, cost "
+        "and tax rather than by growth."
+    )

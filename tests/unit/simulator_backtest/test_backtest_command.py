@@ -1,0 +1,201 @@
+"""`gateway backtest` and `gateway harvest-study`: from a file to figures, a page, or one sentence."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import Future
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pytest
+
+from gateway.cli import harvest_study, main
+from gateway.cli.backtest_file import read_file
+from gateway.cli.root import OK, USAGE
+from gateway.decision.learned import BAND, Card, LearnedRule
+from gateway.runtime.learned import save
+
+FILE = """
+title = "Two names"
+history = "h.csv"
+cash = "100000"
+split = 2021-02-01
+targets = { equal = "0.9" }
+fills = "next_open"
+dividends = "reinvest"
+flows = [{ on = 2021-01-20, amount = "5000" }]
+
+[instruments.A]
+half_spread_bps = 4
+
+[runs.monthly.decision]
+policy = "calendar"
+
+[runs.smart.decision]
+policy = "smart"
+"""
+STUDY = """
+title = "Study"
+history = "h.csv"
+cash = "100000"
+targets = { equal = "0.9" }
+
+[study]
+horizon_years = 1
+elsewhere = "1"
+
+[runs.harvest.harvest]
+min_benefit = 5
+min_correlation = "0.2"
+
+[substitutes]
+A = ["B"]
+B = ["A"]
+"""
+
+
+def folder_of(tmp_path: Path, text: str, days: int = 60) -> Path:
+    rng = np.random.default_rng(6)
+    table = 40 * np.exp(
+        (0.012 * (rng.standard_normal((days, 1)) + 0.6 * rng.standard_normal((days, 2)))).cumsum(0)
+    )
+    rows, day = ["date,A,B"], date(2021, 1, 4)
+    for one in table:
+        rows.append(f"{day},{one[0]:.4f},{one[1]:.4f}")
+        day += timedelta(days=3 if day.weekday() == 4 else 1)
+    (tmp_path / "h.csv").write_text("\n".join(rows))
+    path = tmp_path / "b.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_file_becomes_figures_a_page_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder_of(tmp_path, FILE)
+    made = tmp_path / "new" / "b.json"
+    words = ["--json", str(made), "--html", str(tmp_path / "b.html")]
+    assert main(["backtest", str(path), *words]) == OK
+    said = capsys.readouterr()
+    assert "Two names: 60 days of 2 names" in said.out
+    assert "Against monthly, 95 %" in said.out
+    assert "smart: 60 days in" in said.err
+    data = json.loads(made.read_text())
+    assert [run["name"] for run in data["runs"]] == ["monthly", "smart"]
+    assert data["runs"][0]["figures"]["after"]["first"] == "2021-02-01"
+    assert any("Survivorship" in one for one in data["limits"])
+    assert (tmp_path / "b.html").read_text().startswith("<!DOCTYPE html>")
+    assert main(["backtest", str(path), "--only", "smart"]) == OK
+    assert "Against" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("h.csv", "none.csv"), "none.csv: cannot be read"),
+        (("split = 2021-02-01", "split = 2031-02-01"), "split: 2031-02-01 must lie between"),
+        (('policy = "smart"', 'policy = "clever"'), "runs.smart.decision.policy"),
+        (('{ equal = "0.9" }', '{ equal = "0.9", file = "w.csv" }'), "one of equal, weights and file"),
+        (('{ equal = "0.9" }', '{ file = "w.csv" }'), "targets.file"),
+        (('{ equal = "0.9" }', '{ weights = { Z = "0.5" } }'), "Z is not in the history"),
+        (("half_spread_bps = 4", "half_spread_bps = -4"), "instruments.A.half_spread_bps"),
+        (('policy = "smart"', 'policy = "learned"\nlearned_file = "none.npz"'), "none.npz"),
+        (("title", "titel"), "titel"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], words: str
+) -> None:
+    path = folder_of(tmp_path, FILE.replace(*change))
+    assert main(["backtest", str(path)]) == USAGE
+    said = capsys.readouterr().err.strip().splitlines()
+    assert words in said[-1]
+    assert "Traceback" not in "".join(said)
+
+
+def test_what_cannot_be_written_and_who_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder_of(tmp_path, FILE)
+    assert main(["backtest", str(path), "--only", "nobody"]) == USAGE
+    assert "--only nobody: no such run" in capsys.readouterr().err
+    assert main(["backtest", str(path), "--only", "smart", "--json", f"{path}/x.json"]) == USAGE
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_weights_from_a_file_count_from_their_day_on(tmp_path: Path) -> None:
+    path = folder_of(tmp_path, FILE.replace('{ equal = "0.9" }', '{ file = "w.csv" }'))
+    (tmp_path / "w.csv").write_text(
+        "date,symbol,weight\n2021-01-06,A,0.5\n2021-01-08,A,0.2\n2021-01-08,B,0.3\n"
+    )
+    described = read_file(path)
+    bars = described.bars()
+    wanted = described.scenario(described.settings("smart", bars), bars).wanted["main"]
+    assert wanted(bars.day(1)) == {}
+    assert wanted(bars.day(2)) == wanted(bars.day(3)) == {"A": Decimal("0.5")}
+    assert wanted(bars.day(9)) == {"A": Decimal("0.2"), "B": Decimal("0.3")}
+    for text in ("date,symbol,weight\n", "date,symbol,weight\n2021-01-06,A,much\n", "day,name\n1,2\n"):
+        (tmp_path / "w.csv").write_text(text)
+        assert main(["backtest", str(path)]) == USAGE
+
+
+def test_a_risk_model_lasts_until_the_next_look(tmp_path: Path) -> None:
+    """A live gateway drops a model after five days; a backtest that looks monthly must not."""
+    described = read_file(folder_of(tmp_path, FILE))
+    assert described.settings("smart", described.bars()).risk.max_age_days == 2 * 21 + 7
+
+
+def test_a_learned_rule_is_played_as_it_is_live(tmp_path: Path) -> None:
+    text = FILE.replace(
+        'policy = "smart"', 'policy = "learned"\nlearned_file = "r.npz"\nlearned_override = true'
+    )
+    path = folder_of(tmp_path, text)
+    card = Card("search", "d", "a", "b", (1,), 1.0, (), "default", 0.0, -1.0, 1.0)
+    save(LearnedRule(BAND, card, np.zeros(0), np.ones(1), np.zeros(1)), tmp_path / "r.npz")
+    described = read_file(path)
+    assert described.rules("monthly") == {}
+    assert described.rules("smart")["main"].card == card
+    assert main(["backtest", str(path), "--only", "smart"]) == OK
+
+
+def test_a_study_is_played_vintage_by_vintage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Here:
+        """Play in this process, so that coverage and speed are this one's."""
+
+        def __init__(self, jobs: int) -> None:
+            assert jobs == 1
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def submit(self, work: Any, *words: Any) -> Any:
+            done: Future[Any] = Future()
+            done.set_result(work(*words))
+            return done
+
+    monkeypatch.setattr(harvest_study, "ProcessPoolExecutor", Here)
+    path = folder_of(tmp_path, STUDY, days=2 * 262)
+    words = ["--jobs", "1", "--json", str(tmp_path / "s.json"), "--html", str(tmp_path / "s.html")]
+    assert main(["harvest-study", str(path), *words]) == OK
+    said = capsys.readouterr()
+    assert "begun 2021 to 2022" in said.out
+    assert "Chaudhuri" in said.out
+    data = json.loads((tmp_path / "s.json").read_text())
+    assert data["vintages"] == [2021, 2022]
+    assert data["variants"][0]["swaps"] > 0
+    assert "Published figures" in (tmp_path / "s.html").read_text()
+
+
+def test_a_study_needs_whole_years_and_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    harvest_study.plan_of.cache_clear()
+    assert main(["harvest-study", str(folder_of(tmp_path, STUDY, days=60))]) == USAGE
+    assert "has no 1 whole years" in capsys.readouterr().err
+    harvest_study.plan_of.cache_clear()
+    assert main(["harvest-study", str(folder_of(tmp_path, FILE))]) == USAGE
+    assert "a study has one run" in capsys.readouterr().err
