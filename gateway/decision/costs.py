@@ -4,6 +4,8 @@ Rules of this room:
 1. Decision, gate, report and backtest price a trade with these functions and no others.
 2. What may leave the account is exact Decimal; what is only weighed is a float.
 3. Tax is signed: a loss realised is a negative tax, worth that much only against other gains.
+4. Which lots a trade closes is what the book will choose when it fills; what they are taxed on is their
+   adjusted basis and date, where a wash sale has changed them (`tax_record.py`).
 """
 
 from __future__ import annotations
@@ -14,13 +16,18 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+import numpy as np
+import numpy.typing as npt
+
+from gateway.decision.tax_record import TaxRecord, tax_record
 from gateway.decision.view import View
 from gateway.domain.instrument import Instrument
-from gateway.domain.lots import Lot, LotMethod, Relief, is_long_term, relieve
+from gateway.domain.lots import Lot, LotMethod, Relief, Sale, is_long_term, relieve
 from gateway.domain.order import Side
 from gateway.domain.proposal import Proposal
 from gateway.domain.settings import AccountSettings, Costs, Decision
 
+Floats = npt.NDArray[np.float64]
 BPS = Decimal(10_000)
 TRADING_DAYS = 252
 ZERO = Decimal(0)
@@ -107,6 +114,43 @@ def charges(view: View, symbol: str, side: Side, qty: Decimal, price: Decimal) -
     )
 
 
+def charge_rates(view: View, symbols: Sequence[str], qty: Floats, price: Floats, side: Side) -> Floats:
+    """Return what `charges` takes of each trade as a share of its value, (N) for many names at once.
+
+    The same rule in floats, for weighing many names; what is proposed is priced by `charges`.
+    """
+    costs, currency = view.account.costs, view.account.currency
+    kinds = [view.instruments[symbol] for symbol in symbols]
+    spread = np.array([float(one.half_spread_bps) for one in kinds])
+    volatility = np.array([float(one.volatility) for one in kinds])
+    volume = np.array([float(one.daily_volume) for one in kinds])
+    changed = np.array([one.currency != currency for one in kinds], dtype=float)
+    value = qty * price
+    charged = float(costs.commission_per_order) + _by_share(costs, qty)
+    charged = np.maximum(charged + float(costs.commission_bps / BPS) * value, float(costs.commission_minimum))
+    if costs.commission_maximum_bps:
+        charged = np.minimum(charged, float(costs.commission_maximum_bps / BPS) * value)
+    charged = charged + float(costs.clearing_per_share) * qty
+    if side is not Side.BUY:
+        fee = np.minimum(float(costs.sell_fee_per_share) * qty, float(costs.sell_fee_maximum))
+        charged = charged + float(costs.sell_fee_bps / BPS) * value + fee
+    share = np.where(volume > 0, qty / np.where(volume > 0, volume, 1.0), 0.0)
+    moved = float(costs.impact) * volatility / math.sqrt(TRADING_DAYS) * np.sqrt(share)
+    found: Floats = charged / value + spread / float(BPS) + moved + changed * float(costs.fx_bps / BPS)
+    return found
+
+
+def _by_share(costs: Costs, qty: Floats) -> Floats:
+    """Return `per_share` of many quantities."""
+    if not costs.tiers:
+        return float(costs.commission_per_share) * qty
+    first, total = float(costs.monthly_shares), np.zeros_like(qty)
+    above = [float(tier.above) for tier in costs.tiers]
+    for tier, start, end in zip(costs.tiers, above, [*above[1:], math.inf], strict=True):
+        total += float(tier.per_share) * np.maximum(np.minimum(first + qty, end) - max(first, start), 0.0)
+    return total
+
+
 def half_spread(instrument: Instrument, notional: float) -> float:
     """Return what crossing half the bid-ask spread costs, in money."""
     return notional * float(instrument.half_spread_bps) / float(BPS)
@@ -144,9 +188,30 @@ def proceeds(item: Proposal) -> Decimal:
     return item.notional - Decimal(str(item.cost))
 
 
-def lots_closed(lots: Sequence[Lot], side: Side, qty: Decimal, method: LotMethod) -> list[Relief]:
+def lots_closed(
+    lots: Sequence[Lot], side: Side, qty: Decimal, method: LotMethod, sale: Sale | None = None
+) -> list[Relief]:
     """Choose the lots a trade would close: those of the opposite sign, in the account's order."""
-    return relieve([lot for lot in lots if lot.qty * side.sign < 0], qty, method)
+    return relieve([lot for lot in lots if lot.qty * side.sign < 0], qty, method, sale)
+
+
+def closed_by(
+    view: View, symbol: str, side: Side, qty: Decimal, record: TaxRecord | None = None
+) -> list[Relief]:
+    """Return what a trade would close as it would be booked at the reference price, nothing untaxed.
+
+    Cost and date are adjusted (IRC 1091(d), 1223(3)); for many names make one `record` and pass it on.
+    """
+    account = view.book.accounts[view.account.name]
+    lots = account.lots.get(symbol, ())
+    if not (account.taxable and lots):
+        return []
+    sale = Sale(view.trade_date, view.prices[symbol], account.rates)
+    closed = lots_closed(lots, side, qty, account.lot_method, sale)
+    if not (closed and view.book.realised):
+        return closed
+    known = record or tax_record(view, only=view.instruments[symbol].group)
+    return known.adjusted(account.name, symbol, closed)
 
 
 def gain_of(relief: Relief, net_price: Decimal) -> Decimal:
@@ -166,19 +231,20 @@ def tax(costs: Costs, closed: Sequence[Relief], net_price: Decimal, trade_date: 
     return float(total)
 
 
-def price_trade(view: View, symbol: str, side: Side, qty: Decimal, gap: float, nav: Decimal) -> Proposal:
+def price_trade(
+    view: View, symbol: str, side: Side, qty: Decimal, gap: float, nav: Decimal,
+    record: TaxRecord | None = None,
+) -> Proposal:  # fmt: skip
     """Make the proposal to trade `qty` of one name, with benefit, costs and tax.
 
-    `gap` is target less expected weight before the trade. No wash-sale verdict is in it yet.
+    `gap` is target less expected weight before the trade. No wash-sale verdict is in it yet. For many names
+    make one `record` and pass it on.
     """
     settings, instrument, price = view.account, view.instruments[symbol], view.prices[symbol]
-    account = view.book.accounts[settings.name]
     notional = qty * price
     parts = charges(view, symbol, side, qty, price)
-    due = 0.0
-    if account.taxable:
-        closed = lots_closed(account.lots.get(symbol, ()), side, qty, account.lot_method)
-        due = tax(settings.costs, closed, price + side.sign * parts.commission / qty, view.trade_date)
+    closed = closed_by(view, symbol, side, qty, record)
+    due = tax(settings.costs, closed, price + side.sign * parts.commission / qty, view.trade_date)
     after = gap - side.sign * float(notional / nav)
     return Proposal(
         symbol=symbol,

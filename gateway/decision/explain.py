@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 
-from gateway.decision.costs import gain_of, lots_closed
+from gateway.decision.costs import closed_by, gain_of
 from gateway.decision.drift import NOISE
 from gateway.decision.policy import Plan
 from gateway.decision.substitution import words_of
+from gateway.decision.tax_record import TaxRecord, tax_record
 from gateway.decision.view import View
 from gateway.domain.lots import is_long_term
 from gateway.domain.order import Side
@@ -33,10 +34,11 @@ def detailed(view: View, plan: Plan) -> tuple[NameDecision, ...]:
     """Add to each name of a plan what its trade means for tax, and what stands in for it or it for what."""
     said = words_of(view)
     proposals = {item.symbol: item for item in plan.proposals}
+    record = tax_record(view)
     found = []
     for name in plan.names:
         item = proposals.get(name.symbol)
-        lots = tuple(_taxed(view, item)) if item is not None else ()
+        lots = tuple(_taxed(view, item, record)) if item is not None else ()
         if item is not None and (lots or item.wash_sale):
             name = replace(name, wash_sale=item.wash_sale, lots=lots)  # noqa: PLW2901 - the same name, told more
         text = said.get(name.symbol, "")
@@ -44,13 +46,9 @@ def detailed(view: View, plan: Plan) -> tuple[NameDecision, ...]:
     return tuple(found)
 
 
-def _taxed(view: View, item: Proposal) -> Iterable[LotTax]:
+def _taxed(view: View, item: Proposal, record: TaxRecord) -> Iterable[LotTax]:
     """Yield each lot a trade closes with its gain and tax, as `costs.tax` adds them up; none untaxed."""
-    account = view.book.accounts[view.account.name]
-    lots = account.lots.get(item.symbol, ()) if account.taxable else ()
-    closed = lots_closed(lots, item.side, item.qty, account.lot_method)
-    if not closed:
-        return
+    closed = closed_by(view, item.symbol, item.side, item.qty, record)
     rates = view.account.costs
     net = item.price + item.side.sign * Decimal(str(item.commission)) / item.qty
     for relief in closed:

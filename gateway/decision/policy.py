@@ -5,27 +5,30 @@ Rules of this room:
 2. A plan only proposes. What must not be sent (wash sale, not worth its cost) is in it too, with its
    numbers, so that `oms/checks.py` denies it with a reason; it uses no cash of the plan.
 3. A name is on one side of a plan; sales come first, then buys, each by falling benefit.
-4. Weights are of total NAV, whatever `others` says: with KEEP, targets that leave less than the kept
+4. A basket of a policy that weighs names together is judged as one, of what may be sent of it: without what
+   a wash sale forbids, and again when the cash cuts it. When the rest no longer pays, each name is judged
+   alone. Either way what is sent says it is worth more than it costs, and the gate sees the numbers.
+5. Weights are of total NAV, whatever `others` says: with KEEP, targets that leave less than the kept
    holdings need are cut to the cash there is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import numpy as np
 
 from gateway.decision import sizing
 from gateway.decision.costs import price_trade, proceeds
-from gateway.decision.drafting import priced, share_of, weight_of
-from gateway.decision.drift import NOISE, ZERO, Survey, survey
+from gateway.decision.drafting import priced, share_of, shared, weight_of
+from gateway.decision.drift import NOISE, ZERO, Floats, Survey, survey
 from gateway.decision.policies import decide, policy_of
 from gateway.decision.substitution import stand_in
 from gateway.decision.triggers import Verdict
 from gateway.decision.view import View
-from gateway.decision.wash_sale import watch
+from gateway.decision.wash_sale import Watch, watch
 from gateway.domain.order import Side
 from gateway.domain.proposal import Proposal
 from gateway.domain.substitution import Swapped
@@ -63,6 +66,8 @@ class Draft:
     proposals: dict[str, Proposal]
     sendable: set[str]
     notes: dict[str, str]
+    alone: dict[str, float] = field(default_factory=dict)
+    """What each proposal is worth alone."""
 
 
 def propose(view: View) -> Plan:
@@ -79,7 +84,7 @@ def propose(view: View) -> Plan:
     if verdict.action is Action.HOLD:
         is_by_triggers = policy_of(view) is PolicyName.TRIGGERS
         text = "held: no trigger fired" if is_by_triggers else f"held: {policy_of(view)} does not trade now"
-        draft.notes = dict.fromkeys(_off_target(view, found), text)
+        draft.notes = dict.fromkeys(_off_target(view, found), text) | dict(verdict.notes)
     else:
         draft = _draft(view, found, verdict)
     traded = np.array([_traded(draft, symbol, found) for symbol in found.symbols])
@@ -117,17 +122,53 @@ def _draft(view: View, found: Survey, verdict: Verdict) -> Draft:
     if trade is None:
         trade = found.gap * share_of(action, view.account.decision)
     wish, proposals = priced(view, found, trade)
-    gaps = dict(zip(found.symbols, found.gap.tolist(), strict=True))
-    draft = Draft(proposals, set(), {})
-    _mark_wash_sales(view, draft, is_urgent=action is Action.IMMEDIATE)
-    for item in draft.proposals.values():
-        _judge(draft, item, is_urgent=action is Action.IMMEDIATE)
-    uncut = dict(draft.proposals)
-    _cut_to_cash(view, found, wish, draft, gaps)
+    draft = Draft(proposals, set(), _notes(view, found, verdict))
+    draft.alone = {symbol: item.benefit for symbol, item in proposals.items()}
+    is_urgent = action is Action.IMMEDIATE
+    known = watch(view, substitute=stand_in(view))
     for symbol, item in draft.proposals.items():
-        if item is not uncut[symbol]:
-            _judge(draft, item, is_urgent=action is Action.IMMEDIATE)
+        draft.proposals[symbol] = known.marked(item)
+    _weigh(draft, found, verdict.worth)
+    if _mark_own_losses(view, known, draft, is_urgent=is_urgent):
+        _weigh(draft, found, verdict.worth)
+    _judge_all(draft, is_urgent=is_urgent)
+    if _cut_to_cash(view, found, wish, draft):
+        sales = _sales(draft)
+        _weigh(draft, found, verdict.worth)
+        _judge_all(draft, is_urgent=is_urgent)
+        if _sales(draft) != sales:  # what is left of a basket no longer pays, nor do these sales for the buys
+            _cut_to_cash(view, found, wish, draft)
+            _judge_all(draft, is_urgent=is_urgent)
     return draft
+
+
+def _sales(draft: Draft) -> set[str]:
+    """Name the sales that may be sent."""
+    return {symbol for symbol in draft.sendable if draft.proposals[symbol].side is Side.SELL}
+
+
+def _notes(view: View, found: Survey, verdict: Verdict) -> dict[str, str]:
+    """Say of names off target that a verdict leaves out that they were left out, and why where it knows."""
+    if verdict.trade is None:
+        return {}
+    left = dict(zip(found.symbols, (np.abs(verdict.trade) <= NOISE).tolist(), strict=True))
+    text = f"held: {policy_of(view)} does not trade it now"
+    return {symbol: text for symbol in _off_target(view, found) if left[symbol]} | dict(verdict.notes)
+
+
+def _weigh(draft: Draft, found: Survey, worth: Callable[[Floats], float] | None) -> None:
+    """Let what may be sent share what it is worth together, where the policy weighs names together."""
+    if worth is None:
+        return
+    basket = {symbol: item for symbol, item in draft.proposals.items() if not item.wash_sale}
+    benefits = draft.alone | shared(basket, found, worth)
+    for symbol, item in draft.proposals.items():
+        draft.proposals[symbol] = replace(item, benefit=benefits[symbol])
+
+
+def _judge_all(draft: Draft, *, is_urgent: bool) -> None:
+    for item in draft.proposals.values():
+        _judge(draft, item, is_urgent=is_urgent)
 
 
 def _judge(draft: Draft, item: Proposal, *, is_urgent: bool) -> None:
@@ -145,14 +186,11 @@ def _judge(draft: Draft, item: Proposal, *, is_urgent: bool) -> None:
             draft.notes[item.symbol] = text
 
 
-def _mark_wash_sales(view: View, draft: Draft, *, is_urgent: bool) -> None:
-    """Mark every proposal that conflicts with the household's trades, or with the plan's own loss sales.
+def _mark_own_losses(view: View, known: Watch, draft: Draft, *, is_urgent: bool) -> bool:
+    """Mark the purchases that would wash a loss sale of the same plan; say if there are any.
 
     Of a plan's loss sale and purchase of the same group the purchase gives way, if the sale can go out.
     """
-    known = watch(view, substitute=stand_in(view))
-    for symbol, item in draft.proposals.items():
-        draft.proposals[symbol] = known.marked(item)
     bought = {
         view.instruments[symbol].group for symbol, item in draft.proposals.items() if item.side is Side.BUY
     }
@@ -163,17 +201,18 @@ def _mark_wash_sales(view: View, draft: Draft, *, is_urgent: bool) -> None:
         if not item.wash_sale and (is_urgent or item.is_worth_it)
         if known.loses(view.account.name, symbol, item.qty)
     }
+    is_marked = False
     for symbol, item in draft.proposals.items():
         loser = sold.get(view.instruments[symbol].group)
         if item.side is Side.BUY and not item.wash_sale and loser is not None:
             sale = draft.proposals[loser]
             draft.proposals[symbol] = known.settled(item, known.conflict_with_sale(item, sale))
+            is_marked = True
+    return is_marked
 
 
-def _cut_to_cash(
-    view: View, found: Survey, wish: sizing.Wish, draft: Draft, gaps: Mapping[str, float]
-) -> None:
-    """Cut the buys to cash less the buffer and open buys, plus what the plan's sales should bring.
+def _cut_to_cash(view: View, found: Survey, wish: sizing.Wish, draft: Draft) -> bool:
+    """Cut the buys to cash less the buffer and open buys, plus what the plan's sales bring; say if any.
 
     Buys count at their worst price, sales at the reference less their costs: when a sale brings less,
     `fit_to_cash` cuts again, from cash that is there. Proceeds of short sales buy nothing.
@@ -193,22 +232,23 @@ def _cut_to_cash(
     buys = [draft.proposals[wish.symbols[index]] for index in at]
     chosen = np.array(at, dtype=np.intp)
     quantities = sizing.affordable(view, buys, wish.wanted[chosen], wish.grid.take(chosen), budget)
+    gaps = dict(zip(found.symbols, found.gap.tolist(), strict=True))
+    is_cut = False
     for item, qty in zip(buys, quantities, strict=True):
         symbol = item.symbol
+        is_cut |= qty != item.qty
         if not qty:
             del draft.proposals[symbol]
             draft.sendable.discard(symbol)
             draft.notes[symbol] = f"the cash does not pay for any of {item.qty}"
         elif qty != item.qty:
-            cut = _cut(view, found, item, qty, gaps[symbol])
-            draft.proposals[symbol] = replace(cut, wash_cost=item.wash_cost * float(qty / item.qty))
+            part = float(qty / item.qty)
+            cut = price_trade(view, symbol, Side.BUY, qty, gaps[symbol], found.nav)
+            draft.alone[symbol] = cut.benefit if found.risk is None else draft.alone[symbol] * part
+            worth = replace(cut, benefit=draft.alone[symbol], wash_cost=item.wash_cost * part)
+            draft.proposals[symbol] = worth
             draft.notes[symbol] = f"cut from {item.qty} to the cash there is"
-
-
-def _cut(view: View, found: Survey, item: Proposal, qty: Decimal, gap: float) -> Proposal:
-    """Price a smaller buy; with a risk model it keeps its part of the benefit, in proportion."""
-    cut = price_trade(view, item.symbol, Side.BUY, qty, gap, found.nav)
-    return cut if found.risk is None else replace(cut, benefit=item.benefit * float(qty / item.qty))
+    return is_cut
 
 
 def _traded(draft: Draft, symbol: str, found: Survey) -> float:

@@ -19,6 +19,8 @@ from datetime import date, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from gateway.decision.optimise.problem import Covariance
+
 Floats = npt.NDArray[np.float64]
 TRADING_DAYS = 252
 MIN_OBSERVATIONS = 60
@@ -28,6 +30,10 @@ DENSE_NAMES = 500
 MANY_FACTORS = 20
 MAX_CONDITION = 1e4
 """Largest over smallest eigenvalue of a correlation matrix; what lies below the floor is raised to it."""
+
+
+REMEMBERED = 16
+"""Sets of names for which a dense model is kept taken apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,9 @@ class RiskModel:
     shrinkage: float = 0.0
     notes: tuple[str, ...] = ()
     _place: dict[str, int] = field(init=False, repr=False)
+    _apart: dict[tuple[tuple[str, ...], bytes], Covariance] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         n = len(self.symbols)
@@ -95,6 +104,24 @@ class RiskModel:
         specific = np.square(np.asarray(volatility, dtype=np.float64))
         specific[is_known] = self.specific[at[is_known]]
         return loadings, specific
+
+    def apart(self, symbols: Sequence[str], volatility: Floats) -> Covariance:
+        """Return `part` as the optimiser takes it, with something specific in every name.
+
+        A dense model has nothing specific, and no fewer factors than names: it is taken apart once for the
+        names asked for (one eigenvalue decomposition) and remembered, for the last `REMEMBERED` sets of them.
+        """
+        loadings, specific = self.part(symbols, volatility)
+        if loadings.shape[1] < len(symbols):
+            return Covariance.by_factors(loadings, specific)
+        key = (tuple(symbols), np.asarray(volatility).tobytes())
+        found = self._apart.get(key)
+        if found is None:
+            if len(self._apart) >= REMEMBERED:
+                del self._apart[next(iter(self._apart))]
+            found = Covariance.by_matrix(loadings @ loadings.T + np.diag(specific))
+            self._apart[key] = found
+        return found
 
     def covariance(self, symbols: Sequence[str], volatility: Floats) -> Floats:
         """Return the annualised covariance matrix (m, m) of `symbols`."""

@@ -74,4 +74,4 @@ def _delayed(verdict: Verdict, found: Survey, decision: Decision, known: Signals
     left = np.where(is_delayed, 0.0, trade)
     if not (np.abs(left) > NOISE).any():
         return Verdict(Action.HOLD, text)
-    return Verdict(verdict.action, text, left)
+    return Verdict(verdict.action, text, left, verdict.worth, verdict.notes)

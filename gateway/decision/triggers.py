@@ -8,6 +8,7 @@ Rules of this room:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,11 +26,18 @@ class Verdict:
 
     `trade` is the weight of NAV to trade of each name of the survey, signed; None stands for the action's
     own share of every gap: all of it, or for PARTIAL the account's `partial_fraction`.
+
+    A policy that weighs names together says with `worth` what a basket of trades (weights, signed, as
+    `trade`) brings before its cost of trading, as a fraction of NAV, over the time that the policy reckons
+    with and after tax. The basket is then judged as one: a name that hedges another has no worth alone.
+    `notes` say of single names why they are not traded.
     """
 
     action: Action
     reason: str
     trade: Floats | None = field(default=None, compare=False)
+    worth: Callable[[Floats], float] | None = field(default=None, compare=False)
+    notes: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def single_asset(found: Survey, decision: Decision) -> Verdict | None:

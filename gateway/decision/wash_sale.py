@@ -24,7 +24,7 @@ from decimal import Decimal
 from gateway.decision.costs import commission, gain_of, lots_closed, worst_price
 from gateway.decision.tax_record import TaxRecord, tax_record
 from gateway.decision.view import OpenOrder, View
-from gateway.domain.lots import Relief, is_long_term
+from gateway.domain.lots import RealisedGain, Relief, Sale, is_long_term
 from gateway.domain.order import Side
 from gateway.domain.proposal import Proposal
 from gateway.domain.settings import WashSales
@@ -90,7 +90,7 @@ class Watch:
         """Return the latest loss that a purchase would still wash, by group."""
         return {
             group: Trade(last.on, last.line.account, last.line.symbol, last.line.lot_id, qty=last.left)
-            for group in self.record.gains
+            for group in dict.fromkeys(one.group for one in self.view.instruments.values())
             for last in self.record.waiting(group)[-1:]
         }
 
@@ -113,7 +113,7 @@ class Watch:
 
     def marked(self, item: Proposal) -> Proposal:
         """Return a proposal judged anew, with what the account chose to do about a conflict."""
-        clean = replace(item, wash_sale="", wash_cost=0.0)
+        clean = replace(item, wash_sale="", wash_cost=0.0) if item.wash_sale or item.wash_cost else item
         found = self.found(item.symbol, item.side, item.qty)
         return clean if found is None else self.settled(clean, found)
 
@@ -149,7 +149,9 @@ class Watch:
         held = self.view.book.accounts[account]
         if not held.taxable:
             return []
-        closed = lots_closed(held.lots.get(symbol, ()), side, qty, held.lot_method)
+        price = self.view.prices.get(symbol)
+        sale = None if price is None else Sale(self.view.trade_date, price, held.rates)
+        closed = lots_closed(held.lots.get(symbol, ()), side, qty, held.lot_method, sale)
         net = self._worst_net(symbol, side, qty)
         if net is None:
             return closed
@@ -182,10 +184,12 @@ class Watch:
     # ----------------------------------------------------------------------------------- sales at a loss
 
     def _conflict_of_sale(self, symbol: str, qty: Decimal) -> Conflict | None:
+        group = self.view.instruments[symbol].group
+        if group not in self.purchases and group not in self.open_buys:
+            return None
         closed = self.loses(self.view.account.name, symbol, qty)
         if not closed:
             return None
-        group = self.view.instruments[symbol].group
         bought = _apart(self.purchases.get(group, ()), closed)
         tax = self._tax_of(self.view.account.name, symbol, qty, closed)
         if bought:
@@ -303,9 +307,10 @@ def watch(view: View, *, only: str = "", substitute: Substitute = no_substitute)
             if first <= trade.on <= last and only in ("", group):
                 into.setdefault(group, []).append(trade)
 
-    file(_bought(found), found.purchases)
+    recent = [gain for gain in view.book.realised if gain.sold >= first and not gain.is_short]
+    file(_bought(found, recent), found.purchases)
     file(_sold_short(view), found.short_sales)
-    file(_sold(view), found.sales)
+    file(_sold(recent), found.sales)
     for order in view.open_orders:
         group = view.instruments[order.symbol].group
         if only in ("", group) and order.side is Side.BUY:
@@ -315,7 +320,7 @@ def watch(view: View, *, only: str = "", substitute: Substitute = no_substitute)
     return found
 
 
-def _bought(found: Watch) -> Iterator[Trade]:
+def _bought(found: Watch, recent: list[RealisedGain]) -> Iterator[Trade]:
     """Find purchases, those whose shares have all replaced sold ones left out, those sold again left in."""
     view = found.view
     for account in view.book.accounts.values():
@@ -328,9 +333,8 @@ def _bought(found: Watch) -> Iterator[Trade]:
                         yield Trade(
                             lot.acquired, account.name, symbol, lot.lot_id, lot.order_id, spare or lot.qty
                         )
-    for gain in view.book.realised:
-        if not gain.is_short:
-            yield Trade(gain.acquired, gain.account, gain.symbol, gain.lot_id, gain.opened_by, gain.qty)
+    for gain in recent:
+        yield Trade(gain.acquired, gain.account, gain.symbol, gain.lot_id, gain.opened_by, gain.qty)
 
 
 def _sold_short(view: View) -> Iterator[Trade]:
@@ -341,10 +345,9 @@ def _sold_short(view: View) -> Iterator[Trade]:
                     yield Trade(lot.acquired, account.name, symbol, lot.lot_id, lot.order_id, -lot.qty)
 
 
-def _sold(view: View) -> Iterator[Trade]:
-    for gain in view.book.realised:
-        if not gain.is_short:
-            yield Trade(gain.sold, gain.account, gain.symbol, gain.lot_id, gain.closed_by, gain.qty)
+def _sold(recent: list[RealisedGain]) -> Iterator[Trade]:
+    for gain in recent:
+        yield Trade(gain.sold, gain.account, gain.symbol, gain.lot_id, gain.closed_by, gain.qty)
 
 
 def conflict(view: View, symbol: str, side: Side, qty: Decimal) -> str | None:

@@ -7,23 +7,36 @@ Rules of this room:
    target would understand it.
 3. In an account that is taxed, selling costs besides what paying the tax now rather than later takes; a loss
    is no reason to sell here (see `harvest.py`).
-4. A learned rule stands in the same place: it says how wide the bands are, or one of four words.
+4. What a wash sale forbids is known before the rest is weighed: nothing is bought to balance a sale that will
+   not be sent. What would be traded but for that is proposed all the same, so that the gate says why not.
+5. The rule weighs a year's benefit with a year's share of the cost. So does the gate: what a basket brings is
+   counted over the time that its cost is spread over (`Weighed.worth`), not over the account's horizon.
+6. A learned rule stands in the same place: it says how wide the bands are, or one of four words.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from gateway.decision.drift import NOISE, ZERO, Floats, Survey
 from gateway.decision.learned import NETWORK, LearnedRule, banded
 from gateway.decision.no_trade.kinked import Factors
-from gateway.decision.no_trade.many import amortised, band_half_widths
-from gateway.decision.terms import OpenLots, Terms, deferral, lots_of, terms_of
+from gateway.decision.no_trade.many import CORRELATION, Amortised, amortised, band_half_widths, damped
+from gateway.decision.terms import Terms, deferral, lots_of, terms_of
 from gateway.decision.triggers import Verdict, crisis
 from gateway.decision.view import View
+from gateway.decision.wash_sale import watch
+from gateway.domain.order import Side
+from gateway.domain.settings import WashSales
 from gateway.events import Action
+
+FOR_EVER = 20.0
+"""Years that a yearly saving without an end counts: its present value at 5 % a year."""
 
 
 class NoTradeZone:
@@ -31,30 +44,94 @@ class NoTradeZone:
 
     def decide(self, view: View, found: Survey) -> Verdict:
         """Return PARTIAL with the trades of names outside their bands; HOLD when there is none."""
-        decision = view.account.decision
-        if (urgent := crisis(found, decision, view.regime)) is not None:
+        if (urgent := crisis(found, view.account.decision, view.regime)) is not None:
             return urgent
         terms = terms_of(view, found)
-        sell = terms.sell + sale_tax(found, lots_of(view, found)) * deferral(view)
+        tax = np.maximum(lots_of(view, found).of_sale(np.maximum(-found.gap, 0.0)), 0.0) * deferral(view)
+        gamma = float(view.account.decision.risk_aversion)
         reach = np.where(terms.has_price, found.target, found.expected)
-        zone = amortised(
-            covariance=Factors(terms.loadings, terms.specific), weights=found.expected, targets=found.target,
-            k=terms.buy, k_sell=sell, gamma=float(decision.risk_aversion),
-            low=np.minimum(found.expected, reach), high=np.maximum(found.expected, reach),
-        )  # fmt: skip
-        count = int((~zone.is_inside).sum())
-        if not count:
-            return Verdict(
-                Action.HOLD, f"all names are inside their no-trade bands, drift {found.max_drift:.2%}"
-            )
-        worst = int(np.abs(zone.trades).argmax())
-        before, after = (float(one) for one in (zone.tracking_before, zone.tracking_after))
-        text = (
-            f"{count} of {len(found.symbols)} names are outside their no-trade bands, {found.symbols[worst]} "
-            f"by {abs(zone.trades[worst]):.2%} of NAV: to the edge, tracking error {before:.2%} to "
-            f"{after:.2%} a year for {float(zone.cost.sum()) * float(found.nav):.2f}"
-        )
-        return Verdict(Action.PARTIAL, text, zone.trades)
+        zone = _zone(terms, found, reach, tax, gamma)
+        locked = _locked(view, found, zone.trades)
+        trades = zone.trades
+        if locked.any():
+            zone = _zone(terms, found, np.where(locked, found.expected, reach), tax, gamma)
+            trades = np.where(locked, trades, zone.trades)
+        if not zone.is_converged:
+            return Verdict(Action.HOLD, "the no-trade zone holds: its minimum was not found to be exact")
+        if not trades.any():
+            text = f"all names are inside their no-trade bands, drift {found.max_drift:.2%}"
+            return Verdict(Action.HOLD, text)
+        horizon = float(view.account.decision.horizon_years)
+        worth = Weighed(terms, -found.gap, found.target == 0, zone.rate, tax, gamma, horizon).worth
+        return Verdict(Action.PARTIAL, _words(found, zone, trades), trades, worth)
+
+
+def _zone(terms: Terms, found: Survey, reach: Floats, tax: Floats, gamma: float) -> Amortised:
+    """Ask the rule for trades that leave each name between where it is and `reach`."""
+    return amortised(
+        covariance=Factors(terms.loadings, terms.specific), weights=found.expected, targets=found.target,
+        k=terms.buy, k_sell=terms.sell + tax, gamma=gamma,
+        low=np.minimum(found.expected, reach), high=np.maximum(found.expected, reach),
+    )  # fmt: skip
+
+
+def _locked(view: View, found: Survey, trades: Floats) -> npt.NDArray[np.bool_]:
+    """Tell which of the trades a wash sale forbids; none where the account accepts wash sales."""
+    locked = np.zeros(trades.size, dtype=bool)
+    traded = np.flatnonzero(trades)
+    if view.account.decision.wash_sale is WashSales.ACCEPT or not traded.size:
+        return locked
+    known = watch(view)
+    for n in traded.tolist():
+        symbol, lot = found.symbols[n], view.instruments[found.symbols[n]].lot_size
+        count = round(abs(float(trades[n])) * float(found.nav) / float(found.price[n]) / float(lot))
+        side = Side.BUY if trades[n] > 0 else Side.SELL
+        locked[n] = known.conflict(symbol, side, max(1, count) * lot) is not None
+    return locked
+
+
+def _words(found: Survey, zone: Amortised, trades: Floats) -> str:
+    count, worst = int(np.count_nonzero(trades)), int(np.abs(trades).argmax())
+    before, after = (float(one) for one in (zone.tracking_before, zone.tracking_after))
+    return (
+        f"{count} of {len(found.symbols)} names are outside their no-trade bands, {found.symbols[worst]} "
+        f"by {abs(trades[worst]):.2%} of NAV: to the edge, tracking error {before:.2%} to "
+        f"{after:.2%} a year for {float(zone.cost.sum()) * float(found.nav):.2f}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """Know what trades are worth as the zone's rule sees it; arrays (N).
+
+    `off` is the gap before, held less wanted; `is_exit` marks what is not wanted at all; `rate` is the yearly
+    charge per weight traded, `tax` what a sale takes for paying its tax now, `horizon` the years that count
+    where nothing costs anything.
+    """
+
+    terms: Terms
+    off: Floats
+    is_exit: npt.NDArray[np.bool_]
+    rate: Floats
+    tax: Floats
+    gamma: float
+    horizon: float
+
+    def worth(self, moved: Floats) -> float:
+        """Return the drift cost saved over the time the cost is spread over, less tax, as a share of NAV.
+
+        That time is cost over charge. A name that is not wanted is sold for good, without a band and so
+        without a charge: what its sale saves is saved for ever.
+        """
+        seen = damped(Factors(self.terms.loadings, self.terms.specific), CORRELATION)
+        tax = self.tax * np.maximum(-moved, 0.0)
+        taken = np.where(moved > 0, self.terms.buy, self.terms.sell) * np.abs(moved) + tax
+        charge = float((self.rate * np.abs(moved)).sum())
+        left = np.where(self.is_exit, moved, 0.0) + self.off
+        points = [float(one @ seen.times(one)) for one in (self.off, left, self.off + moved)]
+        gone, kept = (0.5 * self.gamma * (a - b) for a, b in pairwise(points))
+        years = min(FOR_EVER, float(taken[~self.is_exit].sum()) / charge) if charge else self.horizon
+        return gone * (FOR_EVER if gone > 0 else years) + kept * years - float(tax.sum())
 
 
 class Learned:
@@ -112,18 +189,3 @@ def _gain(view: View, symbol: str) -> float:
     price = view.prices.get(symbol)
     value = sum((lot.qty for lot in lots), ZERO) * (price or ZERO)
     return float(1 - sum((lot.cost for lot in lots), ZERO) / value) if value else 0.0
-
-
-def sale_tax(found: Survey, lots: OpenLots) -> Floats:
-    """Return the tax per unit sold of closing each name's gap, its cheapest lots first; never negative."""
-    taxes = np.zeros(len(found.symbols))
-    for n, gap in enumerate(found.gap.tolist()):
-        own = lots.name == n
-        if not own.any():
-            continue
-        order = np.argsort(lots.tax[own], kind="stable")
-        weight, tax = lots.weight[own][order], lots.tax[own][order]
-        wanted = max(-gap, float(weight[0]) * NOISE)
-        taken = np.clip(wanted - (np.cumsum(weight) - weight), 0.0, weight)
-        taxes[n] = float(taken @ tax) / float(taken.sum())
-    return np.maximum(taxes, 0.0)

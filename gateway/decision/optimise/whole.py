@@ -26,6 +26,10 @@ WORTH = 1e-10
 MANY = 64
 """With more names a lot matters little: starts other than the nearest lots are compared, not improved."""
 
+FAR = 64
+"""A start more lots away than this from the nearest ones is compared, not improved: a search lot by lot would
+take as many steps, and where there are so many lots one of them matters little."""
+
 
 @dataclass(frozen=True, slots=True)
 class LotOptions:
@@ -194,7 +198,8 @@ def _search(board: Board, trades: Floats, options: LotOptions) -> tuple[Ints | N
         board.place(start.astype(np.int64))
         if is_found and board.excess(board.used) > 0:
             continue
-        is_short = is_found and exact.size > MANY
+        is_far = float(np.abs(start - nearest).sum()) > FAR
+        is_short = is_found and (exact.size > MANY or is_far)
         total += 0 if is_short else _improve(board, options.most_moves - total, options.most_candidates)
         if board.excess(board.used) <= 0:
             is_found = True

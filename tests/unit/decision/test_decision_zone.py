@@ -14,18 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.decision import best, policies
-from gateway.decision.best import problem_of
-from gateway.decision.drift import NOISE, survey
+from gateway.decision.best import locks_of
+from gateway.decision.drift import NOISE, Survey, survey
 from gateway.decision.learned import BAND, NETWORK, Card, LearnedRule, banded
 from gateway.decision.no_trade.kinked import Factors
 from gateway.decision.no_trade.many import amortised
-from gateway.decision.optimise import Solution, Status
+from gateway.decision.optimise import Problem, Solution, Status
 from gateway.decision.policy import propose
 from gateway.decision.regime import Signals
 from gateway.decision.risk import RiskModel
-from gateway.decision.terms import deferral, lots_of, terms_of
+from gateway.decision.terms import OpenLots, deferral, lots_of, terms_of
 from gateway.decision.view import View
-from gateway.decision.zone import sale_tax
 from gateway.domain.instrument import Instrument
 from gateway.domain.order import Side
 from gateway.domain.settings import AccountSettings, Costs, Decision, Harvest, Limits
@@ -46,6 +45,16 @@ def view_of(policy: PolicyName, held: dict[str, int], targets: dict[str, str], *
     )  # fmt: skip
     others = [account("main", cash, lots, taxable=taxable), *more.pop("accounts", ())]
     return household(others, more.pop("prices", PRICES), targets, of=chosen, **more)
+
+
+def problem_of(view: View) -> Problem:
+    found = survey(view)
+    return best.problem_of(view, found, locks_of(view, found))
+
+
+def sale_tax(found: Survey, lots: OpenLots) -> Any:
+    """What selling off each gap is taxed, losses not counted."""
+    return np.maximum(lots.of_sale(np.maximum(-found.gap, 0.0)), 0.0)
 
 
 def trades_of(view: View) -> dict[str, float]:
@@ -218,13 +227,13 @@ def test_the_optimiser_keeps_to_what_a_wash_sale_forbids() -> None:
     view = view_of(
         PolicyName.OPTIMISE, {"A": 10}, {"A": "0.4", "B": "0.4"}, cash=9_000, realised=[sold("B", -5, -500)]
     )  # fmt: skip
-    problem = problem_of(view, survey(view))
+    problem = problem_of(view)
     assert np.broadcast_to(problem.no_buy, 2).tolist() == [False, True]
     assert set(trades_of(view)) == {"A"}
     losing = view_of(
         PolicyName.OPTIMISE, {}, {"A": "0.1"}, lots=[lot("A", 70, 200), lot("A", 1, 90, -3)], cash=2_900
     )  # fmt: skip
-    assert problem_of(losing, survey(losing)).no_sell.tolist() == [True]
+    assert problem_of(losing).no_sell.tolist() == [True]
     assert trades_of(losing) == {}
 
 
@@ -233,7 +242,7 @@ def test_the_optimiser_knows_kept_holdings_short_sales_and_restricted_names() ->
     view = view_of(
         PolicyName.OPTIMISE, {"A": 10, "C": 100}, {"A": "0.4", "B": "0.4"}, cash=7_000, limits=limits
     )
-    problem = problem_of(view, survey(view))
+    problem = problem_of(view)
     assert problem.budget == pytest.approx(0.8)
     assert np.broadcast_to(problem.no_trade, 2).tolist() == [True, False]
     assert np.asarray(problem.lower).tolist() == [-1.0, -1.0]

@@ -111,13 +111,15 @@ class Room:
 
 def test_decisions_see_the_risk_model_while_it_is_young() -> None:
     twins = RiskModel.dense(("AAPL", "MSFT"), np.array([[0.09, 0.0899], [0.0899, 0.09]]), DAY)
-    seen, blind = Room(Market(twins)).decide(), Room().decide()
+    by_name = PolicyName.TRIGGERS
+    seen, blind = Room(Market(twins)).decide(policy=by_name), Room().decide(policy=by_name)
     assert sum(name.benefit for name in seen.names) < 1
     assert sum(name.benefit for name in blind.names) > 40
     assert len(blind.approved) == 2
     assert seen.approved == (), "what offsets is not worth a trade"
     late = AT + timedelta(days=6)
-    assert Room(Market(twins)).decide(late) == Room().decide(late)
+    for policy in (by_name, PolicyName.NO_TRADE, PolicyName.OPTIMISE):
+        assert Room(Market(twins)).decide(late, policy=policy) == Room().decide(late, policy=policy)
 
 
 def test_a_replay_needs_no_market() -> None:
@@ -138,13 +140,13 @@ def test_a_snapshot_keeps_the_market() -> None:
 def test_a_market_seen_later_counts_from_then_on() -> None:
     twins = RiskModel.dense(("AAPL", "MSFT"), np.array([[0.09, 0.0899], [0.0899, 0.09]]), DAY)
     room = Room()
-    assert room.decide().approved
+    assert room.decide(policy=PolicyName.TRIGGERS).approved
     room.engine.see(Market(twins))
-    assert room.decide(name="R2").approved == ()
+    assert room.decide(name="R2", policy=PolicyName.TRIGGERS).approved == ()
 
 
 def test_a_request_may_name_its_policy_and_the_decision_says_which_it_was() -> None:
-    assert Room().decide().policy is PolicyName.TRIGGERS
+    assert Room().decide().policy is PolicyName.NO_TRADE
     assert Room().decide(policy=PolicyName.THRESHOLD).policy is PolicyName.THRESHOLD
     assert Room(decision=Decision(policy=PolicyName.SMART)).decide().policy is PolicyName.SMART
 
