@@ -271,7 +271,7 @@ def _harvest(one: dict[str, Any]) -> str:
         [row["other"], row["original"], f"{row['free_from']}", row["because"]] for row in one["substitutions"]
     ]
     header = ["substitute", "stands in for", "at least until", "because"]
-    told = _table("Substitutes", header, rows, "", words={0, 1, 2, 3}) if rows else ""
+    told = table("Substitutes", header, rows, "", words={0, 1, 2, 3}) if rows else ""
     if one["harvest"] is None:
         return told
     swaps, left = one["harvest"]["swaps"], one["harvest"]["left"]
@@ -281,7 +281,7 @@ def _harvest(one: dict[str, Any]) -> str:
     rows += [[row["symbol"], "", "", "", row["why"]] for row in left]
     header = ["name", "substitute", "loss", "worth", "why"]
     caption = "What is left after later tax, trading and risk; `gateway harvest` takes them."
-    return told + _table(
+    return told + table(
         "Losses worth taking", header, rows, caption, empty="Nothing is held at a loss.", words={0, 1, 4}
     )
 
