@@ -146,6 +146,7 @@ def test_a_market_seen_later_counts_from_then_on() -> None:
 
 
 def test_a_request_may_name_its_policy_and_the_decision_says_which_it_was() -> None:
+    assert Room().decide().policy is PolicyName.TRIGGERS
     assert Room(decision=Decision()).decide().policy is PolicyName.NO_TRADE
     assert Room().decide(policy=PolicyName.THRESHOLD).policy is PolicyName.THRESHOLD
     assert Room(decision=Decision(policy=PolicyName.SMART)).decide().policy is PolicyName.SMART
