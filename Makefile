@@ -94,6 +94,13 @@ benchmarks: install-dev
 	@$(BIN)/python benchmarks/relay.py
 	@$(BIN)/python benchmarks/alpaca_detection.py
 	@$(BIN)/python benchmarks/alpaca_faults.py
+	@$(BIN)/python benchmarks/policies.py
+	@$(BIN)/python benchmarks/multi_asset.py
+	@$(BIN)/python benchmarks/policies_speed.py
+	@$(BIN)/python benchmarks/solve.py
+	@$(BIN)/python benchmarks/washsale.py
+	@$(BIN)/python benchmarks/environment.py
+	@$(BIN)/python benchmarks/backtest.py
 
 # torch from the package index is gigabytes of CUDA: PPO's column is left out unless its extra is installed.
 $(VENV)/.report: $(VENV)/.installed-dev pyproject.toml
