@@ -42,9 +42,10 @@ $(VENV)/.installed: $(VENV)/.quickfix pyproject.toml
 	@$(PIP) install --editable '.[simulator]'
 	@touch $@
 
-$(VENV)/.alpaca: $(VENV)/.installed pyproject.toml
-	@echo "installing Alpaca's own library"
-	@$(PIP) install --editable '.[simulator,alpaca]'
+# The venues whose client library is an extra, named as the extra is.
+$(VENV)/.alpaca $(VENV)/.ibkr: $(VENV)/.%: $(VENV)/.installed pyproject.toml
+	@echo "installing the client library of $*"
+	@$(PIP) install --editable '.[simulator,$*]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
@@ -52,7 +53,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
 	@$(PIP) install --editable '.[simulator,dev]'
 	@touch $@
 
-demo: install $(if $(filter alpaca,$(VENUE)),$(VENV)/.alpaca)
+demo: install $(addprefix $(VENV)/.,$(filter alpaca ibkr,$(VENUE)))
 	@$(BIN)/gateway demo $(if $(VENUE),--venue $(VENUE))
 
 test: install-dev

@@ -29,7 +29,11 @@ except ModuleNotFoundError as absent:
         asyncio.set_event_loop(asyncio.get_running_loop())
     except RuntimeError:
         asyncio.set_event_loop(asyncio.new_event_loop())
-    import ib_insync as _library  # type: ignore[no-redef]
+    try:
+        import ib_insync as _library  # type: ignore[no-redef]
+    except ModuleNotFoundError as older:
+        # Name the one to install, which the extra brings.
+        raise absent if older.name == "ib_insync" else older from None
 
 ib: Any = _library
 NAME: str = ib.__name__

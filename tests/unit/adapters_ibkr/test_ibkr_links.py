@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
+import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import time
 from pathlib import Path
@@ -130,19 +131,20 @@ def test_two_links_may_not_share_a_client_id(tmp_path: Path) -> None:
         load(written(tmp_path, link=LINK + again))
 
 
-def test_without_the_library_there_is_a_sentence_with_the_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = importlib.import_module
-
-    def absent(name: str) -> Any:
-        if name == "adapters.ibkr.broker":
-            raise ModuleNotFoundError("No module named 'ib_insync'", name="ib_insync")
-        return real(name)
-
-    monkeypatch.setattr(importlib, "import_module", absent)
-    with pytest.raises(ConfigError, match=r"links.ib: ib_insync is not installed; pip install .*\[ibkr\]"):
-        make_brokers(load(written(tmp_path)), SystemClock())
+def test_without_the_library_there_is_a_sentence_with_the_remedy(tmp_path: Path) -> None:
+    place = written(tmp_path)
+    script = f"""
+import sys
+sys.modules["ib_async"] = sys.modules["ib_insync"] = None
+from pathlib import Path
+from gateway.config import load
+from gateway.links import make_brokers
+from gateway.runtime.clock import SystemClock
+make_brokers(load(Path({str(place)!r})), SystemClock())
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "ConfigError: links.ib: ib_async is not installed; pip install" in ran.stderr
+    assert "[ibkr]" in ran.stderr
 
 
 async def test_a_link_remembers_in_the_place_it_is_given(tmp_path: Path) -> None:
