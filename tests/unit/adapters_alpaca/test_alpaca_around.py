@@ -15,11 +15,9 @@ from typing import Any
 import pytest
 from alpaca_world import KEYS, Market, desk, market
 
-from adapters.alpaca import around, asking, assets, outbox, quotes
-from adapters.alpaca.outbox import Outbox
+from adapters.alpaca import around, asking, assets, quotes
 from adapters.alpaca.quotes import AlpacaQuotes
 from gateway.domain.order import OrdStatus
-from gateway.errors import ConfigError
 from gateway.events import ActivityStated, OrderUnknown, PositionStated, PricesUpdated, ReportReceived
 
 
@@ -179,26 +177,6 @@ async def test_paging_goes_on_until_every_order_wanted_was_seen(
         })  # fmt: skip
         assert not there.of(OrderUnknown)
         assert all(any(one.exec_id for one in there.reports(spec)) for spec in specs)
-
-
-async def test_the_outbox_makes_whoever_brings_too_much_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "CROWDED", 2)
-    box = Outbox("alpaca", lambda: datetime.now(UTC))
-    for name in ("a", "b", "c"):
-        box.unknown(name)
-    waiting = asyncio.create_task(box.room())
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    batches = box.batches()
-    assert len(await anext(batches)) == 3
-    await waiting
-    box.withheld("d", "late")
-    box.fail(ConfigError("first"))
-    box.fail(ConfigError("second"))
-    box.withheld("e", "after the end")
-    assert len(await anext(batches)) == 1
-    with pytest.raises(ConfigError, match="first"):
-        await anext(batches)
 
 
 # Prices.
