@@ -58,6 +58,7 @@ class Capabilities:
     `can_look_up`: a single order can be asked for by its ClOrdID(11).
     `replays_executions`: what happened while we were away comes again by itself after logon.
     `orders_per_s`: the venue's message limit, the router's throttle; 0 means none.
+    `cash_orders`: a buy may be of an amount of money, CashOrderQty(152), instead of a quantity.
     """
 
     refuses_duplicate_client_id: bool
@@ -65,6 +66,7 @@ class Capabilities:
     replays_executions: bool
     fractional: bool
     orders_per_s: float
+    cash_orders: bool = False
 
 
 class Source(Protocol):

@@ -116,7 +116,10 @@ class Outlook:
         for order in self.state.open_orders():
             spec = order.spec
             if spec.account == account.name and spec.side is Side.BUY:
-                cash -= order.leaves_qty * (spec.price or self.state.prices[spec.symbol].px)
+                of_money = order.leaves_cash
+                if of_money is None:
+                    of_money = order.leaves_qty * (spec.price or self.state.prices[spec.symbol].px)
+                cash -= of_money
         return cash
 
     def nav(self, account: AccountSettings, view: View) -> Decimal:

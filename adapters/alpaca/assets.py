@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from adapters.alpaca.calls import Calls, Urgency
+from adapters.alpaca.codec import trades_fraction
 from adapters.alpaca.settings import AlpacaSettings
 from gateway.domain.order import OrderSpec, Side
 
@@ -40,7 +41,7 @@ class Assets:
             return f"the venue does not trade {spec.symbol} any more (status inactive)"
         if asset.get("tradable") is False and spec.side is not Side.SELL:
             return f"the venue lets {spec.symbol} only be sold (not tradable)"
-        if spec.order_qty == spec.order_qty.to_integral_value():
+        if not trades_fraction(spec):
             return ""
         if asset.get("fractionable") is False:
             return f"{spec.symbol} is not fractionable; set its lot_size to 1"

@@ -52,7 +52,7 @@ class AlpacaBroker:
         self.name = settings.name
         self.capabilities = Capabilities(
             refuses_duplicate_client_id=True, can_look_up=True, replays_executions=False, fractional=True,
-            orders_per_s=0,
+            orders_per_s=0, cash_orders=True,
         )  # fmt: skip
         self._settings = settings
         self._now = now

@@ -136,14 +136,16 @@ def take_settled(state: State, event: OrderSettled, settings: Settings) -> Appli
     if order is None or order.is_final:
         return Applied(problem=f"order {event.cl_ord_id} is not open; nothing is settled")
     grown = event.cum_qty - order.cum_qty
-    if grown < ZERO or event.cum_qty > order.order_qty or (grown and event.avg_px <= ZERO):
+    is_of_money = order.spec.cash_order_qty is not None
+    is_too_much = event.cum_qty > order.order_qty and not is_of_money
+    if grown < ZERO or is_too_much or (grown and event.avg_px <= ZERO):
         text = (
             f"order {event.cl_ord_id} cannot be settled with {event.cum_qty} filled at {event.avg_px}: "
             f"{order.cum_qty} of {order.order_qty} are booked"
         )
         return Applied(problem=text)
     order.is_by_totals = True
-    is_whole = event.cum_qty == order.order_qty
+    is_whole = event.cum_qty == order.order_qty and not is_of_money
     report = Report(
         event.cl_ord_id, f"SETTLED:{event.cl_ord_id}:{event.cum_qty}",
         ExecType.TRADE if grown else ExecType.CANCELED,

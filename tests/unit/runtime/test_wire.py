@@ -75,8 +75,9 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "events_v1.jsonl"
 AT = datetime(2026, 3, 2, 14, 30, 0, 123456, UTC)
 D = Decimal
 SPEC = OrderSpec(
-    "r1-AAPL-1-1", "r1", "A1", "saxo", "AAPL", Side.BUY, D(10), OrdType.LIMIT, D("187.23"), TimeInForce.DAY, 1
-)
+    "r1-AAPL-1-1", "r1", "A1", "saxo", "AAPL", Side.BUY, D(10), OrdType.LIMIT, D("187.23"), TimeInForce.DAY,
+    1, "USD", D("1872.30"),
+)  # fmt: skip
 REPORT = Report(
     "r1-AAPL-1-1", "E-77", ExecType.TRADE, OrdStatus.PARTIALLY_FILLED, D(4), D(6), D(4), D("187.2100"),
     D("187.21"), D("0.35"), "O-9", "", "AAPL", Side.BUY, "", AT, D(10), "E-76", "2", "A1",
