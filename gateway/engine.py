@@ -116,7 +116,7 @@ class Engine:
         if not applied.difference:
             return []
         account = applied.order.spec.account if applied.order else ""
-        halted = [name for name, reason in self.state.halts.items() if reason == applied.difference]
+        halted = self.state.halted_for(applied.difference)
         told: list[Effect] = [Alert("critical", "DropCopyDiffers", applied.difference, account)]
         return told + [WithholdOrders(name, applied.difference) for name in halted]
 
@@ -124,7 +124,7 @@ class Engine:
         if not applied.problem:
             return []
         account = applied.order.spec.account if applied.order else ""
-        halted = [name for name, reason in self.state.halts.items() if reason == applied.problem]
+        halted = self.state.halted_for(applied.problem)
         severity = "critical" if halted else "info" if isinstance(event, ActivityStated) else "warning"
         if isinstance(event, LinkNoticed) and not halted:
             severity, account = event.severity, event.account

@@ -284,11 +284,15 @@ class HaltRequested:
 
 @dataclass(frozen=True, slots=True)
 class ResumeRequested:
-    """Allow sending again for one account, or for all when `account` is empty."""
+    """Release what an account is halted for, or all accounts when `account` is empty.
+
+    `reasons` are those a person has seen to, word for word; others still halt. Empty means all of them.
+    """
 
     at: datetime
     account: str
     by: str
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

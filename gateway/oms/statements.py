@@ -59,9 +59,10 @@ def take_position(state: State, event: PositionStated, settings: Settings) -> Ap
         return Applied(problem=f"{what}: {held} {event.symbol} are {event.qty} now, at the same cost")
     names = " and ".join(accounts)
     problem = f"{event.link} holds {event.qty} {event.symbol} for {names}, the book {held}"
-    if all(state.halts.get(name) == problem for name in accounts):
+    if all(problem in state.halt_reasons(name) for name in accounts):
         return NOTHING
-    state.halts |= dict.fromkeys(accounts, problem)
+    for name in accounts:
+        state.halt(name, problem)
     return Applied(problem=problem)
 
 
@@ -92,7 +93,7 @@ def take_notice(state: State, event: LinkNoticed, settings: Settings) -> Applied
         return NOTHING
     problem = f"{event.link}: {event.text}"
     if event.halts and event.account:
-        state.halts[event.account] = problem
+        state.halt(event.account, problem)
     elif event.halts:
         halt_link(state, event.link, problem, settings)
     return Applied(problem=problem)
@@ -117,7 +118,7 @@ def take_activity(state: State, event: ActivityStated, settings: Settings) -> Ap
         return Applied(problem=f"{text}: the next position the venue states is the new one")
     if event.qty or not event.cash:
         text = f"{text}: a person must look at positions and cost basis"
-        state.halts[event.account] = text
+        state.halt(event.account, text)
         return Applied(problem=text)
     return Applied(problem=f"{text}: booked")
 

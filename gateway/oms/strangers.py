@@ -31,7 +31,7 @@ def take_stranger(state: State, event: ReportReceived, settings: Settings) -> Ap
     change = step(order, report)
     if change.illegal:
         text = f"{text}: {change.illegal}"
-        state.halts[order.spec.account] = text
+        state.halt(order.spec.account, text)
         return Applied(problem=text)
     order.take(report, change, event.at)
     if change.is_repeat:
@@ -44,7 +44,7 @@ def take_stranger(state: State, event: ReportReceived, settings: Settings) -> Ap
     text = f"{text}: {spec.side.name} {change.fill_qty} {spec.symbol} at {change.fill_px} is booked"
     if change.missing_qty:
         text = f"{text}, {change.missing_qty} executed but never reported"
-    state.halts[spec.account] = text
+    state.halt(spec.account, text)
     return Applied(step=change, gains=gains, problem=text, difference=difference)
 
 

@@ -231,7 +231,7 @@ SAMPLES: list[Event] = [
         at=AT, account="A1", week="2026-W10", names=("MSFT",), loss=150.0, net=33.4, text="worth taking"
     ),
     HaltRequested(at=AT, account="A1", reason="drill", by="anna", cancel_working=True),
-    ResumeRequested(at=AT, account="A1", by="anna"),
+    ResumeRequested(at=AT, account="A1", by="anna", reasons=("drill",)),
     ApprovalGiven(at=AT, request_id="r1", by="anna"),
     CancelRequested(at=AT, request_id="r1", by="anna"),
 ]
