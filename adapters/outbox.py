@@ -20,6 +20,7 @@ from gateway.domain.order import Report
 from gateway.events import (
     CancelRejected,
     LinkDown,
+    LinkNoticed,
     LinkUp,
     MessageRefused,
     OrderUnknown,
@@ -119,6 +120,10 @@ class Outbox:
     def in_doubt(self, cl_ord_id: str, reason: str) -> None:
         """Tell that nobody can say whether the venue has an order."""
         self._put(SendInDoubt(self._now(), cl_ord_id, reason))
+
+    def notice(self, severity: str, text: str, account: str = "", *, halts: bool = False) -> None:
+        """Tell a person."""
+        self._put(LinkNoticed(*self._place(), text, account, severity, halts))
 
     def _place(self) -> tuple[datetime, str, int]:
         """Return what an event from the venue begins with: when it was heard, over which link, its place."""

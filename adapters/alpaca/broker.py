@@ -71,7 +71,7 @@ class AlpacaBroker:
         one = self._settings
         self._outbox = Outbox(self.name, self._now, after_seq)
         self._calls = calls = Calls(RestClient(one.key, one.secret, one.url), one.requests_per_min, time.time)
-        self._asking = Asking(calls, self._memory, self._outbox)
+        self._asking = Asking(calls, self._memory, self._outbox, one.account)
         self._stream = TradeStream(
             one.key, one.secret, one.stream_url,
             went_up=self._went_up, went_down=self._went_down, take=self._take,
@@ -257,6 +257,7 @@ class AlpacaBroker:
         """Note what the stream says of an order, and tell it."""
         name = report.cl_ord_id if codec.is_ours(report.cl_ord_id) else report.order_id
         seen = self._memory.hear(name)
+        self._asking.tell_halt(seen, report, str(data["order"].get("status")))
         seen.order_id, seen.symbol = report.order_id, report.symbol
         if report.exec_type in TAKES_BACK or report.cum_qty >= seen.told:
             seen.status, seen.told = str(data["order"].get("status")), report.cum_qty

@@ -51,6 +51,8 @@ _STATUSES = {
 }  # fmt: skip
 ENDED = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
 """Statuses after which nothing fills."""
+HALTED = frozenset({"suspended", "held"})
+"""Statuses of an order that works, but does not trade for now: its symbol is halted, or something else is."""
 _TAKEN_BACK = {"trade_bust": ExecType.TRADE_CANCEL, "trade_correct": ExecType.TRADE_CORRECT}
 
 
@@ -212,6 +214,8 @@ def _note(order: Json) -> str:
     status = str(order.get("status"))
     if status == "replaced":
         return f"replaced at the venue by order {order.get('replaced_by')}"
+    if status in HALTED:
+        return f"the venue does not let it trade for now (status {status})"
     return "" if status in _STATUSES else f"the venue says status {status!r}"
 
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 from adapters import outbox
-from gateway.events import LinkNoticed, PositionStated
+from gateway.events import PositionStated
 
 
 class Outbox(outbox.Outbox):
@@ -24,7 +24,3 @@ class Outbox(outbox.Outbox):
     ) -> None:
         """State a position, which other accounts of ours may share."""
         self._put(PositionStated(*self._place(), account, symbol, qty, shared_with, asked_at))
-
-    def notice(self, severity: str, text: str, account: str = "", *, halts: bool = False) -> None:
-        """Tell a person."""
-        self._put(LinkNoticed(*self._place(), text, account, severity, halts))

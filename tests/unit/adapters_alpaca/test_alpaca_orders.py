@@ -73,12 +73,13 @@ async def test_an_answer_that_never_comes_is_waited_for_five_seconds_at_most(
 ) -> None:
     monkeypatch.setattr("adapters.alpaca.client.ANSWER_S", 0.3)
     async with desk(venue) as there:
-        venue.fault("post_timeout_after")
-        spec = there.order()
-        there.submit(spec)
-        await there.until(lambda: bool(there.of(SendInDoubt)), 2.0)
-        assert "waiting for the answer" in there.of(SendInDoubt)[0].reason
-        assert len(venue.orders()) == 1
+        for count, fault in ((0, "post_timeout_before"), (1, "post_timeout_after")):
+            venue.fault(fault)
+            there.said.clear()
+            there.submit(there.order())
+            await there.until(lambda: bool(there.of(SendInDoubt)), 2.0)
+            assert "waiting for the answer" in there.of(SendInDoubt)[0].reason
+            assert len(venue.orders()) == count
 
 
 async def test_a_429_is_waited_out_and_the_order_leaves_once(venue: Market) -> None:
