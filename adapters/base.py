@@ -31,6 +31,7 @@ from gateway.events import (
     MessageRefused,
     OrderUnknown,
     PositionStated,
+    PowerStated,
     PricesUpdated,
     ReportReceived,
     ReportUnreadable,
@@ -40,8 +41,9 @@ from gateway.events import (
 )
 
 BrokerEvent = (
-    ReportReceived | CancelRejected | OrderUnknown | PositionStated | ActivityStated | MessageRefused
-    | ReportUnreadable | SendWithheld | SendInDoubt | LinkUp | LinkDown | LinkBehind | LinkNoticed
+    ReportReceived | CancelRejected | OrderUnknown | PositionStated | PowerStated | ActivityStated
+    | MessageRefused | ReportUnreadable | SendWithheld | SendInDoubt | LinkUp | LinkDown | LinkBehind
+    | LinkNoticed
 )  # fmt: skip
 SourceEvent = BrokerEvent | PricesUpdated | CopyLinked | ExecutionCopied
 

@@ -47,6 +47,7 @@ from gateway.events import (
     OrdersPlanned,
     OrderUnknown,
     PositionStated,
+    PowerStated,
     PricesUpdated,
     Publish,
     ReportReceived,
@@ -173,7 +174,7 @@ class Engine:
                 return [Publish(event), *self._after_command(event, applied)]
             case GatewayStarted():
                 return [Publish(event), *desk.take_up(), *self._wait_for_copies(), *desk.pump_all()]
-            case MessageRefused() | OrderSettled() | PositionStated() | ActivityStated():
+            case MessageRefused() | OrderSettled() | PositionStated() | PowerStated() | ActivityStated():
                 return [Publish(event), *desk.pump_all()]
             case PricesUpdated():
                 return desk.pump_all()

@@ -111,8 +111,9 @@ class Outlook:
         )
 
     def free_cash(self, account: AccountSettings) -> Decimal:
-        """Return the cash that no open buy may still take."""
-        cash = self.state.book.accounts[account.name].cash
+        """Return the cash that no open buy may still take, and that the venue lets the account spend."""
+        state = self.state
+        cash = state.book.accounts[account.name].cash - state.shortfalls.get(account.name, Decimal(0))
         for order in self.state.open_orders():
             spec = order.spec
             if spec.account == account.name and spec.side is Side.BUY:

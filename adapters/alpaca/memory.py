@@ -17,6 +17,8 @@ from adapters.alpaca.codec import ENDED, HALTED
 from gateway.domain.order import ZERO
 
 REMEMBERED = 50_000
+SOLD_S = 30.0
+"""So long after a sale's last fill its proceeds may still be missing in the buying power."""
 
 
 @dataclass(slots=True)

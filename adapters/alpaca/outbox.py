@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 from adapters import outbox
-from gateway.events import ActivityStated, PositionStated
+from gateway.events import ActivityStated, PositionStated, PowerStated
 
 
 class Outbox(outbox.Outbox):
@@ -21,6 +21,10 @@ class Outbox(outbox.Outbox):
     def position(self, account: str, symbol: str, qty: Decimal) -> None:
         """State a position."""
         self._put(PositionStated(*self._place(), account, symbol, qty))
+
+    def power(self, account: str, power: Decimal) -> None:
+        """State what the account may buy for."""
+        self._put(PowerStated(*self._place(), account, power))
 
     def activity(
         self, account: str, activity_id: str, kind: str, on: str, *, cash: Decimal, symbol: str, qty: Decimal,

@@ -21,7 +21,7 @@ from adapters.alpaca.asking import NOT_FOUND, Asking
 from adapters.alpaca.assets import Assets
 from adapters.alpaca.calls import TOO_MANY, Calls, Urgency
 from adapters.alpaca.client import Answer, NoAnswer
-from adapters.alpaca.memory import Memory
+from adapters.alpaca.memory import SOLD_S, Memory
 from adapters.alpaca.outbox import Outbox
 from adapters.base import NotSent
 from gateway.domain.order import Side
@@ -32,8 +32,8 @@ CLIENT_ERROR, SERVER_ERROR = 400, 500
 CANCEL_TRIES, CANCEL_PAUSE_S = 4, 0.5
 WAY_CLEAR_S, WAY_POLL_S = 10.0, 0.25
 """How long an opposite order of ours may take to end before a refused order is given up."""
-SOLD_S, POWER_WAIT_S, POWER_POLL_S = 30.0, 6.0, 1.0
-"""So long after a sale's last fill its proceeds are awaited, for so long, asked for that often."""
+POWER_WAIT_S, POWER_POLL_S = 6.0, 1.0
+"""A sale's proceeds are awaited for so long, asked for that often."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 

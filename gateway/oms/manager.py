@@ -44,6 +44,7 @@ from gateway.events import (
     OrdersPlanned,
     OrderUnknown,
     PositionStated,
+    PowerStated,
     PricesUpdated,
     ReportReceived,
     ReportUnreadable,
@@ -86,7 +87,7 @@ def _apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: 
             return reports.take_cancel_reject(state, event)
         case OrderUnknown():
             return reports.take_unknown(state, event, settings)
-        case PositionStated() | ActivityStated() | OrderSettled() | LinkNoticed():
+        case PositionStated() | PowerStated() | ActivityStated() | OrderSettled() | LinkNoticed():
             return statements.take(state, event, settings)
         case MessageRefused():
             return reports.take_refusal(state, event)

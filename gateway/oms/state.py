@@ -124,7 +124,7 @@ class State:
     against, `seen` what was last seen of it. `substitutions` are what stands in for names sold at a loss, by
     account, `losses_told` the week in which losses worth taking were last told. `halts` says for what an
     account (all of them, under an empty name) was halted first, `halts_too` for what else since: each reason
-    stands until it is released.
+    stands until it is released. `shortfalls` are what a venue lets an account buy for less than its cash.
     """
 
     book: Book = field(default_factory=Book)
@@ -146,6 +146,7 @@ class State:
     substitutions: dict[str, tuple[Substitution, ...]] = field(default_factory=dict)
     losses_told: dict[str, str] = field(default_factory=dict)
     halts_too: dict[str, list[str]] = field(default_factory=dict)
+    shortfalls: dict[str, Decimal] = field(default_factory=dict)
     epoch: int = 0
     now: datetime | None = None
 

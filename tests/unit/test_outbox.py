@@ -17,6 +17,7 @@ from gateway.events import (
     LinkUp,
     OrderUnknown,
     PositionStated,
+    PowerStated,
     SendWithheld,
 )
 
@@ -90,12 +91,14 @@ async def test_places_go_on_behind_the_journal_and_each_venue_tells_what_is_its_
     alpaca = AlpacaOutbox("alpaca", now, 7)
     alpaca.up()
     alpaca.position("main", "AAA", Decimal(3))
+    alpaca.power("main", Decimal(99))
     alpaca.activity("main", "1", "DIV", "2026-07-01", cash=Decimal(5), symbol="AAA", qty=Decimal(0), text="t")
     assert await taken(alpaca) == [
         LinkUp(NOON, "alpaca", was_reset=False, can_look_up=True, replays=False),
         PositionStated(NOON, "alpaca", 8, "main", "AAA", Decimal(3)),
+        PowerStated(NOON, "alpaca", 9, "main", Decimal(99)),
         ActivityStated(
-            NOON, "alpaca", 9, "main", "1", "DIV", "2026-07-01", Decimal(5), "AAA", Decimal(0), "t"
+            NOON, "alpaca", 10, "main", "1", "DIV", "2026-07-01", Decimal(5), "AAA", Decimal(0), "t"
         ),
     ]
     tws = IbkrOutbox("tws", now, 2)

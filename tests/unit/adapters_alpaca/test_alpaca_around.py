@@ -18,7 +18,14 @@ from alpaca_world import KEYS, Market, desk, market
 from adapters.alpaca import around, asking, assets, quotes
 from adapters.alpaca.quotes import AlpacaQuotes
 from gateway.domain.order import OrdStatus
-from gateway.events import ActivityStated, OrderUnknown, PositionStated, PricesUpdated, ReportReceived
+from gateway.events import (
+    ActivityStated,
+    OrderUnknown,
+    PositionStated,
+    PowerStated,
+    PricesUpdated,
+    ReportReceived,
+)
 
 
 @pytest.fixture
@@ -126,6 +133,30 @@ async def test_positions_are_not_stated_while_something_is_open_or_heard(
         there.broker._around._touched.add("AAA")
         await there.broker._around._state_positions()
         assert len(there.of(PositionStated)) == 5
+
+
+async def test_buying_power_is_stated_when_it_moves_and_nothing_is_open(
+    venue: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(venue, activities_s=0.2) as there:
+        await there.until(lambda: bool(there.of(PowerStated)))
+        assert (there.of(PowerStated)[0].account, there.of(PowerStated)[0].power) == ("main", 100_000)
+        venue.operate("activity", kind="FEE", cash="-25")
+        await there.until(lambda: len(there.of(PowerStated)) > 1)
+        assert there.of(PowerStated)[-1].power == 99_975
+        resting = there.order()
+        there.submit(resting)
+        await there.report(resting, lambda one: bool(one.order_id))
+        await asyncio.sleep(0.8)
+        assert len(there.of(PowerStated)) == 2, "an open buy holds some of it"
+        there.cancel(resting)
+        await there.report(resting, lambda one: one.ord_status is OrdStatus.CANCELED)
+        there.broker._memory.sold_at = asyncio.get_running_loop().time()
+        venue.operate("activity", kind="FEE", cash="-5")
+        await asyncio.sleep(0.8)
+        assert len(there.of(PowerStated)) == 2, "proceeds may be on the way"
+        monkeypatch.setattr(around, "SOLD_S", 0.0)
+        await there.until(lambda: len(there.of(PowerStated)) > 2)
 
 
 async def test_positions_are_left_alone_where_the_link_says_so(venue: Market) -> None:

@@ -58,6 +58,7 @@ from gateway.events import (
     OrderUnknown,
     PolicyName,
     PositionStated,
+    PowerStated,
     PricesUpdated,
     ReportReceived,
     ReportUnreadable,
@@ -171,6 +172,7 @@ SAMPLES: list[Event] = [
         at=AT, link="saxo", link_seq=43, cl_ord_id="c1", orig_cl_ord_id="r1-AAPL-1-1", text="too late"
     ),
     OrderUnknown(at=AT, link="saxo", link_seq=44, cl_ord_id="r1-AAPL-1-1", is_certain=False),
+    PowerStated(at=AT, link="alpaca", link_seq=49, account="A1", power=D("99.5")),
     PositionStated(
         at=AT,
         link="saxo",
@@ -249,7 +251,7 @@ def golden(line: str) -> tuple[str, int, bytes]:
 
 def test_every_event_type_stands_in_the_golden_file() -> None:
     assert {golden(line)[0] for line in golden_lines()} == set(wire.EVENT_TYPES)
-    assert len(wire.EVENT_TYPES) == 33, "a new event type? add it here and a line to the golden file"
+    assert len(wire.EVENT_TYPES) == 34, "a new event type? add it here and a line to the golden file"
 
 
 def is_within(old: Any, new: Any) -> bool:
