@@ -66,9 +66,10 @@ class Asking:
         """Ask for one order by its ClOrdID(11)."""
         return await self._calls.ask(Urgency.LOOK_UP, "GET", BY_NAME, {"client_order_id": name})
 
-    async def open_orders(self) -> list[Json]:
-        """Ask for everything that works."""
-        return await self._pages({"status": "open"}, lambda _found: False)
+    async def open_orders(self, symbol: str = "") -> list[Json]:
+        """Ask for everything that works, or all of one symbol."""
+        wanted = {"status": "open", **({"symbols": symbol} if symbol else {})}
+        return await self._pages(wanted, lambda _found: False)
 
     async def tell(self, orders: Iterable[Json], asked_at: int) -> bool:
         """Tell the gateway how orders stand; say whether that was news to us."""

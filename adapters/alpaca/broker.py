@@ -76,7 +76,7 @@ class AlpacaBroker:
             one.key, one.secret, one.stream_url,
             went_up=self._went_up, went_down=self._went_down, take=self._take,
         )  # fmt: skip
-        assets = Assets(one, calls)
+        assets = Assets(one, calls, self._outbox)
         self._around = Around(
             one, calls, self._memory, self._outbox, self._asking, assets, self._now, self._reconnect
         )
@@ -187,7 +187,8 @@ class AlpacaBroker:
         if found := [
             name for name in blocks if isinstance(answer.body, dict) and answer.body.get(name) is True
         ]:
-            log.warning("%s: the venue will refuse orders: %s", self.name, ", ".join(found))
+            text = f"the venue will refuse orders: {', '.join(found)}"
+            self._outbox.notice("critical", text, self._settings.account)
 
     async def _went_up(self) -> None:
         """Find out what happened meanwhile: we do after a short break, the engine after a long one."""

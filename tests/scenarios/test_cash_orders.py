@@ -13,7 +13,7 @@ import pytest
 from test_crashes import Bomb, Crash
 from world import EXECUTION, PRICES, T0, Watch, dec, settings_of
 
-from gateway.domain.order import OrderSpec, OrdStatus, OrdType, Side
+from gateway.domain.order import ExecType, OrderSpec, OrdStatus, OrdType, Report, Side
 from gateway.domain.schedule import ScheduleOverride, Style
 from gateway.domain.settings import Settings
 from gateway.events import (
@@ -22,6 +22,7 @@ from gateway.events import (
     LotOpened,
     OrderSettled,
     PricesUpdated,
+    ReportReceived,
     RequestState,
     TargetsSubmitted,
 )
@@ -181,6 +182,24 @@ def test_a_person_settles_one_with_any_quantity_its_money_pays_for() -> None:
     house.game.run(1)
     order = house.state.orders[spec.cl_ord_id]
     assert (order.is_final, order.cum_qty, order.avg_px) == (True, qty, 18)
+
+
+def test_an_order_of_money_given_elsewhere_is_booked_and_halts() -> None:
+    house = House(by_hand=True)
+    house.working()
+    before = house.state.book.position("main", "EEE")
+    for cum, qty, status in (("0", None, "0"), ("4", "4", "1"), ("6.5", "2.5", "2")):
+        seq = house.state.link("sim").seq + 1
+        report = Report(
+            "BYHAND", f"X{cum}", ExecType.TRADE if qty else ExecType.NEW, OrdStatus(status), dec(cum),
+            last_qty=None if qty is None else dec(qty), last_px=None if qty is None else dec(40),
+            order_id="V1", symbol="EEE", side=Side.BUY,
+        )  # fmt: skip
+        house.game.feed(ReportReceived(house.game.now, "sim", seq, report))
+        house.game.run(0)
+    assert house.state.book.position("main", "EEE") == before + dec("6.5")
+    assert "BUY 2.5 EEE at 40 is booked" in house.state.halt_reason("main")
+    assert "over-fill" not in house.state.halt_reason("main")
 
 
 def test_a_request_cannot_slice_what_is_bought_in_money() -> None:

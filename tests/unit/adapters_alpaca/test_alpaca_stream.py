@@ -212,11 +212,18 @@ async def test_a_venue_not_there_yet_is_waited_for(
     await again.stop()
 
 
-async def test_a_blocked_account_is_said(venue: Market, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_person_is_told_of_a_blocked_account_and_of_assets_that_change(venue: Market) -> None:
     venue.world.door.configuration["suspend_trade"] = True
+    venue.operate("deactivate", symbol="CCC")
     async with desk(venue) as there:
-        assert "will refuse orders: trade_suspended_by_user" in caplog.text
-        await there.until(lambda: "suspend trading" in caplog.text)
+        await there.until(lambda: len(there.of(LinkNoticed)) >= 4)
+        told = {one.text: (one.severity, one.account) for one in there.of(LinkNoticed)}
+        assert told == {
+            "the venue will refuse orders: trade_suspended_by_user": ("critical", "main"),
+            "the account's own settings suspend trading": ("warning", "main"),
+            "CCC: status is inactive now": ("warning", "main"),
+            "CCC: tradable is False now": ("warning", "main"),
+        }
 
 
 async def test_a_stream_gone_for_long_is_a_link_down_until_it_is_back(
@@ -300,6 +307,7 @@ async def test_a_halted_symbol_is_told_to_a_person_each_time_once_and_its_order_
 async def test_a_halt_the_stream_did_not_speak_of_is_found_when_it_is_asked(venue: Market) -> None:
     async with desk(venue) as there:
         (name,) = await resting(there)
+        await there.until(lambda: len(there.of(ReportReceived)) == 2)
         venue.fault("mute", seconds=3)
         venue.operate("halt", symbol="AAA")
         there.broker.look_up(LookUpOrder(there.order(cl_ord_id=name), ""))
