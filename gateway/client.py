@@ -195,7 +195,7 @@ class GatewayClient:
 
     async def resume(self, account: str = "", *, reasons: Sequence[str] = (), by: str = "client") -> str:
         """Release these reasons of a halt, word for word, all when none is given; returns the entry id."""
-        return await self._command("resume", account=account, reasons=list(reasons), by=by)
+        return await self._command("resume", account=account, reasons=list(reasons) or "", by=by)
 
     async def approve(self, request_id: str, *, by: str = "client") -> str:
         """Approve a request that waits for it; returns the entry id."""
