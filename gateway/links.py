@@ -83,6 +83,7 @@ def _quote_session(name: str, section: QuotesSection, config: GatewayConfig, clo
         _session(f"quotes.{name}", section, venue, config),
         reset_on_logon=True,
         reset_at="",
+        maintenance_resets=False,
         notes_sent=False,
     )
     return QuoteSession(

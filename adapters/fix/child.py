@@ -14,9 +14,8 @@ Rules of this room:
    fills a venue's gaps with SequenceReset(4). What the venue missed is looked up and sent by the engine.
 4. Raw text both ways: a tag or value we do not know must not make a fill disappear, so quickfix's
    dictionary is used for nothing but to keep repeating groups whole (see groups.py).
-5. Numbers begin at 1 again only when the session's terms say so. When that was, and when we last may
-   have connected, is kept beside the session, so that a new process neither resets twice nor knocks
-   too often.
+5. Numbers begin at 1 again only when the session's terms say so (see standing.py). When we last may
+   have connected is kept beside the session, so that a new process does not knock too often.
 """
 
 from __future__ import annotations
@@ -38,16 +37,14 @@ from typing import Any, NoReturn
 
 import quickfix as fix
 
-from adapters.fix.dialects.sessions import (
-    is_reset_due,
-    pause_before_connect_s,
-    pause_between_connects_s,
-)
+from adapters.fix.dialects.sessions import pause_before_connect_s, pause_between_connects_s
 from adapters.fix.gate import Gate
 from adapters.fix.groups import build, permissive
+from adapters.fix.line import Line
 from adapters.fix.sent import SentLog
 from adapters.fix.settings import FixSession, Moment
 from adapters.fix.spool import SpoolWriter
+from adapters.fix.standing import Standing
 
 OURS = "*"
 """Stands in a spool record for a reject that our own session layer sent."""
@@ -109,7 +106,9 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
         self._spool = spool
         self._tell = tell
         self._now = now
-        self._resets = Moment(config.store_folder / "last-reset")
+        self._standing = Standing(config, now)
+        self._obstacle = ""
+        self._is_trying = False
         self._connects = Moment(config.store_folder / "last-connect")
         self._is_reset_sent = False
         self._proof = ""
@@ -133,7 +132,7 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
             self._logons += 1
             self._proof = f"caught-up-{self._logons}"
             self._farewell = ""
-            self._is_logged_on = True
+            self._is_logged_on, self._is_trying = True, False
             self._note_reset()
             self._note_lost(self._logon_seq)
             self.ask_for_proof()
@@ -151,28 +150,32 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
             fix.Session.sendToTarget(fix.Message(text, False), self.id)
 
     def keep_terms(self) -> None:
-        """While logged off: note that we may connect any moment, and whether that begins at 1."""
-        if self._is_logged_on:
+        """Log out where nobody may be logged on; while logged off, note that we may connect any moment."""
+        if self._is_trying:
+            return
+        session, obstacle = fix.Session.lookupSession(self.id), self._standing.obstacle()
+        if session is not None and obstacle != self._obstacle:
+            self._farewell = obstacle
+            if obstacle and not self._is_logged_on:
+                self._tell(f"barred {obstacle}")
+            if obstacle:
+                session.logout(obstacle)
+            else:
+                session.logon()
+            self._obstacle = obstacle
+        if self._is_logged_on or obstacle:
             return
         if self._config.connects_per_minute:
             self._connects.write(self._now())
-        self._set_reset()
-
-    def _set_reset(self) -> None:
-        """Tell quickfix whether the next logon carries ResetSeqNumFlag(141)=Y."""
-        config = self._config
-        if not config.reset_at:
-            return
-        is_due = is_reset_due(self._now(), config.reset_at, config.reset_zone, self._resets.read())
-        if (session := fix.Session.lookupSession(self.id)) is not None:
-            session.setResetOnLogon(is_due)
+        if session is not None and self._standing.has_terms:
+            session.setResetOnLogon(self._standing.begins_at_one())
 
     def _note_reset(self) -> None:
         """Remember the first logon of a period, once the venue has accepted it."""
-        if self._config.reset_at and self._is_reset_sent:
-            self._resets.write(self._now())
-        if self._log is not None and self._is_reset_sent:
-            self._log.begin_again()
+        if self._is_reset_sent:
+            self._standing.note_reset()
+            if self._log is not None:
+                self._log.begin_again()
 
     def _note_lost(self, first: int, last: int = 0) -> None:
         """Say which orders the venue certainly has not: their numbers were never used, or not received."""
@@ -188,8 +191,8 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
     def onLogout(self, _id: fix.SessionID) -> None:
         """Say that nothing can be sent any more."""
         try:
-            self.is_up = self._is_logged_on = False
-            self._set_reset()
+            self.is_up = self._is_logged_on = self._is_trying = False
+            self.keep_terms()
             self._tell(f"down {self._farewell or 'the connection ended'}")
         except BaseException as problem:
             _complain("onLogout", problem)
@@ -199,7 +202,10 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
         try:
             msg_type = message.getHeader().getField(35)
             if msg_type == "A":
+                self._is_trying = True
                 self._is_reset_sent = f"{SOH}141=Y{SOH}" in message.toString()
+                if self._is_reset_sent:
+                    self._standing.note_try()
                 self._logon_seq = int(message.getHeader().getField(34))
                 if self._config.username:
                     message.setField(553, self._config.username)
@@ -236,7 +242,7 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
                 self._note_lost(int(_value(raw, "7")), int(_value(raw, "16")))
             elif msg_type == "3":
                 self._keep(raw, self._refused(raw))
-            elif msg_type == "5":
+            elif msg_type == "5" and not self._obstacle:
                 self._farewell = f"the venue logged us out: {_value(raw, '58') or 'no reason given'}"
         except BaseException as problem:
             _complain("fromAdmin", problem)
@@ -288,26 +294,6 @@ def _value(raw: str, tag: str) -> str:
 def _complain(where: str, problem: BaseException) -> None:
     """Write to the gateway's log what must not be raised."""
     os.write(2, f"FIX process: {where}: {type(problem).__name__}: {problem}\n".encode(errors="replace"))
-
-
-class Line:
-    """Tell the gateway things, from any thread."""
-
-    def __init__(self, link: socket.socket) -> None:
-        self._link = link
-        self._lock = threading.Lock()
-
-    def tell(self, text: str) -> None:
-        """Send one line. A hint that the spool grew may be dropped: an earlier one is still unread."""
-        flags = socket.MSG_DONTWAIT if text == "spooled" else 0
-        line = text.replace("\n", " ").encode(errors="replace") + b"\n"
-        try:
-            with self._lock:
-                self._link.sendall(line, flags | socket.MSG_NOSIGNAL)
-        except BlockingIOError:
-            return
-        except OSError:  # the gateway is gone; the main thread sees that too
-            return
 
 
 def _keep_asking(session: Session) -> NoReturn:

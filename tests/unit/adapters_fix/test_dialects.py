@@ -438,3 +438,48 @@ def test_who_can_be_asked() -> None:
     assert full("saxo").look_up == "H"
     assert SAXO.unwritten == ()
     assert speak("saxo", {}).unwritten == ("client_id",)
+
+
+FUTURES: dict[str, Any] = {
+    "client_id": "C1", "trader": "T1", "trader_location": "DK", "security_types": {"AAPL": "FUT"},
+    "booking_type": "0",
+}  # fmt: skip
+
+
+def test_a_listed_future_names_its_trader_and_where_he_is() -> None:
+    venue = speak("saxo", FUTURES)
+    for raw in (
+        encoder.new_order(SendOrder(SHARE), NOW, venue),
+        encoder.cancel_request(CancelOrder(SHARE, f"{ID}C1"), NOW, venue),
+        encoder.replace_request(SHARE, f"{ID}R1", ID, "", NOW, venue),
+    ):
+        text = raw.replace("\x01", "|")
+        assert "|142=DK|" in text
+        assert "453=3|" in text
+        assert "448=T1|447=D|452=11|" in text
+    assert "142" not in order(venue, PAIR)
+    assert "142" not in order(speak("saxo", {**FUTURES, "booking_type": "1"})), "a CFD is not listed"
+    assert "142" not in order(SAXO)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"trader": ""}, "trader: futures need"),
+        ({"trader": "T-1"}, "trader: write letters and digits"),
+        ({"trader": "T" * 17}, "trader: write letters and digits, 16 at most"),
+        ({"trader_location": ""}, r"trader_location: listed futures need SenderLocationID\(142\)"),
+        ({"trader_location": "Denmark"}, "trader_location: write a country"),
+    ],
+)
+def test_futures_without_what_the_venue_demands_are_refused_before_anything_starts(
+    changes: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(DialectError, match=reason):
+        speak("saxo", {**FUTURES, **changes})
+
+
+def test_the_older_generation_may_say_on_whose_behalf() -> None:
+    old = speak("saxo", {"client_id": "C1", "begin_string": "FIX.4.3", "on_behalf_of": "DESK"})
+    assert order(old)["115"] == "DESK"
+    assert "115" not in order(SAXO)
