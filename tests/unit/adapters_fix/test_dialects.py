@@ -167,7 +167,7 @@ def test_a_repeat_is_refused_where_the_venue_cannot_tell_it() -> None:
 # ---------------------------------------------------------------------------------------------- inbound
 
 
-@pytest.mark.parametrize("missing", [{"t32": ""}, {"t31": ""}, {"t32": "0", "t31": "0"}])
+@pytest.mark.parametrize("missing", [{"t32": ""}, {"t31": ""}, {"t32": "0"}, {"t32": "0", "t31": "0"}])
 def test_an_execution_without_its_own_numbers_is_told_by_the_sums(missing: dict[str, str]) -> None:
     found = report(DUKASCOPY, **missing)
     assert (found.last_qty, found.last_px, found.cum_qty, found.avg_px) == (None, None, 40, Decimal("187.5"))
@@ -483,3 +483,36 @@ def test_the_older_generation_may_say_on_whose_behalf() -> None:
     old = speak("saxo", {"client_id": "C1", "begin_string": "FIX.4.3", "on_behalf_of": "DESK"})
     assert order(old)["115"] == "DESK"
     assert "115" not in order(SAXO)
+
+
+@pytest.mark.parametrize("venue", [SAXO, DUKASCOPY, IBKR, speak("plain", {})])
+@pytest.mark.parametrize(
+    ("cl_ord_id", "original"),
+    [
+        (ID, "VENUE-7"),
+        ("VENUE-7", ID),
+        (f"{ID}R2", f"{ID}R1"),
+        (f"{ID}C1", ID),
+        ("VENUE-7", f"{ID}R1"),
+        (ID, ""),
+    ],
+)
+def test_either_id_of_ours_names_the_order_whatever_the_other_is(
+    venue: Venue, cl_ord_id: str, original: str
+) -> None:
+    assert report(venue, t11=cl_ord_id, t41=original).cl_ord_id == ID
+    refused = read(venue, t35="9", t11=cl_ord_id, t41=original)
+    assert isinstance(refused, CancelRejected)
+    assert refused.orig_cl_ord_id == ID
+
+
+def test_an_order_nobody_here_sent_keeps_the_first_id_of_its_chain() -> None:
+    assert report(SAXO, t11="B2", t41="B1").cl_ord_id == "B1"
+    assert report(SAXO, t11="B1").cl_ord_id == "B1"
+
+
+@pytest.mark.parametrize("tags", [{"t20": "2"}, {"t150": "G"}])
+def test_a_correction_says_what_it_corrects_and_how(tags: dict[str, str]) -> None:
+    found = report(IBKR, t19="E0", t32="30", t31="187", t14="30", **tags)
+    assert (found.exec_type, found.exec_ref_id) == (ExecType.TRADE_CORRECT, "E0")
+    assert (found.last_qty, found.last_px) == (Decimal(30), Decimal(187))
