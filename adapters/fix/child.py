@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import math
 import os
 import signal
 import socket
@@ -33,13 +32,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import quickfix as fix
 
-from adapters.fix.dialects.sessions import pause_before_connect_s, pause_between_connects_s
+from adapters.fix.dialects.sessions import pause_before_connect_s
 from adapters.fix.gate import Gate
-from adapters.fix.groups import build, permissive
+from adapters.fix.groups import build
+from adapters.fix.initiator import initiator
 from adapters.fix.line import Line
 from adapters.fix.sent import SentLog
 from adapters.fix.settings import FixSession, Moment
@@ -59,33 +59,6 @@ STOP_TIMEOUT_S = 6.0
 EXIT_LOCKED = 4
 EXIT_SPOOL = 3
 SOH = "\x01"
-
-CONFIG = """[DEFAULT]
-ConnectionType=initiator
-NonStopSession=Y
-UseDataDictionary=Y
-DataDictionary={dictionary}
-AllowUnknownMsgFields=Y
-ValidateFieldsOutOfOrder=N
-ValidateFieldsHaveValues=N
-CheckLatency=N
-CheckCompID=N
-ValidateUserDefinedFields=N
-PersistMessages=N
-ReconnectInterval={reconnect_s}
-LogonTimeout=5
-LogoutTimeout=2
-SocketNodelay=Y
-FileStorePath={store}
-HeartBtInt={heartbeat_s}
-ResetOnLogon={reset}
-SocketConnectHost={host}
-SocketConnectPort={port}
-[SESSION]
-BeginString={begin_string}
-SenderCompID={sender}
-TargetCompID={target}
-"""
 
 
 class Session(fix.Application):  # type: ignore[misc] # quickfix has no type information
@@ -109,6 +82,7 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
         self._standing = Standing(config, now)
         self._obstacle = ""
         self._is_trying = False
+        self._still_expected = 0
         self._connects = Moment(config.store_folder / "last-connect")
         self._is_reset_sent = False
         self._proof = ""
@@ -192,6 +166,7 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
         """Say that nothing can be sent any more."""
         try:
             self.is_up = self._is_logged_on = self._is_trying = False
+            self._expect_again()
             self.keep_terms()
             self._tell(f"down {self._farewell or 'the connection ended'}")
         except BaseException as problem:
@@ -242,10 +217,29 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
                 self._note_lost(int(_value(raw, "7")), int(_value(raw, "16")))
             elif msg_type == "3":
                 self._keep(raw, self._refused(raw))
-            elif msg_type == "5" and not self._obstacle:
-                self._farewell = f"the venue logged us out: {_value(raw, '58') or 'no reason given'}"
+            elif msg_type == "5":
+                self._take_farewell(raw)
         except BaseException as problem:
             _complain("fromAdmin", problem)
+
+    def _take_farewell(self, raw: str) -> None:
+        """Keep the reason of a Logout(5), and the number we expected when it came ahead of others.
+
+        quickfix counts a Logout(5) as the number it expects, whichever it has: what came before it and
+        was missed, a fill perhaps, would never be asked for.
+        """
+        if not self._obstacle:
+            self._farewell = f"the venue logged us out: {_value(raw, '58') or 'no reason given'}"
+        session = fix.Session.lookupSession(self.id)
+        if session is not None and int(_value(raw, "34")) > (expected := session.getExpectedTargetNum()):
+            self._still_expected = expected
+
+    def _expect_again(self) -> None:
+        """Go back to the number that a Logout(5) was taken for."""
+        session, expected = fix.Session.lookupSession(self.id), self._still_expected
+        if session is not None and expected:
+            self._still_expected = 0
+            session.setNextTargetMsgSeqNum(expected)
 
     def fromApp(self, message: fix.Message, _id: fix.SessionID) -> None:
         """Put the message where it cannot be lost, then tell the gateway."""
@@ -324,25 +318,6 @@ def _lock(folder: Path) -> int:
             return lock
 
 
-def _initiator(config: FixSession, session: Session) -> tuple[Any, ...]:
-    """Build quickfix's parts; all of them must stay referenced while it runs."""
-    path, dictionary = config.store_folder / "session.cfg", config.store_folder / "groups.xml"
-    dictionary.write_text(permissive(config.begin_string, config.received_groups), encoding="utf-8")
-    path.write_text(
-        CONFIG.format(
-            dictionary=dictionary,
-            store=config.store_folder / "quickfix", heartbeat_s=config.heartbeat_s,
-            reset="Y" if config.reset_on_logon else "N",
-            reconnect_s=math.ceil(pause_between_connects_s(config.connects_per_minute)) or 1,
-            host=config.host, port=config.port,
-            begin_string=config.begin_string, sender=config.sender_comp_id, target=config.target_comp_id,
-        )
-    )  # fmt: skip
-    settings = fix.SessionSettings(str(path))
-    store = fix.FileStoreFactory(settings)
-    return fix.SocketInitiator(session, store, settings), store, settings
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -364,7 +339,7 @@ def main(fd: int) -> NoReturn:
     _lock(config.store_folder)
     spool = SpoolWriter(config.store_folder / "spool", start["after_seq"])
     session = Session(config, spool, Line(link).tell, _now)
-    parts = _initiator(config, session)
+    parts = initiator(config, session)
     _wait_before_connect(config)
     session.keep_terms()
     parts[0].start()

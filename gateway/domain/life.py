@@ -14,7 +14,18 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gateway.domain.order import FINAL, ONE, ZERO, ExecType, Order, OrdStatus, Report, Step, TimeInForce
+from gateway.domain.order import (
+    FINAL,
+    ONE,
+    ZERO,
+    ExecType,
+    Execution,
+    Order,
+    OrdStatus,
+    Report,
+    Step,
+    TimeInForce,
+)
 
 S = OrdStatus
 UNSEEN = frozenset({S.PENDING_NEW, S.IN_DOUBT})
@@ -88,8 +99,13 @@ def _fill_of(order: Order, report: Report) -> tuple[Decimal, Decimal]:
     grown = report.cum_qty - order.cum_qty
     if grown <= ZERO or report.avg_px is None:
         return ZERO, ZERO
-    px = round((report.cum_qty * report.avg_px - order.notional) / grown, 10)
-    return grown, px.quantize(ONE) if px == px.to_integral_value() else px.normalize()
+    return grown, _price((report.cum_qty * report.avg_px - order.notional) / grown)
+
+
+def _price(exact: Decimal) -> Decimal:
+    """Return a price worked out from totals, to ten decimals."""
+    px = round(exact, 10)
+    return px.quantize(ONE) if px == px.to_integral_value() else px.normalize()
 
 
 def _amended(order: Order, report: Report) -> Decimal | None:
@@ -123,8 +139,7 @@ def _taken_back(order: Order, report: Report) -> Step:
     undone = order.executions[found]
     qty = px = commission = ZERO
     if not is_bust:
-        qty = undone.qty if report.last_qty is None else report.last_qty
-        px = undone.px if report.last_px is None else report.last_px
+        qty, px = _corrected(order, report, undone)
         commission = report.commission or undone.commission
     cum_qty = order.cum_qty - undone.qty + qty
     if qty < ZERO or (qty and px <= ZERO) or cum_qty > order.order_qty:
@@ -132,6 +147,22 @@ def _taken_back(order: Order, report: Report) -> Step:
     missing = max(ZERO, report.cum_qty - cum_qty)
     after = _status_taken_back(order, report, cum_qty)
     return Step(after, qty, px, commission, missing, undoes=found)
+
+
+def _corrected(order: Order, report: Report, undone: Execution) -> tuple[Decimal, Decimal]:
+    """Return quantity and price of a corrected execution; what is not said follows from the totals.
+
+    Where the totals are not said either, it stands as it was.
+    """
+    rest_qty, rest_value = order.cum_qty - undone.qty, order.notional - undone.qty * undone.px
+    qty = report.last_qty
+    if qty is None:
+        qty = report.cum_qty - rest_qty if report.cum_qty > rest_qty else undone.qty
+    if report.last_px is not None:
+        return qty, report.last_px
+    if not qty or report.avg_px is None or report.cum_qty != rest_qty + qty:
+        return qty, undone.px
+    return qty, _price((report.cum_qty * report.avg_px - rest_value) / qty)
 
 
 def _status_taken_back(order: Order, report: Report, cum_qty: Decimal) -> OrdStatus:

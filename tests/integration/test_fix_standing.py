@@ -12,6 +12,7 @@ from fix_desk_venue import Listener, Tap, open_venue, session_to
 
 from adapters.fix import child
 from adapters.fix.engine import ChildEngine, Down, Up
+from adapters.fix.initiator import initiator
 from adapters.fix.spool import SpoolWriter
 
 
@@ -77,7 +78,7 @@ async def test_a_session_leaves_before_maintenance_and_comes_back_behind_it(tmp_
             venue, tmp_path, maintenance="21:00-21:30", maintenance_resets=True, **tap.address
         )  # fmt: skip
         session = child.Session(config, SpoolWriter(tmp_path / "spool", 0), telling.tell, lambda: now)
-        parts = child._initiator(config, session)
+        parts = initiator(config, session)
         session.keep_terms()
         parts[0].start()
         await asyncio.sleep(0.5)
