@@ -152,12 +152,14 @@ def _taken_back(order: Order, report: Report) -> Step:
 def _corrected(order: Order, report: Report, undone: Execution) -> tuple[Decimal, Decimal]:
     """Return quantity and price of a corrected execution; what is not said follows from the totals.
 
-    Where the totals are not said either, it stands as it was.
+    Where the totals do not tell either, it stands as it was. A quantity is read from CumQty(14) only where
+    the venue tells everything so: elsewhere it may count executions that have not come yet.
     """
     rest_qty, rest_value = order.cum_qty - undone.qty, order.notional - undone.qty * undone.px
     qty = report.last_qty
     if qty is None:
-        qty = report.cum_qty - rest_qty if report.cum_qty > rest_qty else undone.qty
+        is_told = order.is_by_totals and report.cum_qty > rest_qty
+        qty = report.cum_qty - rest_qty if is_told else undone.qty
     if report.last_px is not None:
         return qty, report.last_px
     if not qty or report.avg_px is None or report.cum_qty != rest_qty + qty:
