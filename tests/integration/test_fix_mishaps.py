@@ -6,6 +6,7 @@ must agree to the cent, and a replay of the journal must give the book that is s
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import time
@@ -28,7 +29,10 @@ LOGIN = 'username = "DEMO"\n[links.sim.venue]\n'
 KITS: dict[str, tuple[str, dict[str, Any]]] = {
     "plain": ("", {}),
     "saxo": (f'dialect = "saxo"\n{LOGIN}client_id = "C1"\n', {"dialect": "saxo"}),
-    "ibkr": ('dialect = "ibkr"\nbegin_string = "FIX.4.2"\n', {"dialect": "ibkr", "begin_string": "FIX.4.2"}),
+    "ibkr": (
+        'dialect = "ibkr"\nbegin_string = "FIX.4.2"\n[links.sim.venue]\nreset_at = "Mon 00:00"\n',
+        {"dialect": "ibkr", "begin_string": "FIX.4.2"},
+    ),
     "dukascopy": (
         f'dialect = "dukascopy"\n{LOGIN}send_account = true\nabsence_is_unknown = true\n',
         {"dialect": "dukascopy"},
@@ -42,14 +46,14 @@ EXECUTION = {"ibkr": "1"}
 class Room:
     """A gateway with a basket of sales at a venue that waits for its hand."""
 
-    def __init__(self, folder: Path, dialect: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, folder: Path, dialect: str, capsys: pytest.CaptureFixture[str], *options: str) -> None:
         port = free_port()
         link, changes = KITS[dialect]
         self.household = write_household(
             folder, NAMES, 3, port, link=link, is_fx=dialect == "dukascopy", lookup_wait_s=0.5
         )
         self.stage: Stage = stage_for(
-            self.household, port, ["--fills-by-hand"],
+            self.household, port, ["--fills-by-hand", *options],
             environment={"GATEWAY_LINKS__SIM__PASSWORD": "only a test"}, **changes,
         )  # fmt: skip
         self._capsys = capsys
@@ -152,11 +156,8 @@ class Room:
         self._capsys.readouterr()
 
 
-@pytest.fixture(params=KITS)
-def room(
-    request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Room]:
-    room = Room(tmp_path, request.param, capsys)
+@contextlib.contextmanager
+def opened(room: Room) -> Iterator[Room]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in room.stage.child_environment().items():
             patch.setenv(name, value)
@@ -167,6 +168,14 @@ def room(
             yield room
         finally:
             room.stage.close()
+
+
+@pytest.fixture(params=KITS)
+def room(
+    request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Room]:
+    with opened(Room(tmp_path, request.param, capsys)) as room:
+        yield room
 
 
 def test_what_a_venue_may_do_to_an_order_ends_in_equal_books(room: Room) -> None:
@@ -220,3 +229,53 @@ def test_what_a_venue_may_do_to_an_order_ends_in_equal_books(room: Room) -> None
     room.finish()
     room.agrees()
     assert room.say("status")["halts"] == {}
+
+
+@pytest.mark.parametrize("dialect", ["saxo", "ibkr"])
+def test_cancels_that_hang_are_too_late_or_refused_and_at_last_succeed(
+    dialect: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with opened(Room(tmp_path, dialect, capsys, "--pending-ms", "3600000")) as room:
+        filled, refused, *others = room.begin()
+        main(["--config", str(room.stage.config), "cancel", "R1"])  # it waits for an end that hangs
+        capsys.readouterr()
+        for one in (filled, refused, *others):
+            room.comes_to(one, ord_status="PENDING_CANCEL")
+        room.fill(filled)
+        room.comes_to(filled, ord_status="PENDING_CANCEL")
+        room.tell("decide", cl_ord_id=f"{filled['cl_ord_id']}C1")
+        room.comes_to(filled, ord_status="FILLED")
+        room.tell("decide", cl_ord_id=f"{refused['cl_ord_id']}C1", refusal="not now")
+        room.comes_to(refused, ord_status="NEW")
+        room.tell("cancel", cl_ord_id=refused["cl_ord_id"])
+        for one in others:
+            room.tell("decide", cl_ord_id=f"{one['cl_ord_id']}C1")
+        for one in (refused, *others):
+            room.comes_to(one, ord_status="CANCELED", cum_qty="0")
+        room.until(lambda: room.say("request", "R1")["request"]["is_final"], "the end of the request")
+        room.agrees()
+        assert room.say("status")["halts"] == {}
+
+
+@pytest.mark.parametrize(("dialect", "halts"), [("saxo", True), ("ibkr", False)])
+def test_a_fill_behind_which_numbers_begin_again_is_found_or_halts_by_name(
+    dialect: str, halts: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with opened(Room(tmp_path, dialect, capsys)) as room:
+        away, *others = room.begin()
+        room.stage.kill("gateway")
+        time.sleep(2)  # until the session's own process has logged out
+        room.tell("fill", cl_ord_id=away["cl_ord_id"], qty=away["order_qty"])
+        room.tell("new_week")
+        for one in (tmp_path / "state" / "fix" / "sim").glob("last-reset"):
+            one.write_text("2024-05-01T00:00:00+00:00")
+        room.stage.start_gateway()
+        if halts:
+            said = room.until(lambda: (room.say("status") or {}).get("halts"), "a halt")
+            assert away["cl_ord_id"] in str(said), said
+        else:
+            room.settles(away["cl_ord_id"])
+            room.finish()
+            room.agrees()
+            assert room.say("status")["halts"] == {}
+        assert len(others) > 2
