@@ -83,6 +83,7 @@ def _quote_session(name: str, section: QuotesSection, config: GatewayConfig, clo
         _session(f"quotes.{name}", section, venue, config),
         reset_on_logon=True,
         reset_at="",
+        maintenance_resets=False,
         notes_sent=False,
     )
     return QuoteSession(
@@ -112,6 +113,12 @@ def _session(key: str, section: FixSection, venue: Venue, config: GatewayConfig)
         variable = f"GATEWAY_{group.upper()}__{name.upper()}__PASSWORD"
         text = f"{venue.dialect.title} needs both; write username, set {variable}"
         raise ConfigError(f"{key}: username and password: {text}")
+    terms = session_terms(
+        venue, reset_on_logon=section.reset_on_logon, heartbeat_s=section.heartbeat_s,
+        orders_per_s=section.orders_per_s,
+    )  # fmt: skip
+    if terms["connects_per_minute"]:
+        terms["connects_per_minute"] = max(1, terms["connects_per_minute"] // _sharing(section, config))
     return FixSession(
         name=name,
         sender_comp_id=section.sender_comp_id,
@@ -121,11 +128,16 @@ def _session(key: str, section: FixSection, venue: Venue, config: GatewayConfig)
         username=section.username if has_login else "",
         password=section.password.get_secret_value() if has_login else "",
         store_folder=Path(config.state_folder) / "fix" / name,
-        **session_terms(
-            venue, reset_on_logon=section.reset_on_logon, heartbeat_s=section.heartbeat_s,
-            orders_per_s=section.orders_per_s,
-        ),
-    )  # fmt: skip
+        **terms,
+    )
+
+
+def _sharing(section: FixSection, config: GatewayConfig) -> int:
+    """Count the sessions that connect to the same server: a limit of its connects is for all of them."""
+    everybody = (*config.links.values(), *config.quotes.values(), *config.drop_copies.values())
+    there = (section.host, section.port)
+    sharing = (isinstance(one, FixSection) and (one.host, one.port) == there for one in everybody)
+    return max(1, sum(sharing))
 
 
 @cache

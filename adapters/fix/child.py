@@ -14,16 +14,14 @@ Rules of this room:
    fills a venue's gaps with SequenceReset(4). What the venue missed is looked up and sent by the engine.
 4. Raw text both ways: a tag or value we do not know must not make a fill disappear, so quickfix's
    dictionary is used for nothing but to keep repeating groups whole (see groups.py).
-5. Numbers begin at 1 again only when the session's terms say so. When that was, and when we last may
-   have connected, is kept beside the session, so that a new process neither resets twice nor knocks
-   too often.
+5. Numbers begin at 1 again only when the session's terms say so (see standing.py). When we last may
+   have connected is kept beside the session, so that a new process does not knock too often.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
-import math
 import os
 import signal
 import socket
@@ -34,20 +32,19 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import quickfix as fix
 
-from adapters.fix.dialects.sessions import (
-    is_reset_due,
-    pause_before_connect_s,
-    pause_between_connects_s,
-)
+from adapters.fix.dialects.sessions import pause_before_connect_s
 from adapters.fix.gate import Gate
-from adapters.fix.groups import build, permissive
+from adapters.fix.groups import build
+from adapters.fix.initiator import initiator
+from adapters.fix.line import Line
 from adapters.fix.sent import SentLog
 from adapters.fix.settings import FixSession, Moment
 from adapters.fix.spool import SpoolWriter
+from adapters.fix.standing import Standing
 
 OURS = "*"
 """Stands in a spool record for a reject that our own session layer sent."""
@@ -62,33 +59,6 @@ STOP_TIMEOUT_S = 6.0
 EXIT_LOCKED = 4
 EXIT_SPOOL = 3
 SOH = "\x01"
-
-CONFIG = """[DEFAULT]
-ConnectionType=initiator
-NonStopSession=Y
-UseDataDictionary=Y
-DataDictionary={dictionary}
-AllowUnknownMsgFields=Y
-ValidateFieldsOutOfOrder=N
-ValidateFieldsHaveValues=N
-CheckLatency=N
-CheckCompID=N
-ValidateUserDefinedFields=N
-PersistMessages=N
-ReconnectInterval={reconnect_s}
-LogonTimeout=5
-LogoutTimeout=2
-SocketNodelay=Y
-FileStorePath={store}
-HeartBtInt={heartbeat_s}
-ResetOnLogon={reset}
-SocketConnectHost={host}
-SocketConnectPort={port}
-[SESSION]
-BeginString={begin_string}
-SenderCompID={sender}
-TargetCompID={target}
-"""
 
 
 class Session(fix.Application):  # type: ignore[misc] # quickfix has no type information
@@ -109,7 +79,10 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
         self._spool = spool
         self._tell = tell
         self._now = now
-        self._resets = Moment(config.store_folder / "last-reset")
+        self._standing = Standing(config, now)
+        self._obstacle = ""
+        self._is_trying = False
+        self._still_expected = 0
         self._connects = Moment(config.store_folder / "last-connect")
         self._is_reset_sent = False
         self._proof = ""
@@ -133,7 +106,7 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
             self._logons += 1
             self._proof = f"caught-up-{self._logons}"
             self._farewell = ""
-            self._is_logged_on = True
+            self._is_logged_on, self._is_trying = True, False
             self._note_reset()
             self._note_lost(self._logon_seq)
             self.ask_for_proof()
@@ -151,28 +124,32 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
             fix.Session.sendToTarget(fix.Message(text, False), self.id)
 
     def keep_terms(self) -> None:
-        """While logged off: note that we may connect any moment, and whether that begins at 1."""
-        if self._is_logged_on:
+        """Log out where nobody may be logged on; while logged off, note that we may connect any moment."""
+        if self._is_trying:
+            return
+        session, obstacle = fix.Session.lookupSession(self.id), self._standing.obstacle()
+        if session is not None and obstacle != self._obstacle:
+            self._farewell = obstacle
+            if obstacle and not self._is_logged_on:
+                self._tell(f"barred {obstacle}")
+            if obstacle:
+                session.logout(obstacle)
+            else:
+                session.logon()
+            self._obstacle = obstacle
+        if self._is_logged_on or obstacle:
             return
         if self._config.connects_per_minute:
             self._connects.write(self._now())
-        self._set_reset()
-
-    def _set_reset(self) -> None:
-        """Tell quickfix whether the next logon carries ResetSeqNumFlag(141)=Y."""
-        config = self._config
-        if not config.reset_at:
-            return
-        is_due = is_reset_due(self._now(), config.reset_at, config.reset_zone, self._resets.read())
-        if (session := fix.Session.lookupSession(self.id)) is not None:
-            session.setResetOnLogon(is_due)
+        if session is not None and self._standing.has_terms:
+            session.setResetOnLogon(self._standing.begins_at_one())
 
     def _note_reset(self) -> None:
         """Remember the first logon of a period, once the venue has accepted it."""
-        if self._config.reset_at and self._is_reset_sent:
-            self._resets.write(self._now())
-        if self._log is not None and self._is_reset_sent:
-            self._log.begin_again()
+        if self._is_reset_sent:
+            self._standing.note_reset()
+            if self._log is not None:
+                self._log.begin_again()
 
     def _note_lost(self, first: int, last: int = 0) -> None:
         """Say which orders the venue certainly has not: their numbers were never used, or not received."""
@@ -188,8 +165,9 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
     def onLogout(self, _id: fix.SessionID) -> None:
         """Say that nothing can be sent any more."""
         try:
-            self.is_up = self._is_logged_on = False
-            self._set_reset()
+            self.is_up = self._is_logged_on = self._is_trying = False
+            self._expect_again()
+            self.keep_terms()
             self._tell(f"down {self._farewell or 'the connection ended'}")
         except BaseException as problem:
             _complain("onLogout", problem)
@@ -199,7 +177,10 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
         try:
             msg_type = message.getHeader().getField(35)
             if msg_type == "A":
+                self._is_trying = True
                 self._is_reset_sent = f"{SOH}141=Y{SOH}" in message.toString()
+                if self._is_reset_sent:
+                    self._standing.note_try()
                 self._logon_seq = int(message.getHeader().getField(34))
                 if self._config.username:
                     message.setField(553, self._config.username)
@@ -237,9 +218,28 @@ class Session(fix.Application):  # type: ignore[misc] # quickfix has no type inf
             elif msg_type == "3":
                 self._keep(raw, self._refused(raw))
             elif msg_type == "5":
-                self._farewell = f"the venue logged us out: {_value(raw, '58') or 'no reason given'}"
+                self._take_farewell(raw)
         except BaseException as problem:
             _complain("fromAdmin", problem)
+
+    def _take_farewell(self, raw: str) -> None:
+        """Keep the reason of a Logout(5), and the number we expected when it came ahead of others.
+
+        quickfix counts a Logout(5) as the number it expects, whichever it has: what came before it and
+        was missed, a fill perhaps, would never be asked for.
+        """
+        if not self._obstacle:
+            self._farewell = f"the venue logged us out: {_value(raw, '58') or 'no reason given'}"
+        session = fix.Session.lookupSession(self.id)
+        if session is not None and int(_value(raw, "34")) > (expected := session.getExpectedTargetNum()):
+            self._still_expected = expected
+
+    def _expect_again(self) -> None:
+        """Go back to the number that a Logout(5) was taken for."""
+        session, expected = fix.Session.lookupSession(self.id), self._still_expected
+        if session is not None and expected:
+            self._still_expected = 0
+            session.setNextTargetMsgSeqNum(expected)
 
     def fromApp(self, message: fix.Message, _id: fix.SessionID) -> None:
         """Put the message where it cannot be lost, then tell the gateway."""
@@ -290,26 +290,6 @@ def _complain(where: str, problem: BaseException) -> None:
     os.write(2, f"FIX process: {where}: {type(problem).__name__}: {problem}\n".encode(errors="replace"))
 
 
-class Line:
-    """Tell the gateway things, from any thread."""
-
-    def __init__(self, link: socket.socket) -> None:
-        self._link = link
-        self._lock = threading.Lock()
-
-    def tell(self, text: str) -> None:
-        """Send one line. A hint that the spool grew may be dropped: an earlier one is still unread."""
-        flags = socket.MSG_DONTWAIT if text == "spooled" else 0
-        line = text.replace("\n", " ").encode(errors="replace") + b"\n"
-        try:
-            with self._lock:
-                self._link.sendall(line, flags | socket.MSG_NOSIGNAL)
-        except BlockingIOError:
-            return
-        except OSError:  # the gateway is gone; the main thread sees that too
-            return
-
-
 def _keep_asking(session: Session) -> NoReturn:
     """Ask again and again for what proves that a new logon is caught up; keep the terms of the next."""
     while True:
@@ -338,25 +318,6 @@ def _lock(folder: Path) -> int:
             return lock
 
 
-def _initiator(config: FixSession, session: Session) -> tuple[Any, ...]:
-    """Build quickfix's parts; all of them must stay referenced while it runs."""
-    path, dictionary = config.store_folder / "session.cfg", config.store_folder / "groups.xml"
-    dictionary.write_text(permissive(config.begin_string, config.received_groups), encoding="utf-8")
-    path.write_text(
-        CONFIG.format(
-            dictionary=dictionary,
-            store=config.store_folder / "quickfix", heartbeat_s=config.heartbeat_s,
-            reset="Y" if config.reset_on_logon else "N",
-            reconnect_s=math.ceil(pause_between_connects_s(config.connects_per_minute)) or 1,
-            host=config.host, port=config.port,
-            begin_string=config.begin_string, sender=config.sender_comp_id, target=config.target_comp_id,
-        )
-    )  # fmt: skip
-    settings = fix.SessionSettings(str(path))
-    store = fix.FileStoreFactory(settings)
-    return fix.SocketInitiator(session, store, settings), store, settings
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -378,7 +339,7 @@ def main(fd: int) -> NoReturn:
     _lock(config.store_folder)
     spool = SpoolWriter(config.store_folder / "spool", start["after_seq"])
     session = Session(config, spool, Line(link).tell, _now)
-    parts = _initiator(config, session)
+    parts = initiator(config, session)
     _wait_before_connect(config)
     session.keep_terms()
     parts[0].start()

@@ -98,8 +98,16 @@ def _refused(
 
 
 def order_id_of(cl_ord_id: str, orig_cl_ord_id: str) -> str:
-    """Return the order's own ClOrdID(11), whichever of our ids a message names."""
-    named = orig_cl_ord_id or cl_ord_id
+    """Return the order's own ClOrdID(11), whichever of our ids a message names.
+
+    ClOrdID(11) decides where it is ours, OrigClOrdID(41) else: either may be an id the venue has made.
+    """
+    own = _own_part(cl_ord_id)
+    return own if is_ours(own) else _own_part(orig_cl_ord_id) or own
+
+
+def _own_part(named: str) -> str:
+    """Return what an id of a cancel or a replacement begins with, other ids as they are."""
     found = _CHANGE_ID.match(named)
     return found.group(1) if found else named
 

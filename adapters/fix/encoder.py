@@ -34,7 +34,7 @@ def new_order(wish: SendOrder, now: str, venue: Venue = PLAIN, *, closes: bool =
     """
     if wish.poss_resend and not venue.is_on("poss_resend", otherwise=True):
         raise Unsendable("tag 97: the venue does not tell a repeated order from a new one")
-    header = [("97", "Y")] if wish.poss_resend else []
+    header = [*_header(wish.order, venue), *([("97", "Y")] if wish.poss_resend else [])]
     own: dict[str, Field | None] = {"11": wish.order.cl_ord_id, "60": now}
     if closes:
         own |= {"38": None, "40": venue.dialect.ord_types[CLOSING]}
@@ -47,14 +47,14 @@ def replace_request(
 ) -> str:
     """Build OrderCancelReplaceRequest(G); `previous_id` is the last id of the chain the venue accepted."""
     own = {"11": replace_id, "41": previous_id, "37": order_id or None, "60": now}
-    return _message(venue, "G", [], _body("G", changed, venue, own))
+    return _message(venue, "G", _header(changed, venue), _body("G", changed, venue, own))
 
 
 def cancel_request(wish: CancelOrder, now: str, venue: Venue = PLAIN) -> str:
     """Build OrderCancelRequest(F)."""
     original = wish.previous_id or wish.order.cl_ord_id
     own = {"11": wish.cancel_id, "41": original, "37": wish.order_id or None, "60": now}
-    return _message(venue, "F", [], _body("F", wish.order, venue, own))
+    return _message(venue, "F", _header(wish.order, venue), _body("F", wish.order, venue, own))
 
 
 def status_request(wish: LookUpOrder, venue: Venue = PLAIN) -> str:
@@ -83,6 +83,10 @@ def activation_request(venue: Venue) -> str:
 def market_data_request(symbol: str, request_id: str, venue: Venue) -> str:
     """Build MarketDataRequest(V): follow one symbol's best bid and ask."""
     return _message(venue, "V", [], market_data.request(symbol, request_id, venue))
+
+
+def _header(spec: OrderSpec, venue: Venue) -> list[tuple[str, str]]:
+    return list(venue.dialect.header(spec, venue).items())
 
 
 def _body(

@@ -183,6 +183,9 @@ class ChildEngine:
             self._notices.append(Up(was_reset=rest == "reset"))
         elif word == "down":
             self._note_down(rest)
+        elif word == "barred":  # said although there was no session yet: it needs a person, or time
+            self._is_up = False
+            self._notices.append(Down(rest))
         elif word in ("withheld", "unsent"):
             cl_ord_id, _, reason = rest.partition(" ")
             self._notices.append(Withheld(cl_ord_id, reason, is_answer=word == "unsent"))

@@ -24,7 +24,10 @@ class FixSession:
     `connects_per_minute` is the venue's limit, 0 for none. `groups` are repeating groups of what we
     send: counting tag, first tag, other tags; `received_groups` those the venue sends beyond the standard's,
     by MsgType(35). `notes_sent` keeps which order left under which number,
-    where the session's own count is all there is to ask (see sent.py).
+    where the session's own count is all there is to ask (see sent.py). `most_resets` is how often the venue
+    takes ResetSeqNumFlag(141)=Y before it must be called, 0 for any number. Nobody is logged on in
+    `maintenance` (as in "21:00-21:30", in `maintenance_zone`); with `maintenance_resets` the first logon
+    behind it begins at 1.
     """
 
     name: str
@@ -45,6 +48,10 @@ class FixSession:
     groups: tuple[tuple[int, ...], ...] = ()
     received_groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     notes_sent: bool = False
+    most_resets: int = 0
+    maintenance: str = ""
+    maintenance_zone: str = "UTC"
+    maintenance_resets: bool = False
 
     def to_json(self) -> str:
         """Return the session as one line of JSON, password included: for the child's socket only."""

@@ -16,7 +16,18 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gateway.domain.order import FINAL, ONE, ZERO, ExecType, Order, OrdStatus, Report, Step, TimeInForce
+from gateway.domain.order import (
+    FINAL,
+    ONE,
+    ZERO,
+    ExecType,
+    Execution,
+    Order,
+    OrdStatus,
+    Report,
+    Step,
+    TimeInForce,
+)
 
 S = OrdStatus
 UNSEEN = frozenset({S.PENDING_NEW, S.IN_DOUBT})
@@ -93,8 +104,13 @@ def _fill_of(order: Order, report: Report) -> tuple[Decimal, Decimal]:
     grown = report.cum_qty - order.cum_qty
     if grown <= ZERO or report.avg_px is None:
         return ZERO, ZERO
-    px = round((report.cum_qty * report.avg_px - order.notional) / grown, 10)
-    return grown, px.quantize(ONE) if px == px.to_integral_value() else px.normalize()
+    return grown, _price((report.cum_qty * report.avg_px - order.notional) / grown)
+
+
+def _price(exact: Decimal) -> Decimal:
+    """Return a price worked out from totals, to ten decimals."""
+    px = round(exact, 10)
+    return px.quantize(ONE) if px == px.to_integral_value() else px.normalize()
 
 
 def _amended(order: Order, report: Report, cum_qty: Decimal) -> Decimal | None:
@@ -150,8 +166,7 @@ def _taken_back(order: Order, report: Report) -> Step:
     undone = order.executions[found]
     qty = px = commission = ZERO
     if not is_bust:
-        qty = undone.qty if report.last_qty is None else report.last_qty
-        px = undone.px if report.last_px is None else report.last_px
+        qty, px = _corrected(order, report, undone)
         commission = report.commission or undone.commission
     cum_qty = order.cum_qty - undone.qty + qty
     amended = _amended(order, report, cum_qty) if order.spec.cash_order_qty is not None else None
@@ -163,6 +178,24 @@ def _taken_back(order: Order, report: Report) -> Step:
     is_whole = cum_qty == order_qty
     after = _status_taken_back(order, report, cum_qty, is_whole=is_whole)
     return Step(after, qty, px, commission, missing, undoes=found, order_qty=amended)
+
+
+def _corrected(order: Order, report: Report, undone: Execution) -> tuple[Decimal, Decimal]:
+    """Return quantity and price of a corrected execution; what is not said follows from the totals.
+
+    Where the totals do not tell either, it stands as it was. A quantity is read from CumQty(14) only where
+    the venue tells everything so: elsewhere it may count executions that have not come yet.
+    """
+    rest_qty, rest_value = order.cum_qty - undone.qty, order.notional - undone.qty * undone.px
+    qty = report.last_qty
+    if qty is None:
+        is_told = order.is_by_totals and report.cum_qty > rest_qty
+        qty = report.cum_qty - rest_qty if is_told else undone.qty
+    if report.last_px is not None:
+        return qty, report.last_px
+    if not qty or report.avg_px is None or report.cum_qty != rest_qty + qty:
+        return qty, undone.px
+    return qty, _price((report.cum_qty * report.avg_px - rest_value) / qty)
 
 
 def _status_taken_back(order: Order, report: Report, cum_qty: Decimal, *, is_whole: bool) -> OrdStatus:

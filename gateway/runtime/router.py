@@ -1,8 +1,8 @@
 """The router: carries the engine's wishes to the brokers, at the rate each link allows.
 
 Rules of this room:
-1. Orders wait for the rate limit, they are never refused for it; cancels and look-ups go first and
-   do not wait, but they count: the orders behind them wait the longer.
+1. Orders wait for the rate limit, they are never refused for it: whichever second a venue counts in, no
+   more than its limit leave in it. Cancels and look-ups go first and do not wait, but they count.
 2. The lease is checked in the same step as each send, with no await between: a gateway that has lost
    its household sends nothing more.
 3. What certainly did not leave comes back as `SendWithheld`; anything else is the broker's to report.
@@ -24,6 +24,9 @@ from gateway.events import CancelOrder, Event, LookUpOrder, SendOrder, SendWithh
 if TYPE_CHECKING:
     from gateway.runtime.clock import Clock
 
+JITTER_S = 0.05
+"""By how much less than a second apart messages may arrive that left a second apart."""
+
 FLUSH_EVERY = 32
 """A long wave leaves in pieces, so that the venue works while the rest is being written."""
 
@@ -32,12 +35,36 @@ Wish = SendOrder | CancelOrder | LookUpOrder
 
 @dataclass(slots=True)
 class Lane:
-    """Hold what waits for one link: a token bucket of one second's worth of orders."""
+    """Hold what waits for one link, and when the last messages left."""
 
     broker: Broker
     waiting: deque[SendOrder] = field(default_factory=deque)
-    tokens: float = 0.0
-    filled_at: float = 0.0
+    left: deque[float] = field(default_factory=deque)
+
+    @property
+    def most(self) -> int:
+        """Return how many messages may leave in a span; 0 is any number."""
+        rate = self.broker.capabilities.orders_per_s
+        return max(1, int(rate)) if rate else 0
+
+    @property
+    def span_s(self) -> float:
+        """Return a span: a second and what the way may shorten it by, longer for less than one a second."""
+        return JITTER_S + max(1.0, 1.0 / self.broker.capabilities.orders_per_s)
+
+    def pause_s(self, now: float) -> float:
+        """Return the seconds until the next order may leave, 0 when it may now."""
+        if not self.most:
+            return 0.0
+        while self.left and now - self.left[0] >= self.span_s:
+            self.left.popleft()
+        over = len(self.left) - self.most
+        return self.left[over] + self.span_s - now if over >= 0 else 0.0
+
+    def count(self, now: float) -> None:
+        """Note that a message leaves."""
+        if self.most:
+            self.left.append(now)
 
 
 class Router:
@@ -67,7 +94,7 @@ class Router:
                 lane.waiting.append(wish)
             elif self._may_act():
                 self._ask(lane.broker, wish)
-                lane.tokens = self._refill(lane) - 1.0
+                lane.count(self._clock.monotonic())
         for lane in touched.values():
             returned += self._drain(lane)
         if returned:
@@ -117,16 +144,16 @@ class Router:
             return
 
     def _drain(self, lane: Lane) -> list[Event]:
-        """Send what the lane's tokens allow and set the wake-up for the rest."""
+        """Send what the lane's limit allows and set the wake-up for the rest."""
         returned: list[Event] = []
         sent = 0
-        allowed = self._refill(lane)
-        while lane.waiting and allowed >= 1.0:
+        now = self._clock.monotonic()
+        while lane.waiting and not lane.pause_s(now):
             if not self._may_act():
                 lane.waiting.clear()
                 break
             send = lane.waiting.popleft()
-            allowed -= 1.0
+            lane.count(now)
             sent += 1
             if sent % FLUSH_EVERY == 0:
                 lane.broker.flush()
@@ -134,20 +161,10 @@ class Router:
                 _submit(lane.broker, send)
             except NotSent as problem:
                 returned.append(SendWithheld(self._now(), send.order.cl_ord_id, str(problem)))
-        lane.tokens = allowed
         lane.broker.flush()
         if lane.waiting:
-            self._wake_in((1.0 - allowed) / lane.broker.capabilities.orders_per_s)
+            self._wake_in(lane.pause_s(now))
         return returned
-
-    def _refill(self, lane: Lane) -> float:
-        rate = lane.broker.capabilities.orders_per_s
-        if not rate:
-            return float("inf")
-        now = self._clock.monotonic()
-        tokens = min(rate, lane.tokens + (now - lane.filled_at) * rate) if lane.filled_at else rate
-        lane.filled_at = now
-        return tokens
 
     def _wake_in(self, delay_s: float) -> None:
         if self._wake is not None:

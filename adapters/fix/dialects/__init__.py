@@ -28,6 +28,10 @@ class Terms(TypedDict):
     groups: tuple[tuple[int, ...], ...]
     received_groups: Mapping[str, tuple[int, ...]]
     notes_sent: bool
+    most_resets: int
+    maintenance: str
+    maintenance_zone: str
+    maintenance_resets: bool
 
 
 __all__ = [
@@ -62,6 +66,11 @@ def speak(name: str, given: Mapping[str, Any], begin_string: str = "") -> Venue:
                 sessions.check_moment(venue.text(moment), venue.text(zone))
             except ValueError as problem:
                 raise DialectError(f"{moment}: {problem}") from None
+    if window := venue.text("maintenance"):
+        try:
+            sessions.check_window(window, venue.text("maintenance_zone"))
+        except ValueError as problem:
+            raise DialectError(f"maintenance: {problem}") from None
     return venue
 
 
@@ -82,4 +91,8 @@ def session_terms(venue: Venue, *, reset_on_logon: bool, heartbeat_s: int, order
         groups=dialect.groups,
         received_groups=dialect.received_groups,
         notes_sent=not venue.look_up,
+        most_resets=dialect.most_resets,
+        maintenance=venue.text("maintenance"),
+        maintenance_zone=venue.text("maintenance_zone") or "UTC",
+        maintenance_resets=venue.is_on("maintenance_resets") and bool(venue.text("maintenance")),
     )

@@ -114,10 +114,12 @@ class Dialect:
     says when both sides begin at number 1 (ResetSeqNumFlag(141)): at each logon, at the first logon of
     a week, or as the link is configured. `groups` are repeating groups on the wire: the counting tag,
     the first tag of an entry, its other tags; `received_groups` those of the venue's messages that the
-    standard does not have, by MsgType(35). `heartbeat_s`, `connects_per_minute` and `orders_per_s` are
-    0 where the venue leaves them free. `replays` says whether executions that happened while we were
-    away come again after logon. `ord_types` are the venue's words for ours, empty where FIX's own are
-    used. With `is_tolerant`, a report may lack LastQty(32) and LastPx(31), and OrderID(37) names its order
+    standard does not have, by MsgType(35). `heartbeat_s`, `most_resets` (how often 141=Y may be tried),
+    `connects_per_minute` and `orders_per_s` are 0 where the venue leaves them free. `replays` says whether
+    executions that happened while we were away come again after logon. `ord_types` are the venue's words
+    for ours, empty where FIX's own are used. `header` gives what an order, its cancel and its replacement
+    say in the header; `fault` says what of a user's settings cannot work together.
+    With `is_tolerant`, a report may lack LastQty(32) and LastPx(31), and OrderID(37) names its order
     when ClOrdID(11) does not. `system_cancel_tag` marks, on OrdStatus(39)=4, a cancel that was not ours.
     `cost_tags` state, in money, what an execution costs besides Commission(12).
     """
@@ -130,6 +132,8 @@ class Dialect:
     values: Callable[[OrderSpec, Venue], dict[str, Field | None]]
     symbol_of: Callable[[Fields, Venue], str]
     keys: tuple[Key, ...] = ()
+    header: Callable[[OrderSpec, Venue], dict[str, str]] = lambda _spec, _venue: {}
+    fault: Callable[[Venue], str] = lambda _venue: ""
     fixed: Mapping[str, str] = field(default_factory=dict)
     ord_types: Mapping[str, str] = field(default_factory=dict)
     groups: tuple[tuple[int, ...], ...] = ()
@@ -137,6 +141,7 @@ class Dialect:
     credentials: Literal["optional", "required", "never"] = "optional"
     reset: Literal["logon", "week", "link"] = "link"
     heartbeat_s: int = 0
+    most_resets: int = 0
     connects_per_minute: int = 0
     orders_per_s: float = 0.0
     look_up: Literal["H", "AF", ""] = "H"
@@ -211,6 +216,8 @@ def settle(dialect: Dialect, given: Mapping[str, Any]) -> Venue:
         raise DialectError("symbols: two of our symbols have the same name at the venue")
     if any(not (tag.isascii() and tag.isdigit()) for tag in venue.table("extra_tags")):
         raise DialectError("extra_tags: write tag numbers and their values")
+    if problem := dialect.fault(venue):
+        raise DialectError(problem)
     return venue
 
 
@@ -242,7 +249,14 @@ COMMON_KEYS = (
         is_open=True,
     ),
     Key("clock_tolerance_s", 120, "how far SendingTime(52) may be off; for the record", is_open=True),
-    Key("maintenance", "", "the venue's maintenance window; for the record", is_open=True),
+    Key("maintenance", "", "when nobody may be logged on, e.g. 21:00-21:30 or Sat 22:00-02:00", is_open=True),
+    Key("maintenance_zone", "UTC", "the time zone of maintenance"),
+    Key(
+        "maintenance_resets",
+        default=False,
+        about="numbers begin again at 1 behind the maintenance window",
+        is_open=True,
+    ),
     Key("reject_texts", {}, "OrdRejReason(103) to a text for people", is_open=True),
 )
 

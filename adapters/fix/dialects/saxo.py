@@ -5,6 +5,7 @@ Source: the vendor's developer portal. `fix_specs/saxo.md` names the open points
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from adapters.fix.dialects import market_data
@@ -35,7 +36,9 @@ ALLOCATIONS = (78, 79, 80)
 """NoAllocs of AllocAccount and AllocQty."""
 
 OLD = "FIX.4.3"
-FX = "FOR"
+FX, FUTURE, CFD = "FOR", "FUT", "1"
+TRADER_ID = re.compile(r"[A-Za-z0-9]{1,16}")
+COUNTRY = re.compile(r"[A-Z]{2}(,[A-Z]{2})?")
 ISIN = "4"
 """SecurityIDSource(22)."""
 
@@ -50,11 +53,42 @@ DURATIONS = {
 }  # fmt: skip
 
 
+def _kind(spec: OrderSpec, venue: Venue) -> str:
+    """Return SecurityType(167) of an order."""
+    usual = FX if is_pair(symbol_at(spec, venue)) else venue.text("security_type")
+    return venue.table("security_types").get(spec.symbol, usual)
+
+
+def _header(spec: OrderSpec, venue: Venue) -> dict[str, str]:
+    """Say where the trader of a listed future is, SenderLocationID(142), and for whom we speak (115)."""
+    is_listed_future = _kind(spec, venue) == FUTURE and venue.text("booking_type") != CFD
+    named = {
+        "115": venue.text("on_behalf_of"),
+        "142": venue.text("trader_location") if is_listed_future else "",
+    }
+    return {tag: value for tag, value in named.items() if value}
+
+
+def _fault(venue: Venue) -> str:
+    """Futures need a trader and where he is; both are written in one way only."""
+    trader, location = venue.text("trader"), venue.text("trader_location")
+    if trader and not TRADER_ID.fullmatch(trader):
+        return "trader: write letters and digits, 16 at most"
+    if location and not COUNTRY.fullmatch(location):
+        return "trader_location: write a country like DK, or CA,BC for a province of Canada"
+    has_futures = FUTURE in (venue.text("security_type"), *venue.table("security_types").values())
+    if has_futures and not trader:
+        return "trader: futures need an order-origination trader; write it"
+    if has_futures and venue.text("booking_type") != CFD and not location:
+        return "trader_location: listed futures need SenderLocationID(142); write the trader's country"
+    return ""
+
+
 def _values(spec: OrderSpec, venue: Venue) -> dict[str, Field | None]:
     """Say who (Parties or Account(1)) and what (symbol, or ISIN, with its type and market)."""
     symbol = symbol_at(spec, venue)
     is_fx = is_pair(symbol)
-    kind = venue.table("security_types").get(spec.symbol, FX if is_fx else venue.text("security_type"))
+    kind = _kind(spec, venue)
     is_old = venue.begin_string == OLD
     values: dict[str, Field | None] = {
         "1": f"{venue.text('client_id')}/{account_of(spec, venue)}" if is_old else None,
@@ -116,6 +150,8 @@ DIALECT = Dialect(
     },
     values=_values,
     symbol_of=_symbol,
+    header=_header,
+    fault=_fault,
     fixed={"21": "1"},
     ord_types={"MARKET": "1", "LIMIT": "2", "STOP": "3"},
     groups=(PARTIES, ALLOCATIONS, *market_data.GROUPS),
@@ -123,6 +159,7 @@ DIALECT = Dialect(
     credentials="required",
     reset="week",
     heartbeat_s=30,
+    most_resets=5,
     look_up="",
     cost_tags=(ADDITIONAL_COSTS,),
     keys=keys_with(
@@ -133,6 +170,8 @@ DIALECT = Dialect(
             "the account orders are placed for, each allocated to its own; empty places them for its own",
         ),
         Key("trader", "", "the order-origination trader, PartyRole(452)=11; futures need one"),
+        Key("trader_location", "", "SenderLocationID(142): the trader's country; listed futures need it"),
+        Key("on_behalf_of", "", "OnBehalfOfCompID(115), as the older generation has it; empty is not sent"),
         Key("heartbeat_s", 30, "HeartBtInt(108): must be 30 unless agreed otherwise"),
         Key("week_starts", "Mon 05:00", "when numbers begin again at 1"),
         Key("week_zone", "Australia/Brisbane", "the time zone of week_starts (AEST)"),

@@ -1,7 +1,8 @@
 """Session policies as arithmetic: when numbers begin again, and how long to wait before connecting.
 
 Rules of this room:
-1. Pure: the time is an argument. The child process keeps what must survive it (see child.py).
+1. Pure: the time is an argument. The child process keeps what must survive it (see standing.py).
+2. A maintenance window is written like 21:00-21:30, for every day, or Sat 22:00-02:00, over midnight.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ EVERY_DAY = "Day"
 MARGIN_S = 1.0
 """Added between two connects, so that a clock's grain never makes one too many of a minute's."""
 
+_WINDOW = re.compile(rf"(?:({'|'.join((*DAYS, EVERY_DAY))}) )?(\d\d:\d\d)-(\d\d:\d\d)")
 _WHEN = re.compile(rf"({'|'.join((*DAYS, EVERY_DAY))}) ([01]\d|2[0-3]):([0-5]\d)")
 
 
@@ -36,6 +38,38 @@ def period_start(now: datetime, starts: str, zone: str) -> datetime:
 def is_reset_due(now: datetime, starts: str, zone: str, last_reset: datetime | None) -> bool:
     """Say whether the next logon is the first of its period, so that both sides begin at 1."""
     return last_reset is None or last_reset < period_start(now, starts, zone)
+
+
+def is_in_window(now: datetime, window: str, zone: str) -> bool:
+    """Say whether `now` lies in a maintenance window."""
+    starts, length = _read_window(window)
+    return now < period_start(now, starts, zone) + length
+
+
+def window_end(now: datetime, window: str, zone: str) -> datetime:
+    """Return the end of the last maintenance window that is over."""
+    starts, length = _read_window(window)
+    began = period_start(now, starts, zone)
+    if now < began + length:
+        began = period_start(began - timedelta(seconds=1), starts, zone)
+    return began + length
+
+
+def _read_window(window: str) -> tuple[str, timedelta]:
+    """Return the moment a window starts, as `period_start` takes it, and how long it is."""
+    found = _WINDOW.fullmatch(window)
+    if found is None or found[2] == found[3]:
+        raise ValueError(f"{window!r} is no window: write it like 21:00-21:30 or Sat 22:00-02:00")
+    day, start, end = found.groups()
+    minutes = [int(one[:2]) * 60 + int(one[3:]) for one in (start, end)]
+    return f"{day or EVERY_DAY} {start}", timedelta(minutes=(minutes[1] - minutes[0]) % 1440)
+
+
+def check_window(window: str, zone: str) -> None:
+    """Raise ValueError with a sentence when a window or its zone cannot be read."""
+    starts, _ = _read_window(window)
+    check_moment(f"{EVERY_DAY} {window[-5:]}", zone)
+    check_moment(starts, zone)
 
 
 def pause_between_connects_s(per_minute: int) -> float:

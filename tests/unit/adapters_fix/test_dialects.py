@@ -167,7 +167,7 @@ def test_a_repeat_is_refused_where_the_venue_cannot_tell_it() -> None:
 # ---------------------------------------------------------------------------------------------- inbound
 
 
-@pytest.mark.parametrize("missing", [{"t32": ""}, {"t31": ""}, {"t32": "0", "t31": "0"}])
+@pytest.mark.parametrize("missing", [{"t32": ""}, {"t31": ""}, {"t32": "0"}, {"t32": "0", "t31": "0"}])
 def test_an_execution_without_its_own_numbers_is_told_by_the_sums(missing: dict[str, str]) -> None:
     found = report(DUKASCOPY, **missing)
     assert (found.last_qty, found.last_px, found.cum_qty, found.avg_px) == (None, None, 40, Decimal("187.5"))
@@ -438,3 +438,81 @@ def test_who_can_be_asked() -> None:
     assert full("saxo").look_up == "H"
     assert SAXO.unwritten == ()
     assert speak("saxo", {}).unwritten == ("client_id",)
+
+
+FUTURES: dict[str, Any] = {
+    "client_id": "C1", "trader": "T1", "trader_location": "DK", "security_types": {"AAPL": "FUT"},
+    "booking_type": "0",
+}  # fmt: skip
+
+
+def test_a_listed_future_names_its_trader_and_where_he_is() -> None:
+    venue = speak("saxo", FUTURES)
+    for raw in (
+        encoder.new_order(SendOrder(SHARE), NOW, venue),
+        encoder.cancel_request(CancelOrder(SHARE, f"{ID}C1"), NOW, venue),
+        encoder.replace_request(SHARE, f"{ID}R1", ID, "", NOW, venue),
+    ):
+        text = raw.replace("\x01", "|")
+        assert "|142=DK|" in text
+        assert "453=3|" in text
+        assert "448=T1|447=D|452=11|" in text
+    assert "142" not in order(venue, PAIR)
+    assert "142" not in order(speak("saxo", {**FUTURES, "booking_type": "1"})), "a CFD is not listed"
+    assert "142" not in order(SAXO)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"trader": ""}, "trader: futures need"),
+        ({"trader": "T-1"}, "trader: write letters and digits"),
+        ({"trader": "T" * 17}, "trader: write letters and digits, 16 at most"),
+        ({"trader_location": ""}, r"trader_location: listed futures need SenderLocationID\(142\)"),
+        ({"trader_location": "Denmark"}, "trader_location: write a country"),
+    ],
+)
+def test_futures_without_what_the_venue_demands_are_refused_before_anything_starts(
+    changes: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(DialectError, match=reason):
+        speak("saxo", {**FUTURES, **changes})
+
+
+def test_the_older_generation_may_say_on_whose_behalf() -> None:
+    old = speak("saxo", {"client_id": "C1", "begin_string": "FIX.4.3", "on_behalf_of": "DESK"})
+    assert order(old)["115"] == "DESK"
+    assert "115" not in order(SAXO)
+
+
+@pytest.mark.parametrize("venue", [SAXO, DUKASCOPY, IBKR, speak("plain", {})])
+@pytest.mark.parametrize(
+    ("cl_ord_id", "original"),
+    [
+        (ID, "VENUE-7"),
+        ("VENUE-7", ID),
+        (f"{ID}R2", f"{ID}R1"),
+        (f"{ID}C1", ID),
+        ("VENUE-7", f"{ID}R1"),
+        (ID, ""),
+    ],
+)
+def test_either_id_of_ours_names_the_order_whatever_the_other_is(
+    venue: Venue, cl_ord_id: str, original: str
+) -> None:
+    assert report(venue, t11=cl_ord_id, t41=original).cl_ord_id == ID
+    refused = read(venue, t35="9", t11=cl_ord_id, t41=original)
+    assert isinstance(refused, CancelRejected)
+    assert refused.orig_cl_ord_id == ID
+
+
+def test_an_order_nobody_here_sent_keeps_the_first_id_of_its_chain() -> None:
+    assert report(SAXO, t11="B2", t41="B1").cl_ord_id == "B1"
+    assert report(SAXO, t11="B1").cl_ord_id == "B1"
+
+
+@pytest.mark.parametrize("tags", [{"t20": "2"}, {"t150": "G"}])
+def test_a_correction_says_what_it_corrects_and_how(tags: dict[str, str]) -> None:
+    found = report(IBKR, t19="E0", t32="30", t31="187", t14="30", **tags)
+    assert (found.exec_type, found.exec_ref_id) == (ExecType.TRADE_CORRECT, "E0")
+    assert (found.last_qty, found.last_px) == (Decimal(30), Decimal(187))

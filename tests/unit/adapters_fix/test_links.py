@@ -16,9 +16,9 @@ from venues import ROOT
 from adapters.fix.dialects import DIALECTS
 from gateway.cli.root import root
 from gateway.config import GatewayConfig
-from gateway.connections import LinkSection
+from gateway.connections import LinkSection, QuotesSection
 from gateway.errors import ConfigError
-from gateway.links import make_broker
+from gateway.links import make_broker, make_quotes
 from gateway.runtime.clock import SystemClock
 
 EXAMPLES = sorted((ROOT / "config" / "fix").glob("*.toml"))
@@ -60,6 +60,25 @@ def test_the_venue_decides_the_session(tmp_path: Path) -> None:
     assert (session.heartbeat_s, session.reset_at, session.username) == (30, "Mon 05:00", "u")
     other = broker_of(link("ibkr", username="u", password="p"), tmp_path)._engine._session
     assert (other.begin_string, other.username, other.password) == ("FIX.4.2", "", "")
+
+
+@pytest.mark.parametrize(("data_port", "expected"), [(1, [2, 2]), (2, [5, 5])])
+def test_sessions_with_one_server_share_its_limit_of_connects(
+    data_port: int, expected: list[int], tmp_path: Path
+) -> None:
+    given = {"dialect": "dukascopy", "target_comp_id": "B", "username": "u", "password": "p"}
+    config = GatewayConfig(
+        household="h", state_folder=tmp_path, accounts={}, instruments={},
+        links={"v": LinkSection(**given, sender_comp_id="A", port=1)},
+        quotes={"data": QuotesSection(**given, sender_comp_id="D", port=data_port)},
+    )  # fmt: skip
+    clock = SystemClock()
+    section = config.links["v"]
+    assert isinstance(section, LinkSection)
+    trading: Any = make_broker("v", section, config, clock)
+    data: Any = make_quotes(config, clock)["data"]
+    found = [one._engine._session.connects_per_minute for one in (trading, data)]
+    assert found == expected
 
 
 @pytest.mark.parametrize(
@@ -125,7 +144,7 @@ def test_venues_lists_every_venue_with_its_keys(tmp_path: Path) -> None:
 
 def test_venues_is_a_table_for_people(tmp_path: Path) -> None:
     text = said(tmp_path, "fx").stdout
-    assert "dukascopy: Dukascopy (link fx); 21 keys not certified" in text
+    assert "dukascopy: Dukascopy (link fx); 22 keys not certified" in text
     assert "NOT certified" in text
     assert "saxo" not in text
     assert "no link, defaults" in said(tmp_path, "saxo").stdout

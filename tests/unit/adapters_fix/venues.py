@@ -33,6 +33,10 @@ FULL: dict[str, list[dict[str, Any]]] = {
             "order_status": "H", "block_account": "B1",
         },
         {"client_id": "C1", "begin_string": "FIX.4.3", "order_status": "H"},
+        {
+            "client_id": "C1", "trader": "T1", "trader_location": "CA,BC", "on_behalf_of": "D1",
+            "security_types": {"AAPL": "FUT"}, "order_status": "H",
+        },
     ],
     "dukascopy": [{"send_account": True, "send_currency": "base", "slippage": "2", "activation": "A1"}],
     "ibkr": [

@@ -31,13 +31,13 @@ def order(qty: int = 100, tif: TimeInForce = TimeInForce.DAY) -> Order:
 def told(
     one: Order, kind: ExecType, status: OrdStatus, cum: int, exec_id: str, *,
     qty: int | None = None, px: int | None = None, ref: str = "", order_qty: int | None = None,
-    commission: int = 0, reason: str = "",
+    commission: int = 0, reason: str = "", avg: Decimal | None = None,
 ) -> str:  # fmt: skip
     """Let a venue report, and return why the report is not believed."""
     report = Report(
         "C1", exec_id, kind, status, Decimal(cum),
         last_qty=None if qty is None else Decimal(qty), last_px=None if px is None else Decimal(px),
-        commission=Decimal(commission), exec_ref_id=ref, restatement_reason=reason,
+        commission=Decimal(commission), exec_ref_id=ref, restatement_reason=reason, avg_px=avg,
         order_qty=None if order_qty is None else Decimal(order_qty),
     )  # fmt: skip
     change = step(one, report)
@@ -88,6 +88,38 @@ def test_a_correction_can_be_corrected_and_taken_back_under_either_name() -> Non
     assert (one.notional, one.commission) == (40 * 10 + 50 * 13, 4)
     assert not told(one, E.TRADE_CANCEL, S.PARTIALLY_FILLED, 40, "G", ref="D")
     assert (one.cum_qty, sorted(one.executions)) == (40, ["A"])
+
+
+@given(st.integers(1, 60), st.integers(1, 10_000), st.booleans(), st.booleans())
+def test_what_a_correction_does_not_say_follows_from_the_totals(
+    qty: int, px: int, says_qty: bool, says_px: bool
+) -> None:
+    said, silent = filled(), filled()
+    silent.is_by_totals = True
+    cum = 40 + qty
+    status = S.FILLED if cum == 100 else S.PARTIALLY_FILLED
+    assert not told(said, E.TRADE_CORRECT, status, cum, "C", qty=qty, px=px, ref="B")
+    assert not told(
+        silent, E.TRADE_CORRECT, status, cum, "C", ref="B", avg=said.avg_px,
+        qty=qty if says_qty else None, px=px if says_px else None,
+    )  # fmt: skip
+    assert (silent.cum_qty, silent.ord_status) == (said.cum_qty, said.ord_status)
+    assert round(silent.notional, 6) == said.notional
+
+
+def test_a_correction_whose_totals_say_nothing_leaves_the_rest_as_it_was() -> None:
+    for cum, avg in ((100, None), (0, None), (90, Decimal(12)), (0, Decimal(12))):
+        one = filled()
+        assert not told(one, E.TRADE_CORRECT, S.FILLED, cum, "C", qty=60, ref="B", avg=avg)
+        assert (one.cum_qty, one.notional) == (100, 40 * 10 + 60 * 11), (cum, avg)
+    one = filled()
+    assert not told(one, E.TRADE_CORRECT, S.FILLED, 120, "C", ref="B"), (
+        "more than we know of: not ours to guess"
+    )
+    assert not told(one, E.TRADE_CORRECT, S.FILLED, 0, "C", ref="B")
+    assert (one.cum_qty, one.notional) == (100, 40 * 10 + 60 * 11)
+    assert not told(one, E.TRADE_CORRECT, S.PARTIALLY_FILLED, 40, "D", qty=0, ref="C", avg=Decimal(10))
+    assert (one.cum_qty, one.notional) == (40, 400), "corrected to nothing"
 
 
 def test_a_bust_that_comes_before_its_execution_keeps_it_from_counting() -> None:

@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.base import BrokerEvent, Capabilities, NotSent
 from gateway.domain.order import OrderSpec, OrdType, Side, TimeInForce
 from gateway.events import CancelOrder, Event, LookUpOrder, SendOrder, SendWithheld, WithholdOrders
-from gateway.runtime.router import Router
+from gateway.runtime.router import Lane, Router
 
 T0 = datetime(2024, 3, 12, 15, 0, tzinfo=UTC)
 
@@ -192,3 +194,35 @@ def test_an_order_of_money_does_not_leave_for_a_venue_of_quantities(takes_money:
     desk.router.carry([SendOrder(replace(spec("A"), cash_order_qty=Decimal(50)))])
     assert desk.tape.taken == (["order A"] if takes_money else [])
     assert [type(one) for one in desk.returned] == ([] if takes_money else [SendWithheld])
+
+
+@pytest.mark.parametrize("orders_per_s", [16.0, 5.0, 2.5, 1.0, 0.5])
+@given(moves=st.lists(st.tuples(st.floats(0, 0.8), st.integers(0, 30), st.booleans()), max_size=40))
+def test_whichever_second_is_looked_at_holds_no_more_than_the_limit(
+    orders_per_s: float, moves: list[tuple[float, int, bool]]
+) -> None:
+    tape = Tape(orders_per_s)
+    lane, now, left = Lane(tape), 100.0, []
+    for seconds, wanted, is_urgent in moves:
+        now += seconds
+        for _ in range(wanted):
+            if lane.pause_s(now):
+                break
+            lane.count(now)
+            left.append(now)
+        if is_urgent:
+            lane.count(now)
+    span_s = max(1.0, 1 / orders_per_s)
+    for at in left:
+        assert sum(at <= one <= at + span_s for one in left) <= max(1, int(orders_per_s))
+
+
+def test_what_waits_leaves_as_soon_as_the_limit_allows() -> None:
+    lane, now = Lane(Tape(16.0)), 5.0
+    for _ in range(16):
+        assert lane.pause_s(now) == 0.0
+        lane.count(now)
+    assert lane.pause_s(now) == pytest.approx(1.05)
+    assert lane.pause_s(now + 0.5) == pytest.approx(0.55)
+    assert lane.pause_s(now + 1.06) == 0.0
+    assert not lane.left
