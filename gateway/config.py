@@ -267,16 +267,22 @@ def _check_references(path: Path, config: GatewayConfig) -> None:
 
 def _check_cash_orders(path: Path, config: GatewayConfig) -> None:
     """Check that who buys in money does so where a venue takes such orders."""
-    links = config.alpaca_links()
     for name, account in config.accounts.items():
-        if not account.execution.cash_orders:
-            continue
-        link = links.get(account.link)
-        text = "" if link is not None else "takes orders of a quantity only; set it to false"
-        if link is not None and link.extended_hours:
-            text = "trades in extended hours, where only limit orders do; set one of the two to false"
-        if text:
+        if account.execution.cash_orders and (text := _why_no_cash(config.links[account.link])):
             raise ConfigError(f"{path}: accounts.{name}.execution.cash_orders: link {account.link} {text}")
+
+
+def _why_no_cash(link: AnyLink) -> str:
+    """Say why a link takes no order of money, nothing when it does."""
+    if isinstance(link, AlpacaSection):
+        is_long = link.extended_hours
+        return (
+            "trades in extended hours, where only limit orders do; set one of the two to false"
+            if is_long
+            else ""
+        )
+    takes_cash = isinstance(link, LinkSection) and link.spoken().dialect.takes_cash
+    return "" if takes_cash else "takes orders of a quantity only; set it to false"
 
 
 def _check_ibkr(path: Path, config: GatewayConfig) -> None:

@@ -77,6 +77,7 @@ class FixBroker:
             replays_executions=venue.dialect.replays,
             fractional=False,
             orders_per_s=session.orders_per_s,
+            cash_orders=venue.dialect.takes_cash,
         )
         self.told = Told(session.name, venue)
         self._venue = venue

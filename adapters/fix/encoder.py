@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from adapters.fix.dialects import PLAIN, market_data
-from adapters.fix.dialects.base import Field, Unsendable, Venue
+from adapters.fix.dialects.base import CASH_ORDER_QTY, Field, Unsendable, Venue
 from adapters.fix.dialects.wire import plain
 from gateway.domain.order import OrderSpec, OrdType
 from gateway.events import CancelOrder, LookUpOrder, SendOrder
@@ -94,7 +94,7 @@ def _body(
 ) -> list[tuple[str, Field]]:
     """Return what the venue's table wants in this message, and nothing else."""
     values: dict[str, Field | None] = {
-        "54": spec.side.value, "59": spec.time_in_force.value, "38": plain(_wire_qty(spec, venue)),
+        "54": spec.side.value, "59": spec.time_in_force.value, **_how_much(spec, venue),
         **venue.dialect.fixed, **venue.dialect.values(spec, venue), **own,
     }  # fmt: skip
     tags = venue.dialect.sends.get(msg_type)
@@ -108,6 +108,15 @@ def _body(
     return [(tag, value) for tag in tags if (value := values.get(tag)) is not None]
 
 
+def _how_much(spec: OrderSpec, venue: Venue) -> dict[str, str]:
+    """Say OrderQty(38), or CashOrderQty(152) where the order is of money and the venue takes that."""
+    if spec.cash_order_qty is None:
+        return {"38": plain(_wire_qty(spec, venue))}
+    if not venue.dialect.takes_cash:
+        raise Unsendable("tag 152: the venue has orders of a quantity only")
+    return {CASH_ORDER_QTY: plain(spec.cash_order_qty)}
+
+
 def _wire_qty(spec: OrderSpec, venue: Venue) -> Decimal:
     """Return OrderQty(38) in the venue's unit."""
     scale = venue.number("quantity_scale")
@@ -116,7 +125,7 @@ def _wire_qty(spec: OrderSpec, venue: Venue) -> Decimal:
 
 def _check_step(spec: OrderSpec, venue: Venue) -> None:
     step, quantity = venue.number("quantity_step"), _wire_qty(spec, venue)
-    if step and quantity % step:
+    if step and spec.cash_order_qty is None and quantity % step:
         raise Unsendable(f"OrderQty(38) {quantity} is no multiple of {step}")
 
 

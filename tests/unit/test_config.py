@@ -236,6 +236,11 @@ def test_buying_in_money_takes_a_venue_of_money(tmp_path: Path) -> None:
     words = "accounts.main.execution.cash_orders: link sim takes orders of a quantity only; set it to false"
     with pytest.raises(ConfigError, match=re.escape(words)):
         load(tmp_path / "gateway.toml")
+    gateway = tmp_path / "gateway.toml"
+    text = gateway.read_text(encoding="utf-8")
+    saxo = '[links.sim]\ndialect = "saxo"\nusername = "U"\npassword = "P"\nvenue = { client_id = "C" }'
+    gateway.write_text(text.replace("[links.sim]", saxo), encoding="utf-8")
+    assert load(gateway).settings().accounts["main"].execution.cash_orders
 
 
 def test_an_accounts_execution_style_is_read(tmp_path: Path) -> None:

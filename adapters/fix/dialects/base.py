@@ -27,6 +27,7 @@ Field = str | Entries
 Fields = Mapping[str, str]
 EACH_LOGON, EACH_WEEK, AS_CONFIGURED = "logon", "week", "link"
 CERTIFIED = "certified"
+CASH_ORDER_QTY = "152"
 
 
 class DialectError(ValueError):
@@ -151,6 +152,11 @@ class Dialect:
     system_cancel_tag: str = ""
     cost_tags: tuple[str, ...] = ()
     fx_only: bool = False
+
+    @property
+    def takes_cash(self) -> bool:
+        """Say whether an order may be of an amount of money, CashOrderQty(152)."""
+        return CASH_ORDER_QTY in self.sends["D"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from adapters.fix.dialects import market_data
 from adapters.fix.dialects.base import (
+    CASH_ORDER_QTY,
     Dialect,
     Entries,
     Field,
@@ -32,8 +33,8 @@ CLIENT_ID, ACCOUNT, TRADER = "3", "38", "11"
 """PartyRole(452)."""
 
 PARTIES = (453, 448, 447, 452)
-ALLOCATIONS = (78, 79, 80)
-"""NoAllocs of AllocAccount and AllocQty."""
+ALLOCATIONS = (78, 79, 80, 12110)
+"""NoAllocs of AllocAccount, and AllocQty or CashAllocQty."""
 
 OLD = "FIX.4.3"
 FX, FUTURE, CFD = "FOR", "FUT", "1"
@@ -42,11 +43,14 @@ COUNTRY = re.compile(r"[A-Z]{2}(,[A-Z]{2})?")
 ISIN = "4"
 """SecurityIDSource(22)."""
 
+CASH_ALLOC_QTY = "12110"
+"""CashAllocQty: an allocation of an order of money."""
+
 ADDITIONAL_COSTS = "12115"
 """AdditionalTransactionCosts."""
 
 INSTRUMENT = ("55", "48", "22", "167", "207", "460", "775")
-ORDER = (*INSTRUMENT, "54", "60", "38", "40", "44", "15", "59")
+ORDER = (*INSTRUMENT, "54", "60", "38", CASH_ORDER_QTY, "40", "44", "15", "59")
 DURATIONS = {
     "FOR.MARKET": "034", "FOR.LIMIT": "014", "CFD.MARKET": "0", "CFD.LIMIT": "016",
     "MARKET": "0", "LIMIT": "01",
@@ -122,8 +126,9 @@ def _allocations(spec: OrderSpec, venue: Venue) -> dict[str, Field | None]:
     """Allocate an order of the block account to the account it is meant for: AllocID(70), NoAllocs(78)."""
     if not venue.text("block_account"):
         return {}
-    entry = (("79", account_of(spec, venue)), ("80", plain(spec.order_qty)))
-    return {"70": spec.cl_ord_id, "78": (entry,)}
+    cash = spec.cash_order_qty
+    share = ("80", plain(spec.order_qty)) if cash is None else (CASH_ALLOC_QTY, plain(cash))
+    return {"70": spec.cl_ord_id, "78": ((("79", account_of(spec, venue)), share),)}
 
 
 def _symbol(fields: Fields, venue: Venue) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from venues import AT, NOW, PAIR, SHARE, full
+from venues import AT, IN_MONEY, NOW, PAIR, SHARE, full
 
 from adapters.fix import decoder, encoder
 from adapters.fix.dialects import DIALECTS, DialectError, Venue, session_terms, speak
@@ -91,6 +91,18 @@ def test_an_isin_names_a_share_only_when_it_is_known() -> None:
     with pytest.raises(Unsendable, match="MSFT is not in isins"):
         order(venue, symbol="MSFT")
     assert "48" not in order(venue, PAIR)
+
+
+def test_an_order_of_money_says_money_where_the_venue_takes_that() -> None:
+    block = speak("saxo", {"client_id": "C1", "block_account": "POOL", "quantity_step": "7"})
+    raw = encoder.new_order(SendOrder(IN_MONEY), NOW, block)
+    fields = decoder.split(raw)
+    assert (fields["152"], fields["12110"], fields["79"]) == ("1234.5", "1234.5", "main")
+    assert not {"38", "80"} & set(fields)
+    for name in {*DIALECTS} - {"saxo"}:
+        spec = replace(IN_MONEY, symbol="EUR/USD")
+        with pytest.raises(Unsendable, match="tag 152: the venue has orders of a quantity only"):
+            encoder.new_order(SendOrder(spec), NOW, full(name))
 
 
 @pytest.mark.parametrize(
@@ -401,7 +413,7 @@ def test_texts_from_the_environment_are_read_as_what_they_are() -> None:
         (
             "saxo",
             {"heartbeat_s": 20},
-            {"heartbeat_s": 20, "groups": ((453, 448, 447, 452), (78, 79, 80), (267, 269), (146, 55, 167))},
+            {"heartbeat_s": 20, "groups": ((453, 448, 447, 452), (78, 79, 80, 12110), (267, 269), (146, 55, 167))},
         ),
         ("dukascopy", {}, {"reset_on_logon": True, "orders_per_s": 16, "connects_per_minute": 5}),
         ("dukascopy", {"reset_each_logon": False}, {"reset_on_logon": False}),

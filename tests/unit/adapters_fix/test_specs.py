@@ -17,7 +17,7 @@ from adapters.fix.dialects.notices import read_notice
 
 FRAME = {8, 9, 10, 35}
 HEADER = {97, 115, 142}
-GROUPED = {"453": {448, 447, 452}, "78": {79, 80}}
+GROUPED = {"453": {448, 447, 452}, "78": {79, 80, 12110}}
 """The tags of an entry, by the tag that counts the entries."""
 
 FROM_TEXT = {*market_data.READS, "U6"}

@@ -22,6 +22,7 @@ SHARE = OrderSpec(
     order_qty=Decimal(100), ord_type=OrdType.LIMIT, price=Decimal("187.50"),
     time_in_force=TimeInForce.DAY, wave=1,
 )  # fmt: skip
+IN_MONEY = replace(SHARE, ord_type=OrdType.MARKET, price=None, cash_order_qty=Decimal("1234.50"))
 PAIR = replace(SHARE, symbol="EUR/USD", order_qty=Decimal(250_000), price=Decimal("1.08125"), side=Side.SELL)
 FULL: dict[str, list[dict[str, Any]]] = {
     "plain": [{}],
@@ -85,6 +86,7 @@ def built_all(name: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for given in FULL[name]:
         specs = [PAIR] if DIALECTS[name].fx_only else [SHARE, PAIR]
+        specs += [IN_MONEY] if DIALECTS[name].takes_cash else []
         for spec in specs:
             found += built(speak(name, given), spec).items()
     return found
