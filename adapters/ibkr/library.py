@@ -231,7 +231,7 @@ class _Listener:
             said.OpenSaid(
                 order_id, order.permId, order.clientId, order.orderRef, order.account, contract.conId,
                 contract.symbol, wire.side_in(order.action), _exact(order.totalQuantity), state.status,
-                bool(order.whatIf), margins, state.warningText or "",
+                bool(order.whatIf), margins, state.warningText or "", _exact(order.lmtPrice) or None,
             )
         )  # fmt: skip
 

@@ -95,9 +95,10 @@ def _fill_of(order: Order, report: Report) -> tuple[Decimal, Decimal]:
 def _amended(order: Order, report: Report) -> Decimal | None:
     """Return an OrderQty(38) that the venue has changed, None when it stands as it was."""
     said = report.order_qty
-    if said is None or said == order.order_qty or report.exec_type not in _SAYS_QTY or said < report.cum_qty:
+    if said is None or said == order.order_qty or said < report.cum_qty:
         return None
-    return said
+    has_grown = report.exec_type.is_trade and said > order.order_qty  # a fill of an order somebody enlarged
+    return said if has_grown or report.exec_type in _SAYS_QTY else None
 
 
 def _scale(order: Order, report: Report) -> Decimal:
