@@ -120,7 +120,7 @@ def _report(
 
 
 def _order_qty(found: Known, exec_type: ExecType, ord_status: OrdStatus, cum: Decimal) -> Decimal:
-    """OrderQty(38): what has filled where that is all of it, and never less: somebody may have enlarged it."""
+    """OrderQty(38): what has filled where that is all of it, and never less than that."""
     if exec_type.is_trade:
         return max(found.qty, cum)
     return cum if ord_status is OrdStatus.FILLED else found.qty

@@ -9,12 +9,13 @@ Rules of this room:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from simulator.operations import OPERATIONS, number, operate, text
 from simulator.orders import TimeInForce
-from simulator.tws.entry import ACTIONS
+from simulator.tws.entry import ACTIONS, shape_fault
 from simulator.tws.house import OWNER, House, Whim
 from simulator.tws.placing import Asked, Placed
 from simulator.tws.tickets import CHILD, CLOSED, LOCATE, Ticket
@@ -73,6 +74,28 @@ def _manual(house: House, arguments: Arguments, now: datetime) -> int:
         price, None, "DAY", account=account,
     )  # fmt: skip
     house.enter(MANUAL_CLIENT, placed, contract, _PLAIN, now)
+    return 1
+
+
+def _amend(house: House, arguments: Arguments, now: datetime) -> int:
+    """Change quantity or limit of an order as a user of TWS does, whoever gave it.
+
+    With `doubles` the change makes a second order and leaves the first alive, as one in an outage may.
+    """
+    ticket = house.named(text(arguments, "cl_ord_id"))
+    if not ticket.is_live:
+        raise VenueError(f"{arguments['cl_ord_id']} is {ticket.status}; name a living order")
+    was = ticket.placed
+    qty = number(arguments, "qty") if "qty" in arguments else ticket.order.order_qty
+    price = number(arguments, "price") if "price" in arguments else was.lmt_price
+    placed = replace(was, qty=qty, lmt_price=price, contract=Asked(con_id=ticket.contract.con_id))
+    refusal = shape_fault(placed, ticket.contract)
+    if refusal is not None:
+        raise VenueError(f"{refusal.code}: {refusal.text}")
+    if arguments.get("doubles") is True:
+        house.place(ticket.client_id, placed, Whim(is_doubled=True), now)
+    else:
+        house.change(ticket, placed, now)
     return 1
 
 
@@ -151,6 +174,7 @@ Deed = Callable[[House, Arguments, datetime], int]
 OWN: dict[str, tuple[Deed, frozenset[str]]] = {
     "manual": (_manual, frozenset({"symbol", "side", "qty", "price", "account"})),
     "telephone": (_manual, frozenset({"symbol", "side", "qty", "price", "account"})),
+    "amend": (_amend, frozenset({"cl_ord_id", "qty", "price", "doubles"})),
     "bind": (_bind, frozenset()),
     "rollback": (_rollback, frozenset({"count"})),
     "release": (_release, frozenset({"held"})),

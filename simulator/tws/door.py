@@ -207,6 +207,7 @@ class Door:
             row |= {
                 "cl_ord_id": ticket.placed.order_ref or row["cl_ord_id"], "perm_id": ticket.perm_id,
                 "tws_order_id": ticket.order_id, "client_id": ticket.client_id, "tws_status": ticket.status,
+                "is_stray": ticket.is_stray,
             }  # fmt: skip
             for fill in row["fills"]:
                 fill["exec_id"] = self.house.of_execution(fill["exec_id"]).exec_id

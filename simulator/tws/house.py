@@ -132,7 +132,7 @@ class House:
         """Enter a new order, or change the living one of this orderId."""
         known = self.find(client, placed.order_id)
         if known is not None and known.is_live and not whim.is_doubled:
-            self._change(known, self.with_account(placed), now)
+            self.change(known, self.with_account(placed), now)
             return
         (contract,) = self.catalogue.find(placed.contract)
         if known is not None and known.is_live:
@@ -178,6 +178,25 @@ class House:
         said = self.venue.submit(new, now, None if refusal is None else refusal.text)
         ticket.order = self.venue.named(new.cl_ord_id, OWNER)
         self._by_core[ticket.order.order_id] = ticket
+        self.told(said, now)
+
+    def change(self, ticket: Ticket, placed: Placed, now: datetime) -> None:
+        """Change quantity and price of a living order, whoever asks."""
+        order = ticket.order
+        if ticket.held:
+            order.order_qty, order.price = placed.qty, placed.lmt_price if order.price is not None else None
+            ticket.placed = placed
+            if ticket.held == NOT_SENT and placed.transmit:
+                self._families.transmit(ticket, now)
+            else:
+                self._say(_held(ticket))
+            return
+        ticket.changes += 1
+        name = f"{ticket.perm_id}/{ticket.changes}"
+        asked = ReplaceOrder(name, order.cl_ord_id, placed.qty, placed.lmt_price, owner=OWNER)
+        said = self.venue.replace(asked, now)
+        if not any(isinstance(one, CancelReject) and one.cl_ord_id == name for one in said):
+            ticket.placed = placed
         self.told(said, now)
 
     def cancel(self, ticket: Ticket, now: datetime) -> None:
@@ -230,24 +249,6 @@ class House:
         held = self.books.account(placed.account).positions.get(listed, ZERO)
         is_short = not placed.is_buy and placed.qty > held
         return LOCATE if is_short and listed in self._hard_to_borrow else ""
-
-    def _change(self, ticket: Ticket, placed: Placed, now: datetime) -> None:
-        order = ticket.order
-        if ticket.held:
-            order.order_qty, order.price = placed.qty, placed.lmt_price if order.price is not None else None
-            ticket.placed = placed
-            if ticket.held == NOT_SENT and placed.transmit:
-                self._families.transmit(ticket, now)
-            else:
-                self._say(_held(ticket))
-            return
-        ticket.changes += 1
-        name = f"{ticket.perm_id}/{ticket.changes}"
-        asked = ReplaceOrder(name, order.cl_ord_id, placed.qty, placed.lmt_price, owner=OWNER)
-        said = self.venue.replace(asked, now)
-        if not any(isinstance(one, CancelReject) and one.cl_ord_id == name for one in said):
-            ticket.placed = placed
-        self.told(said, now)
 
     def _shrink(self, ticket: Ticket, qty: Decimal, now: datetime) -> None:
         """Leave less of a living order to fill."""
