@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from adapters.ibkr import said
-from adapters.ibkr.changes import changed
+from adapters.ibkr.changes import changed, doubled, is_spent
 from adapters.ibkr.codes import REFUSALS, Action, row_of, words
 from adapters.ibkr.known import ENDED, INACTIVE, WORKING, Deal, Known, Life
 from adapters.ibkr.outcomes import About, Ask, Bar, CancelRefused, IdUsed, Notice, Outcome, SendWhole
@@ -173,6 +173,8 @@ class Ledger:
         return outcomes + self._told(found, now_s)
 
     def _completed(self, message: said.CompletedSaid, now_s: float) -> list[Outcome]:
+        if message.perm_id not in self._by_perm and is_spent(self._orders.get(message.ref), message):
+            return []
         found, outcomes = self._find(message.perm_id, 0, 0, message.ref)
         if found is None:
             return outcomes
@@ -360,11 +362,7 @@ class Ledger:
             )
         )  # fmt: skip
         self._by_perm[perm_id] = other
-        text = (
-            f"{first.symbol} {first.ref}: two orders at the broker under one reference, permId "
-            f"{first.perm_id} and {perm_id}; cancel {perm_id} in TWS, compare positions, then resume"
-        )
-        return other, [Notice("critical", text, first.account, halts=True)]
+        return other, [doubled(first, perm_id)]
 
     def _stranger(self, message: said.ExecutionSaid) -> Known | None:
         """Follow an order somebody else made on an account of ours, unless another link answers for it."""

@@ -95,6 +95,15 @@ def test_a_strangers_second_fill_is_no_over_fill() -> None:
     assert [one.order_qty for one in story.reports] == [10, 15]
 
 
+def test_a_second_order_that_ended_without_a_share_stops_nothing_again() -> None:
+    told = (execution(qty="100"), completed(filled=100), completed("Cancelled", 0, perm_id=PERM + 1))
+    story = Story().hears(*told).waits(5)
+    assert story.notices == []
+    assert book(story.reports).cum_qty == 100
+    traded = Story().hears(execution(qty="100"), completed("Cancelled", 5, perm_id=PERM + 1))
+    assert [one.halts for one in traded.notices] == [True]
+
+
 changes = st.lists(
     st.one_of(
         st.integers(min_value=1, max_value=200).map(lambda qty: ("amend", qty)),
