@@ -205,7 +205,7 @@ class Faults(Torture):
             await asyncio.sleep(1.0)
             self._move_prices("1")
         elif what == "amend":
-            self._amend()
+            await self._amend()
             self._move_prices("1")
         elif what == "double":
             await self._double(request_id)
@@ -218,13 +218,18 @@ class Faults(Torture):
             px = (Decimal(by) * cents / 100).quantize(Decimal("0.01"))
             self.tell("price", symbol=symbol, price=str(px))
 
-    def _resting(self) -> list[dict[str, Any]]:
-        """Return what works at the venue."""
-        return [one for one in self.stage.record()["orders"] if one["status"] == "new"]
+    async def _resting(self, least: int = 1) -> list[dict[str, Any]]:
+        """Return what works at the venue, once at least so much does."""
+        for _ in range(100):
+            found = [one for one in self.stage.record()["orders"] if one["status"] == "new"]
+            if len(found) >= least:
+                return found
+            await asyncio.sleep(0.1)
+        raise TimeoutError(f"{least} orders never rested")
 
-    def _amend(self) -> None:
+    async def _amend(self) -> None:
         """Change orders as a person at the screen of TWS does: more, less, at another limit."""
-        for number, one in enumerate(self._resting()[:15]):
+        for number, one in enumerate((await self._resting(15))[:15]):
             qty, price = Decimal(str(one["qty"])), Decimal(str(one["price"]))
             words = ({"qty": qty + 1}, {"qty": max(qty - 3, Decimal(1))}, {"price": price - Decimal("0.02")})
             answer = self.tell("amend", cl_ord_id=str(one["perm_id"]), **_texts(words[number % 3]))
@@ -232,12 +237,12 @@ class Faults(Torture):
 
     async def _double(self, request_id: str) -> None:
         """Change an order while TWS has lost IBKR: two live then, until a person cancels one and resumes."""
-        first = self._resting()[0]
+        first = (await self._resting(15))[0]
         self.tell("lost")
         self.tell("amend", cl_ord_id=str(first["perm_id"]), qty=str(Decimal(str(first["qty"])) - 1))
         self.tell("restored", code=1102)
         await self._until_halted(request_id)
-        same = [one for one in self._resting() if one["cl_ord_id"] == first["cl_ord_id"]]
+        same = [one for one in await self._resting() if one["cl_ord_id"] == first["cl_ord_id"]]
         (second,) = [one for one in same if one["perm_id"] != first["perm_id"]]
         self.tell("withdraw", cl_ord_id=str(second["perm_id"]))
         self._move_prices("1")

@@ -17,6 +17,9 @@ from simulator.tws.mishaps import MAX_SECONDS, MEANINGS, TIMED, Mishap, read_pla
 from simulator.tws.server import Server
 from simulator.venue import VenueError
 
+INNER = frozenset({"release", "trigger", "amend"})
+"""What happens by itself, or is asked for in another way."""
+
 
 class World:
     """Everything one process serves."""
@@ -28,7 +31,7 @@ class World:
 
     def commands(self) -> Mapping[str, Carry]:
         """Return the control commands this venue has besides, or instead of, the common ones."""
-        deeds = {name: partial(self._deed, name) for name in OWN if name not in ("release", "amend")}
+        deeds = {name: partial(self._deed, name) for name in OWN if name not in INNER}
         return {
             **deeds, "amend": self._amend,
             "fault": self._fault, "faults": self._meanings, "struck": self._struck,

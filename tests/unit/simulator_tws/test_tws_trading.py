@@ -52,7 +52,8 @@ def test_a_resting_order_fills_in_parts_changes_and_is_cancelled() -> None:
         ({"qty": "1", "price": "-1"}, 321),
         ({"qty": "1", "kind": "LMT"}, 321),
         ({"qty": "1", "symbol": "NOPE"}, 200),
-        ({"qty": "1", "kind": "STP"}, 387),
+        ({"qty": "1", "kind": "STP"}, 321),
+        ({"qty": "1", "kind": "TRAIL"}, 387),
         ({"qty": "1", "tif": "GTD"}, 391),
         ({"qty": "1", "account": ""}, 435),
         ({"qty": "1", "account": "DU9"}, 321),
@@ -200,7 +201,7 @@ def test_executions_are_filtered() -> None:
     assert asked(0, "", "", "AAPL", "STK", "SMART", "BUY") == ["a"]
     assert asked(0, "", "", "", "", "", "SLD") == ["b"]
     one.ask(7, 3, 8, 0, "", "yesterday", "", "", "", "")
-    assert one.errors[-1] == (-1, 320)
+    assert one.errors[-1] == (8, 320)
     tws.wait(25 * 3600)
     assert asked(0, "", "", "", "", "", "") == []
 
