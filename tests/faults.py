@@ -32,6 +32,7 @@ from tests.torture import KITS, Torture
 RESTING = ("cancel", "amend", "double")
 KIT = replace(KITS["ibkr"], names=110, lookup_wait_s=0.3, victims=())
 BASKET_S = 45.0
+SETTLED_S = 0.5
 GATEWAY = 11
 
 Deed = tuple[float, str, dict[str, Any]]
@@ -200,6 +201,7 @@ class Faults(Torture):
         if what.startswith("kill"):
             await self.kill(what.removeprefix("kill "))
         elif what == "cancel":
+            await self._all_rest()
             async with self.client() as client:
                 await client.cancel(request_id)
             await asyncio.sleep(1.0)
@@ -226,6 +228,15 @@ class Faults(Torture):
                 return found
             await asyncio.sleep(0.1)
         raise TimeoutError(f"{least} orders never rested")
+
+    async def _all_rest(self) -> None:
+        """Wait until the whole wave rests: its number has not changed for half a second."""
+        seen, since = 0, time.monotonic()
+        while not seen or time.monotonic() - since < SETTLED_S:
+            resting = len(await self._resting())
+            if resting != seen:
+                seen, since = resting, time.monotonic()
+            await asyncio.sleep(0.1)
 
     async def _amend(self) -> None:
         """Change orders as a person at the screen of TWS does: more, less, at another limit."""

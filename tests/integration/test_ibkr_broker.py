@@ -210,19 +210,21 @@ async def test_a_quiet_line_stays_up(tmp_path: Path) -> None:
         assert ground.downs() == 0
 
 
+@pytest.mark.parametrize("is_weekly", [False, True])
 async def test_a_planned_restart_pauses_sending_and_is_told_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_weekly: bool
 ) -> None:
     monkeypatch.setattr("adapters.ibkr.session.BACKOFF_S", (0.1, 0.3))
     async with grounds(tmp_path, BY_HAND) as ground:
         soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5)
-        restart = Restart(soon.time(), "UTC", lead_s=2, lasts_s=2.5)
+        restart = Restart(soon.time(), "UTC", soon.weekday() if is_weekly else None, lead_s=2, lasts_s=2.5)
         await ground.start(restarts=(restart,))
         spec = ground.order()
         ground.submit(spec)
         await ground.until_status(spec, OrdStatus.NEW)
         await ground.until(ground.downs)
-        assert "planned daily restart" in ground.heard(LinkDown)[0].reason
+        kind = "weekly" if is_weekly else "daily"
+        assert f"planned {kind} restart" in ground.heard(LinkDown)[0].reason
         with pytest.raises(NotSent):
             ground.submit(ground.order())
         ground.tell("restart", seconds=0.5, rollback=5)
