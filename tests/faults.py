@@ -31,7 +31,7 @@ from tests.torture import KITS, Torture
 
 RESTING = ("cancel", "amend", "double")
 KIT = replace(KITS["ibkr"], names=110, lookup_wait_s=0.3, victims=())
-BASKET_S = 45.0
+BASKET_S = 120.0
 SETTLED_S = 0.5
 GATEWAY = 11
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from adapters.ibkr.library import ib
 from gateway.client import GatewayClient
 from gateway.config import load
 from gateway.engine import Engine
@@ -284,11 +285,25 @@ async def test_a_loss_sold_over_one_channel_is_not_bought_back_over_the_other(ho
     async with house.client() as client:
         await client.submit({"LOSS": "0"}, account="sat", request_id="sell", lifetime_s=3600)
     assert (await house.until_done("sell"))["sell"]["state"] == RequestState.DONE
+    reader = ib.IB()  # whoever looks at TWS sees what both channels hold, and the orders of one
+    await reader.connectAsync("127.0.0.1", house.stage.port, 77, timeout=5)
+    before = {one.contract.symbol: one.position for one in reader.positions()}
     async with house.client() as client:
         await client.submit({"LOSS": "0.1", "S00": "0.1"}, account="core", request_id="buy", lifetime_s=3600)
     buy = (await house.until_done("buy"))["buy"]
     assert [(one["symbol"], one["reason"]) for one in buy["denied"]] == [("LOSS", "wash_sale")]
     at_venue = house.stage.orders()
+    bought = int(at_venue["fix"][0]["cum_qty"])
+    for _ in range(50):
+        held = {one.contract.symbol: one.position for one in reader.positions()}
+        if held["S00"] == before["S00"] + bought:
+            break
+        await asyncio.sleep(0.1)
+    assert (before["S00"], held["S00"]) == (200, 200 + bought)
+    assert {one.contract.symbol for one in await reader.reqCompletedOrdersAsync(apiOnly=False)} == {"LOSS"}
+    assert {one.contract.symbol for one in await reader.reqExecutionsAsync()} == {"LOSS"}
+    assert await reader.reqAllOpenOrdersAsync() == []
+    reader.disconnect()
     assert [(one["symbol"], one["status"]) for one in at_venue["sim"]] == [("LOSS", "filled")]
     assert [one["symbol"] for one in at_venue["fix"]] == ["S00"]
     engine, _ = await house.journal()
