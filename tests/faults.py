@@ -33,6 +33,8 @@ RESTING = ("cancel", "amend", "double")
 KIT = replace(KITS["ibkr"], names=110, lookup_wait_s=0.3, victims=())
 BASKET_S = 120.0
 SETTLED_S = 0.5
+A_DAY = 10
+"""So many cases are played on one stage: a reconciliation asks for all of a day's executions."""
 GATEWAY = 11
 
 Deed = tuple[float, str, dict[str, Any]]
@@ -294,21 +296,28 @@ class Faults(Torture):
         raise TimeoutError(command)
 
 
-async def run(faults: Faults, cases: list[Case]) -> list[dict[str, Any]]:
-    """Play the cases, printing a row each."""
-    await faults.begin()
+async def run(folder: Path, seed: int, cases: list[Case]) -> list[dict[str, Any]]:
+    """Play the cases, printing a row each; every so many begin a new day on a stage of their own."""
     print(f"{'fault':45s} {'orders':>6s} {'struck':>6s} {'ended':>10s} lost doubled book  seconds")
     rows = []
-    for case in cases:
-        row = await faults.play(case)
-        rows.append(row)
-        book = "DIFFERS" if row["differences"] else "equal"
-        print(
-            f"{row['case']:45s} {row['orders']:6d} {row['struck']:6d} {row['ended']:>10s} {row['lost']:4d} "
-            f"{row['doubled']:7d} {book:7s} {row['seconds']:4.0f}",
-            flush=True,
-        )
+    for day, first in enumerate(range(0, len(cases), A_DAY)):
+        faults = Faults(folder / f"day-{day}", seed + day, KIT)
+        try:
+            await faults.begin()
+            for case in cases[first : first + A_DAY]:
+                rows.append(await faults.play(case))
+                print(_words(rows[-1]), flush=True)
+        finally:
+            faults.stage.close()
     return rows
+
+
+def _words(row: dict[str, Any]) -> str:
+    book = "DIFFERS" if row["differences"] else "equal"
+    return (
+        f"{row['case']:45s} {row['orders']:6d} {row['struck']:6d} {row['ended']:>10s} {row['lost']:4d} "
+        f"{row['doubled']:7d} {book:7s} {row['seconds']:4.0f}"
+    )
 
 
 def main() -> int:
@@ -320,11 +329,7 @@ def main() -> int:
     arguments = parser.parse_args()
     cases = [case for case in CASES if arguments.only in case.name]
     folder = arguments.keep or Path(tempfile.mkdtemp(prefix="gateway-faults-"))
-    faults = Faults(folder, arguments.seed, KIT)
-    try:
-        rows = asyncio.run(run(faults, cases))
-    finally:
-        faults.stage.close()
+    rows = asyncio.run(run(folder, arguments.seed, cases))
     wrong = [row["case"] for row in rows if row["lost"] or row["doubled"] or row["differences"]]
     if arguments.keep is None and not wrong:
         shutil.rmtree(folder, ignore_errors=True)
