@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.ibkr.pace import BUCKET, SLOWED_FOR_S, Bucket, Pace, Urgency
@@ -31,8 +31,13 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         return self._passed
 
 
+gaps = st.just(0.0) | st.just(0.0) | st.floats(min_value=0, max_value=0.5)
+
+
+@example([(Urgency.CANCEL, 0.0)] * 150, 50, None)
+@example([(Urgency.CANCEL, 2.0)] + [(Urgency.CANCEL, 0.0)] * 150, 49, 1.0)
 @given(
-    st.lists(st.tuples(st.sampled_from([*Urgency]), st.floats(min_value=0, max_value=0.5)), max_size=150),
+    st.lists(st.tuples(st.sampled_from([*Urgency]), gaps), max_size=150),
     st.integers(min_value=2, max_value=50),
     st.none() | st.floats(min_value=0, max_value=3),
 )
