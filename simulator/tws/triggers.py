@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from simulator.orders import ZERO
 from simulator.tws.placing import Placed
 from simulator.tws.tickets import AT_CLOSE, AT_OPEN, TRIGGER
 
@@ -32,8 +33,6 @@ def waits_for(placed: Placed) -> str:
 
 def is_reached(placed: Placed, price: Decimal) -> bool:
     """Say whether the market's price lets a stop or an if-touched order work."""
-    aux = placed.aux_price
-    if aux is None:
-        return True
+    aux = placed.aux_price or ZERO
     is_above = placed.is_buy == (placed.order_type in STOPS)
     return price >= aux if is_above else price <= aux
