@@ -202,6 +202,7 @@ class Faults(Torture):
         await asyncio.sleep(0.5)
         if what.startswith("kill"):
             await self.kill(what.removeprefix("kill "))
+            self.by_hand += 1
         elif what == "cancel":
             await self._all_rest()
             async with self.client() as client:
