@@ -31,6 +31,7 @@ from gateway.events import (
     MessageRefused,
     OrderUnknown,
     PositionStated,
+    PowerStated,
     PricesUpdated,
     ReportReceived,
     ReportUnreadable,
@@ -40,8 +41,9 @@ from gateway.events import (
 )
 
 BrokerEvent = (
-    ReportReceived | CancelRejected | OrderUnknown | PositionStated | ActivityStated | MessageRefused
-    | ReportUnreadable | SendWithheld | SendInDoubt | LinkUp | LinkDown | LinkBehind | LinkNoticed
+    ReportReceived | CancelRejected | OrderUnknown | PositionStated | PowerStated | ActivityStated
+    | MessageRefused | ReportUnreadable | SendWithheld | SendInDoubt | LinkUp | LinkDown | LinkBehind
+    | LinkNoticed
 )  # fmt: skip
 SourceEvent = BrokerEvent | PricesUpdated | CopyLinked | ExecutionCopied
 
@@ -58,6 +60,7 @@ class Capabilities:
     `can_look_up`: a single order can be asked for by its ClOrdID(11).
     `replays_executions`: what happened while we were away comes again by itself after logon.
     `orders_per_s`: the venue's message limit, the router's throttle; 0 means none.
+    `cash_orders`: a buy may be of an amount of money, CashOrderQty(152), instead of a quantity.
     """
 
     refuses_duplicate_client_id: bool
@@ -65,6 +68,7 @@ class Capabilities:
     replays_executions: bool
     fractional: bool
     orders_per_s: float
+    cash_orders: bool = False
 
 
 class Source(Protocol):

@@ -350,7 +350,8 @@ def status(gateway: Gateway) -> dict[str, Any]:
             }
             for name, section in gateway.config.drop_copies.items()
         },
-        "halts": state.halts,
+        "halts": {name: "; ".join(state.halt_reasons(name)) for name in state.halts},
+        "halt_reasons": {name: state.halt_reasons(name) for name in state.halts},
         "drift": {
             account: {
                 "targets_of": standing.request_id,

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import ROUND_DOWN, Decimal
@@ -193,9 +193,9 @@ class GatewayClient:
             "halt", account=account, reason=reason, by=by, cancel_working=cancel_working
         )
 
-    async def resume(self, account: str = "", *, by: str = "client") -> str:
-        """Allow sending again; returns the entry id."""
-        return await self._command("resume", account=account, by=by)
+    async def resume(self, account: str = "", *, reasons: Sequence[str] = (), by: str = "client") -> str:
+        """Release these reasons of a halt, word for word, all when none is given; returns the entry id."""
+        return await self._command("resume", account=account, reasons=list(reasons) or "", by=by)
 
     async def approve(self, request_id: str, *, by: str = "client") -> str:
         """Approve a request that waits for it; returns the entry id."""

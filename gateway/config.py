@@ -248,6 +248,7 @@ def _check_references(path: Path, config: GatewayConfig) -> None:
             text = f'no link {quotes.of!r} of kind "alpaca"; known: {known}'
             raise ConfigError(f"{path}: quotes.{name}.of: {text}")
     _check_ibkr(path, config)
+    _check_cash_orders(path, config)
     for name in config.alpaca_links():
         using = [account for account, section in config.accounts.items() if section.link == name]
         if len(using) > 1:
@@ -262,6 +263,20 @@ def _check_references(path: Path, config: GatewayConfig) -> None:
         if copy.of not in config.fix_links():
             known = ", ".join(sorted(config.fix_links())) or "none"
             raise ConfigError(f"{path}: drop_copies.{name}.of: no FIX link {copy.of!r}; known: {known}")
+
+
+def _check_cash_orders(path: Path, config: GatewayConfig) -> None:
+    """Check that who buys in money does so where a venue takes such orders."""
+    links = config.alpaca_links()
+    for name, account in config.accounts.items():
+        if not account.execution.cash_orders:
+            continue
+        link = links.get(account.link)
+        text = "" if link is not None else "takes orders of a quantity only; set it to false"
+        if link is not None and link.extended_hours:
+            text = "trades in extended hours, where only limit orders do; set one of the two to false"
+        if text:
+            raise ConfigError(f"{path}: accounts.{name}.execution.cash_orders: link {account.link} {text}")
 
 
 def _check_ibkr(path: Path, config: GatewayConfig) -> None:

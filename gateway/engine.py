@@ -47,6 +47,7 @@ from gateway.events import (
     OrdersPlanned,
     OrderUnknown,
     PositionStated,
+    PowerStated,
     PricesUpdated,
     Publish,
     ReportReceived,
@@ -116,7 +117,7 @@ class Engine:
         if not applied.difference:
             return []
         account = applied.order.spec.account if applied.order else ""
-        halted = [name for name, reason in self.state.halts.items() if reason == applied.difference]
+        halted = self.state.halted_for(applied.difference)
         told: list[Effect] = [Alert("critical", "DropCopyDiffers", applied.difference, account)]
         return told + [WithholdOrders(name, applied.difference) for name in halted]
 
@@ -124,7 +125,7 @@ class Engine:
         if not applied.problem:
             return []
         account = applied.order.spec.account if applied.order else ""
-        halted = [name for name, reason in self.state.halts.items() if reason == applied.problem]
+        halted = self.state.halted_for(applied.problem)
         severity = "critical" if halted else "info" if isinstance(event, ActivityStated) else "warning"
         if isinstance(event, LinkNoticed) and not halted:
             severity, account = event.severity, event.account
@@ -173,7 +174,7 @@ class Engine:
                 return [Publish(event), *self._after_command(event, applied)]
             case GatewayStarted():
                 return [Publish(event), *desk.take_up(), *self._wait_for_copies(), *desk.pump_all()]
-            case MessageRefused() | OrderSettled() | PositionStated() | ActivityStated():
+            case MessageRefused() | OrderSettled() | PositionStated() | PowerStated() | ActivityStated():
                 return [Publish(event), *desk.pump_all()]
             case PricesUpdated():
                 return desk.pump_all()

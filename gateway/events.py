@@ -49,6 +49,7 @@ from gateway.reported import LinkUp as LinkUp
 from gateway.reported import MessageRefused as MessageRefused
 from gateway.reported import OrderUnknown as OrderUnknown
 from gateway.reported import PositionStated as PositionStated
+from gateway.reported import PowerStated as PowerStated
 from gateway.reported import ReportReceived as ReportReceived
 from gateway.reported import ReportUnreadable as ReportUnreadable
 from gateway.reported import SendInDoubt as SendInDoubt
@@ -284,11 +285,15 @@ class HaltRequested:
 
 @dataclass(frozen=True, slots=True)
 class ResumeRequested:
-    """Allow sending again for one account, or for all when `account` is empty."""
+    """Release what an account is halted for, or all accounts when `account` is empty.
+
+    `reasons` are those a person has seen to, word for word; others still halt. Empty means all of them.
+    """
 
     at: datetime
     account: str
     by: str
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +317,8 @@ class CancelRequested:
 Event = (
     GatewayStarted | AccountOpened | PricesUpdated | TargetsSubmitted | RequestDecided | OrdersPlanned
     | OrderResent | OrderAbandoned | RequestFinished | ReportReceived | CancelRejected | OrderUnknown
-    | PositionStated | ActivityStated | OrderSettled | MessageRefused | ReportUnreadable | SendWithheld
-    | SendInDoubt | LinkUp | LinkDown | LinkBehind | LinkNoticed | CopyLinked | ExecutionCopied | TimerFired
-    | CheckDue | DriftChecked | LossesFound | HaltRequested | ResumeRequested | ApprovalGiven
+    | PositionStated | PowerStated | ActivityStated | OrderSettled | MessageRefused | ReportUnreadable
+    | SendWithheld | SendInDoubt | LinkUp | LinkDown | LinkBehind | LinkNoticed | CopyLinked | ExecutionCopied
+    | TimerFired | CheckDue | DriftChecked | LossesFound | HaltRequested | ResumeRequested | ApprovalGiven
     | CancelRequested
 )  # fmt: skip

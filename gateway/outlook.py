@@ -111,12 +111,16 @@ class Outlook:
         )
 
     def free_cash(self, account: AccountSettings) -> Decimal:
-        """Return the cash that no open buy may still take."""
-        cash = self.state.book.accounts[account.name].cash
+        """Return the cash that no open buy may still take, and that the venue lets the account spend."""
+        state = self.state
+        cash = state.book.accounts[account.name].cash - state.shortfalls.get(account.name, Decimal(0))
         for order in self.state.open_orders():
             spec = order.spec
             if spec.account == account.name and spec.side is Side.BUY:
-                cash -= order.leaves_qty * (spec.price or self.state.prices[spec.symbol].px)
+                of_money = order.leaves_cash
+                if of_money is None:
+                    of_money = order.leaves_qty * (spec.price or self.state.prices[spec.symbol].px)
+                cash -= of_money
         return cash
 
     def nav(self, account: AccountSettings, view: View) -> Decimal:

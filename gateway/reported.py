@@ -70,6 +70,20 @@ class PositionStated:
 
 
 @dataclass(frozen=True, slots=True)
+class PowerStated:
+    """The venue states what an account may buy for, while nothing of it is open: its buying power, in money.
+
+    Borrowed money is among it where the account has margin.
+    """
+
+    at: datetime
+    link: str
+    link_seq: int
+    account: str
+    power: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class ActivityStated:
     """The venue states what happened to an account besides orders: a dividend, a split, a fee, a deposit.
 

@@ -121,6 +121,7 @@ class ExecutionSection(Section):
     lookup_wait_s: Decimal = Field(default=Execution().lookup_wait_s, gt=0)
     lookups_before_unknown: int = Field(default=Execution().lookups_before_unknown, ge=1, le=20)
     resend_max_age_s: Decimal = Field(default=Execution().resend_max_age_s, gt=0)
+    cash_orders: bool = False
 
     def execution(self) -> Execution:
         """Return these settings as the pure rooms take them."""

@@ -38,6 +38,7 @@ class VenueAtHand:
                 new = orders.NewOrder(
                     spec.cl_ord_id, spec.symbol, spec.side, spec.order_qty, spec.ord_type, spec.price,
                     spec.time_in_force, spec.account, owner=self.owner, poss_resend=wish.poss_resend,
+                    cash_order_qty=spec.cash_order_qty,
                 )  # fmt: skip
                 return self._told(venue.submit(new, now), now)
             case CancelOrder():

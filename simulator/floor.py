@@ -305,12 +305,20 @@ class Floor:
     def _work(self, order: Order, qty: Decimal, now: datetime) -> None:
         """Trade up to `qty` of `order` now."""
         for trade in self._possible(order, qty, now):
+            order.size_at(trade.px, self.settings.lot)
+            part = min(trade.qty, order.leaves_qty)
+            if not part:
+                self.end(order, OrdStatus.CANCELED)
+                self.report(order, ExecType.CANCELED, now, text="the money left buys no lot")
+                return
             if trade.level is not None and trade.level.size is not None:
-                trade.level.size -= trade.qty
+                trade.level.size -= part
                 self._await_replenishment(order.symbol, now)
-            self.execute(order, trade.qty, trade.px, now)
+            self.execute(order, part, trade.px, now)
             if trade.resting is not None:
-                self.execute(trade.resting, trade.qty, trade.px, now)
+                self.execute(trade.resting, part, trade.px, now)
+            if not order.leaves_qty:
+                return
 
     def _trade_at_once(self, order: Order, now: datetime) -> None:
         """Serve an immediate-or-cancel or a fill-or-kill order."""

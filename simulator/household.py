@@ -68,6 +68,7 @@ wave_timeout_s = {wave_timeout_s}
 lookup_wait_s = {lookup_wait_s}
 resend_max_age_s = 3600
 
+{in_cash}
 [main.decision]
 policy = "triggers"
 risk_aversion = 1000000
@@ -102,12 +103,13 @@ class Household:
 def write_household(
     folder: Path, names: int, seed: int, port: int, *, held_share: float = 0.5,
     value_per_name: int = 20_000, orders_per_s: int = 0, wave_timeout_s: int = 60, lookup_wait_s: float = 0.1,
-    link: str = "", is_fx: bool = False, is_alpaca: bool = False, is_tws: bool = False,
+    link: str = "", is_fx: bool = False, is_alpaca: bool = False, is_tws: bool = False, in_cash: bool = False,
 ) -> Household:  # fmt: skip
     """Write configuration and data for `names` instruments, `held_share` of them held at the start.
 
     `link` is more of the configuration: further keys of its only link, and sections behind it. With `is_fx`
-    the instruments are currency pairs that do not exist.
+    the instruments are currency pairs that do not exist, with `in_cash` they trade in fractions and are
+    bought in money.
     """
     rng = random.Random(seed)
     symbols = tuple(_pair(number) if is_fx else f"S{number:05d}" for number in range(names))
@@ -123,9 +125,13 @@ def write_household(
     session = session.format(port=port, orders_per_s=orders_per_s)
     text = GATEWAY_TOML.format(household="stage", state=state, link=link, session=session)
     (folder / "gateway.toml").write_text(text, encoding="utf-8")
-    accounts = ACCOUNTS_TOML.format(cash=cash, wave_timeout_s=wave_timeout_s, lookup_wait_s=lookup_wait_s)
+    accounts = ACCOUNTS_TOML.format(
+        cash=cash, wave_timeout_s=wave_timeout_s, lookup_wait_s=lookup_wait_s,
+        in_cash='ord_type = "market"\ncash_orders = true\n' if in_cash else "",
+    )  # fmt: skip
     (folder / "accounts.toml").write_text(accounts, encoding="utf-8")
-    instruments = "".join(f'["{symbol}"]\nhalf_spread_bps = 1\n' for symbol in symbols)
+    lot = "lot_size = 0.0001\nmin_notional = 1\n" if in_cash else ""
+    instruments = "".join(f'["{symbol}"]\nhalf_spread_bps = 1\n{lot}' for symbol in symbols)
     (folder / "instruments.toml").write_text(instruments, encoding="utf-8")
     lots = ["symbol,acquired,qty,cost"]
     lots += [f"{s},{ACQUIRED},{qty},{qty * cents[s] * 0.008:.2f}" for s, qty in held.items()]

@@ -221,6 +221,8 @@ class Order:
     `priority` orders resting orders in time, 0 when the order does not rest; `slices` are the partial fills
     still to come, and `plan` tells a planned fill of an earlier plan from one of this. `is_renewed` says that
     the order has outlived a trading day, `is_resting_till_tomorrow` that it waits for the next one.
+    `cash` is the money an order was given instead of a quantity; `order_qty` is what that buys as of the last
+    price it traded at.
     """
 
     owner: str
@@ -251,11 +253,17 @@ class Order:
     slices: list[Decimal] = field(default_factory=list)
     plan: int = 0
     first_cl_ord_id: str = ""
+    cash: Decimal | None = None
 
     @property
     def leaves_qty(self) -> Decimal:
         """LeavesQty(151): what may still fill."""
         return ZERO if self.ended is not None else self.order_qty - self.cum_qty
+
+    def size_at(self, px: Decimal, lot: Decimal) -> None:
+        """Size an order of money anew: the lots that what is left of it buys at `px`."""
+        if self.cash is not None:
+            self.order_qty = self.cum_qty + (self.cash - self.value) / px // lot * lot
 
     @property
     def avg_px(self) -> Decimal:

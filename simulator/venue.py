@@ -320,7 +320,7 @@ class Venue:
             new.owner, f"{self.settings.id_prefix}O{self._booked}", new.cl_ord_id, new.account,
             new.symbol, new.side, new.side == Side.BUY, new.ord_type,
             new.price if new.ord_type == OrdType.LIMIT else None, new.time_in_force, new.order_qty,
-            new.expire_time, new.echo, first_cl_ord_id=new.cl_ord_id,
+            new.expire_time, new.echo, first_cl_ord_id=new.cl_ord_id, cash=new.cash_order_qty,
         )  # fmt: skip
         if len(self.orders) < MAX_ORDERS:
             self.orders.append(order)

@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from adapters.fix import codec
+from adapters.fix import decoder
 from adapters.fix.dialects import DIALECTS, Venue, speak
-from adapters.fix.dialects.notices import read_notice
+from adapters.fix.dialects.notices import read_activation, read_notice
+from adapters.fix.dialects.wire import Unreadable
 from gateway.domain.order import ExecType, Report
 from gateway.events import CancelRejected, MessageRefused, OrderUnknown, ReportReceived
 
@@ -205,15 +206,16 @@ def try_one(raw: str, venue: Venue, outcome: Outcome) -> None:
     began = time.perf_counter()
     kind = "unreadable"
     try:
-        event = codec.decode(raw, "", "v", 1, AT, venue, KNOWN)
+        event = decoder.decode(raw, "", "v", 1, AT, venue, KNOWN)
         kind = type(event).__name__
         if isinstance(event, ReportReceived):
             check_report(event.report, raw, venue)
         assert event is None or isinstance(
             event, (ReportReceived, CancelRejected, MessageRefused, OrderUnknown)
         )
-        read_notice(codec.split(raw), venue)
-    except codec.Unreadable as problem:
+        read_notice(decoder.split(raw), venue)
+        read_activation(raw, venue)
+    except Unreadable as problem:
         if not str(problem):
             outcome.failures.append(f"{raw!r}: refused without a reason")
     except Exception as problem:  # noqa: BLE001 - the point of the exercise

@@ -59,6 +59,7 @@ class Kit:
     lookup_wait_s: float = 0.1
     basket_s: float = 120.0
     is_fx: bool = False
+    in_cash: bool = False
     options: tuple[str, ...] = ("--commission-per-share", "0.005", "--commission-minimum", "1.00")
     victims: tuple[str, ...] = ("gateway", "gateway", "quickfix child", "venue", "redis")
 
@@ -84,6 +85,10 @@ KITS = {
     ),
     "alpaca": Kit(
         dialect="alpaca", lookup_wait_s=0.5, victims=("gateway", "gateway", "venue", "redis"),
+        options=("--requests-per-min", "100000"),
+    ),
+    "alpaca-cash": Kit(
+        dialect="alpaca", lookup_wait_s=0.5, victims=("gateway", "gateway", "venue", "redis"), in_cash=True,
         options=("--requests-per-min", "100000"),
     ),
 }  # fmt: skip
@@ -112,7 +117,7 @@ class Torture:
         self.household: Household = write_household(
             folder, kit.names, seed, port, orders_per_s=kit.orders_per_s, link=kit.link, is_fx=kit.is_fx,
             lookup_wait_s=kit.lookup_wait_s, is_alpaca=kit.dialect == "alpaca",
-            is_tws=kit.dialect == "tws",
+            is_tws=kit.dialect == "tws", in_cash=kit.in_cash,
         )  # fmt: skip
         options = ["--fill-delay-ms", "40", "--partials", "3", "--seed", str(seed), *kit.options]
         self.stage: Stage = stage_for(

@@ -6,7 +6,9 @@ Rules of this room:
 2. Open orders are compared every `poll_s`, whatever the stream says.
 3. A position is stated when nothing is open and nothing was heard between question and answer; activities are
    stated before positions, so that a split is known before its new quantity.
-4. Positions in what is no instrument of ours are somebody else's business: they are named once, in the log.
+4. Buying power is stated when it has changed, nothing is open, and every sale is some time ago: its proceeds
+   may take a moment.
+5. Positions in what is no instrument of ours are somebody else's business: they are named once, in the log.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ from adapters.alpaca.asking import Asking
 from adapters.alpaca.assets import Assets
 from adapters.alpaca.calls import Calls, Urgency
 from adapters.alpaca.client import NoAnswer
-from adapters.alpaca.codec import Unreadable, decimal_of, filled_qty
-from adapters.alpaca.memory import Memory
+from adapters.alpaca.codec import Unreadable, decimal_of, decimal_or_none, filled_qty
+from adapters.alpaca.memory import SOLD_S, Memory
 from adapters.alpaca.outbox import Outbox
 from adapters.alpaca.settings import AlpacaSettings
 from adapters.base import NotSent
@@ -63,6 +65,7 @@ class Around:
         self._activities: set[str] = set()
         self._strange: set[str] = set()
         self._days_back = FIRST_DAYS_BACK
+        self._power: Decimal | None = None
         self._next_poll = 0.0
 
     def went_up(self) -> None:
@@ -94,6 +97,7 @@ class Around:
                 if now >= next_activities:
                     next_activities = now + self._settings.activities_s
                     await self._state_activities()
+                    await self._state_power(now)
                     is_due = True
                 if is_due or (self._touched and now >= next_positions):
                     next_positions, is_due = now + POSITIONS_S, False
@@ -155,6 +159,19 @@ class Around:
         if strange := sorted(set(held) - set(self._settings.symbols) - self._strange):
             log.warning("%s: positions that are no instruments: %s", self._settings.name, ", ".join(strange))
             self._strange.update(strange)
+
+    async def _state_power(self, now: float) -> None:
+        sold_at, clock = self._memory.sold_at, self._memory.clock
+        if self._memory.has_open() or (sold_at is not None and now - sold_at < SOLD_S):
+            return
+        answer = await self._calls.ask(Urgency.LOOK_AROUND, "GET", "/account")
+        if not answer.is_good or not isinstance(answer.body, dict):
+            return
+        power = decimal_or_none(answer.body, "buying_power")
+        is_still = clock == self._memory.clock and not self._memory.has_open()
+        if power is not None and is_still and power != self._power:
+            self._power = power
+            self._outbox.power(self._settings.account, power)
 
     async def _state_activities(self) -> None:
         """State what moved cash or positions without an order in the last days, each once."""

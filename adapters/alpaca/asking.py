@@ -18,9 +18,9 @@ from typing import Any
 from adapters.alpaca.calls import Calls, Urgency
 from adapters.alpaca.client import Answer, NoAnswer
 from adapters.alpaca.codec import Unreadable, filled_qty, is_ours, moment, read_fill, read_order
-from adapters.alpaca.memory import Memory
+from adapters.alpaca.memory import Memory, Seen
 from adapters.alpaca.outbox import Outbox
-from gateway.domain.order import ExecType
+from gateway.domain.order import ExecType, Report
 
 Json = Mapping[str, Any]
 FEW = 3
@@ -33,8 +33,9 @@ BY_NAME = "/orders:by_client_order_id"
 class Asking:
     """Ask about orders and tell the gateway what comes back."""
 
-    def __init__(self, calls: Calls, memory: Memory, outbox: Outbox) -> None:
+    def __init__(self, calls: Calls, memory: Memory, outbox: Outbox, account: str) -> None:
         self._calls = calls
+        self._account = account
         self._memory = memory
         self._outbox = outbox
 
@@ -65,9 +66,10 @@ class Asking:
         """Ask for one order by its ClOrdID(11)."""
         return await self._calls.ask(Urgency.LOOK_UP, "GET", BY_NAME, {"client_order_id": name})
 
-    async def open_orders(self) -> list[Json]:
-        """Ask for everything that works."""
-        return await self._pages({"status": "open"}, lambda _found: False)
+    async def open_orders(self, symbol: str = "") -> list[Json]:
+        """Ask for everything that works, or all of one symbol."""
+        wanted = {"status": "open", **({"symbols": symbol} if symbol else {})}
+        return await self._pages(wanted, lambda _found: False)
 
     async def tell(self, orders: Iterable[Json], asked_at: int) -> bool:
         """Tell the gateway how orders stand; say whether that was news to us."""
@@ -83,6 +85,12 @@ class Asking:
             except Unreadable as problem:
                 self._outbox.unreadable(json.dumps(order, default=str), str(problem))
         return is_news
+
+    def tell_halt(self, seen: Seen, report: Report, status: str) -> None:
+        """Tell a person, once each time, that an order works and does not trade: its symbol may be halted."""
+        if seen.becomes_halted(status):
+            text = f"{report.symbol} {report.cl_ord_id}: {report.text}; {report.symbol} may be halted"
+            self._outbox.notice("warning", text, self._account)
 
     # The inside.
 
@@ -104,6 +112,7 @@ class Asking:
                 seen.told = fill.cum_qty
         if report.cum_qty < seen.told:
             report = replace(report, exec_type=ExecType.TRADE_CANCEL, exec_ref_id="?")
+        self.tell_halt(seen, report, str(order.get("status")))
         self._outbox.report(report)
         seen.told = report.cum_qty
         seen.order_id, seen.symbol, seen.status = report.order_id, report.symbol, str(order.get("status"))

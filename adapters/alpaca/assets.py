@@ -3,20 +3,20 @@
 Rules of this room:
 1. An asset that is not tradable but active may be sold, never bought; an inactive one neither.
 2. What nobody has asked about yet, or could not, is tradable: the venue decides.
-3. A refusal is a reason to ask again soon: an asset may change its status at any time.
+3. A person is told of each change, and of an account whose settings stop it.
+4. A refusal is a reason to ask again soon: an asset may change its status at any time.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from adapters.alpaca.calls import Calls, Urgency
+from adapters.alpaca.codec import trades_fraction
+from adapters.alpaca.outbox import Outbox
 from adapters.alpaca.settings import AlpacaSettings
 from gateway.domain.order import OrderSpec, Side
-
-log = logging.getLogger(__name__)
 
 Json = Mapping[str, Any]
 EACH_ALONE = 20
@@ -26,8 +26,9 @@ EACH_ALONE = 20
 class Assets:
     """Remember what the venue says of our instruments."""
 
-    def __init__(self, settings: AlpacaSettings, calls: Calls) -> None:
+    def __init__(self, settings: AlpacaSettings, calls: Calls, outbox: Outbox) -> None:
         self._settings = settings
+        self._outbox = outbox
         self._calls = calls
         self._assets: dict[str, Json] = {}
         self._is_fractional_off = False
@@ -40,7 +41,7 @@ class Assets:
             return f"the venue does not trade {spec.symbol} any more (status inactive)"
         if asset.get("tradable") is False and spec.side is not Side.SELL:
             return f"the venue lets {spec.symbol} only be sold (not tradable)"
-        if spec.order_qty == spec.order_qty.to_integral_value():
+        if not trades_fraction(spec):
             return ""
         if asset.get("fractionable") is False:
             return f"{spec.symbol} is not fractionable; set its lot_size to 1"
@@ -58,7 +59,7 @@ class Assets:
         if found.is_good and isinstance(found.body, dict):
             self._is_fractional_off = found.body.get("fractional_trading") is False
             if found.body.get("suspend_trade") is True:
-                log.warning("%s: the account's own settings suspend trading", self._settings.name)
+                self._tell("the account's own settings suspend trading")
         symbols = self._settings.symbols
         if len(symbols) <= EACH_ALONE:
             await self._ask_each(symbols)
@@ -88,4 +89,8 @@ class Assets:
         self._assets[symbol] = asset
         for name, usual in (("status", "active"), ("tradable", True)):
             if asset.get(name) != before.get(name, usual):
-                log.warning("%s: %s: %s is %s now", self._settings.name, symbol, name, asset.get(name))
+                self._tell(f"{symbol}: {name} is {asset.get(name)} now")
+
+    def _tell(self, text: str) -> None:
+        """Tell a person what orders will be refused for."""
+        self._outbox.notice("warning", text, self._settings.account)

@@ -52,7 +52,7 @@ class AlpacaBroker:
         self.name = settings.name
         self.capabilities = Capabilities(
             refuses_duplicate_client_id=True, can_look_up=True, replays_executions=False, fractional=True,
-            orders_per_s=0,
+            orders_per_s=0, cash_orders=True,
         )  # fmt: skip
         self._settings = settings
         self._now = now
@@ -71,12 +71,12 @@ class AlpacaBroker:
         one = self._settings
         self._outbox = Outbox(self.name, self._now, after_seq)
         self._calls = calls = Calls(RestClient(one.key, one.secret, one.url), one.requests_per_min, time.time)
-        self._asking = Asking(calls, self._memory, self._outbox)
+        self._asking = Asking(calls, self._memory, self._outbox, one.account)
         self._stream = TradeStream(
             one.key, one.secret, one.stream_url,
             went_up=self._went_up, went_down=self._went_down, take=self._take,
         )  # fmt: skip
-        assets = Assets(one, calls)
+        assets = Assets(one, calls, self._outbox)
         self._around = Around(
             one, calls, self._memory, self._outbox, self._asking, assets, self._now, self._reconnect
         )
@@ -187,7 +187,8 @@ class AlpacaBroker:
         if found := [
             name for name in blocks if isinstance(answer.body, dict) and answer.body.get(name) is True
         ]:
-            log.warning("%s: the venue will refuse orders: %s", self.name, ", ".join(found))
+            text = f"the venue will refuse orders: {', '.join(found)}"
+            self._outbox.notice("critical", text, self._settings.account)
 
     async def _went_up(self) -> None:
         """Find out what happened meanwhile: we do after a short break, the engine after a long one."""
@@ -257,6 +258,7 @@ class AlpacaBroker:
         """Note what the stream says of an order, and tell it."""
         name = report.cl_ord_id if codec.is_ours(report.cl_ord_id) else report.order_id
         seen = self._memory.hear(name)
+        self._asking.tell_halt(seen, report, str(data["order"].get("status")))
         seen.order_id, seen.symbol = report.order_id, report.symbol
         if report.exec_type in TAKES_BACK or report.cum_qty >= seen.told:
             seen.status, seen.told = str(data["order"].get("status")), report.cum_qty

@@ -32,7 +32,8 @@ QTY_DECIMALS = 9
 PENNY_PRICE = Decimal(1)
 """From this price on two decimals are allowed, below it four."""
 LEAST_BUY = Decimal(1)
-"""The least a fractional buy may be worth, in dollars."""
+"""The least a buy of a fraction, or of an amount of money, may be worth, in dollars."""
+CASH_DECIMALS = 2
 _SYMBOL = re.compile(r"[A-Z0-9./]{1,32}")
 _OUR_ID = re.compile(r"[A-Z2-7]{16}")
 _TIMES = {
@@ -50,6 +51,8 @@ _STATUSES = {
 }  # fmt: skip
 ENDED = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
 """Statuses after which nothing fills."""
+HALTED = frozenset({"suspended", "held"})
+"""Statuses of an order that works, but does not trade for now: its symbol is halted, or something else is."""
 _TAKEN_BACK = {"trade_bust": ExecType.TRADE_CANCEL, "trade_correct": ExecType.TRADE_CORRECT}
 
 
@@ -65,16 +68,15 @@ def order_body(spec: OrderSpec, *, extended_hours: bool) -> dict[str, str | bool
     """Write the body of POST /v2/orders; raises `Unsendable`."""
     if not _SYMBOL.fullmatch(spec.symbol):
         raise Unsendable(f"{spec.symbol!r} is no symbol here; name it as the venue does")
-    qty = _digits(spec.order_qty, QTY_DECIMALS, "quantity")
-    is_fractional = spec.order_qty != spec.order_qty.to_integral_value()
+    size, is_fractional = _size(spec), trades_fraction(spec)
     if is_fractional and spec.time_in_force is not TimeInForce.DAY:
         raise Unsendable('a fractional quantity is for the day only; set time_in_force = "day"')
     if is_fractional and spec.side is Side.SELL_SHORT:
         raise Unsendable("a short sale takes whole shares")
     if is_fractional and spec.side is Side.BUY and spec.price and spec.order_qty * spec.price < LEAST_BUY:
-        raise Unsendable(f"a fractional buy is of ${LEAST_BUY} at least; set min_notional of {spec.symbol}")
+        raise _too_little(spec)
     body: dict[str, str | bool] = {
-        "symbol": spec.symbol, "qty": qty, "side": "buy" if spec.side is Side.BUY else "sell",
+        "symbol": spec.symbol, **size, "side": "buy" if spec.side is Side.BUY else "sell",
         "type": "limit" if spec.ord_type is OrdType.LIMIT else "market",
         "time_in_force": _TIMES[spec.time_in_force], "client_order_id": spec.cl_ord_id,
     }  # fmt: skip
@@ -88,6 +90,27 @@ def order_body(spec: OrderSpec, *, extended_hours: bool) -> dict[str, str | bool
             )
         body["extended_hours"] = True
     return body
+
+
+def trades_fraction(spec: OrderSpec) -> bool:
+    """Say whether an order is not of whole shares; one of money never is."""
+    return spec.cash_order_qty is not None or spec.order_qty != spec.order_qty.to_integral_value()
+
+
+def _size(spec: OrderSpec) -> dict[str, str]:
+    """Write how much: a quantity, or the money to spend; raises `Unsendable`."""
+    cash = spec.cash_order_qty
+    if cash is None:
+        return {"qty": _digits(spec.order_qty, QTY_DECIMALS, "quantity")}
+    if spec.side is not Side.BUY or spec.ord_type is not OrdType.MARKET:
+        raise Unsendable('an amount of money only buys, and at market; set ord_type = "market"')
+    if cash < LEAST_BUY:
+        raise _too_little(spec)
+    return {"notional": _digits(cash, CASH_DECIMALS, "amount")}
+
+
+def _too_little(spec: OrderSpec) -> Unsendable:
+    return Unsendable(f"a fractional buy is of ${LEAST_BUY} at least; set min_notional of {spec.symbol}")
 
 
 def is_ours(client_order_id: str) -> bool:
@@ -191,6 +214,8 @@ def _note(order: Json) -> str:
     status = str(order.get("status"))
     if status == "replaced":
         return f"replaced at the venue by order {order.get('replaced_by')}"
+    if status in HALTED:
+        return f"the venue does not let it trade for now (status {status})"
     return "" if status in _STATUSES else f"the venue says status {status!r}"
 
 

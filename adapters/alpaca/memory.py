@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from adapters.alpaca.codec import ENDED
+from adapters.alpaca.codec import ENDED, HALTED
 from gateway.domain.order import ZERO
 
 REMEMBERED = 50_000
+SOLD_S = 30.0
+"""So long after a sale's last fill its proceeds may still be missing in the buying power."""
 
 
 @dataclass(slots=True)
@@ -28,6 +30,10 @@ class Seen:
     symbol: str = ""
     told: Decimal = ZERO
     heard_at: int = 0
+
+    def becomes_halted(self, status: str) -> bool:
+        """Say whether a new status is the first that keeps it from trading."""
+        return status in HALTED and self.status not in HALTED
 
     @property
     def is_open(self) -> bool:

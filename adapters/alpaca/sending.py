@@ -4,7 +4,7 @@ Rules of this room:
 1. An order is sent once. Whatever leaves its end open (a time-out, a 5xx, a question about it that nobody
    answers) leaves it in doubt; only what certainly never reached the venue is withheld.
 2. A refusal that names the id as used is none: the order is there.
-3. Two refusals are waited out, once: an opposite order of ours in the way is cancelled, its end awaited; the
+3. Two refusals are waited out, once: opposite orders of ours in the way are cancelled, their end awaited; the
    proceeds of a sale that has just filled are awaited where they pay for a buy.
 4. A cancel is asked for as often as it takes to be heard: asking twice does no harm.
 """
@@ -21,7 +21,7 @@ from adapters.alpaca.asking import NOT_FOUND, Asking
 from adapters.alpaca.assets import Assets
 from adapters.alpaca.calls import TOO_MANY, Calls, Urgency
 from adapters.alpaca.client import Answer, NoAnswer
-from adapters.alpaca.memory import Memory
+from adapters.alpaca.memory import SOLD_S, Memory
 from adapters.alpaca.outbox import Outbox
 from adapters.base import NotSent
 from gateway.domain.order import Side
@@ -32,8 +32,8 @@ CLIENT_ERROR, SERVER_ERROR = 400, 500
 CANCEL_TRIES, CANCEL_PAUSE_S = 4, 0.5
 WAY_CLEAR_S, WAY_POLL_S = 10.0, 0.25
 """How long an opposite order of ours may take to end before a refused order is given up."""
-SOLD_S, POWER_WAIT_S, POWER_POLL_S = 30.0, 6.0, 1.0
-"""So long after a sale's last fill its proceeds are awaited, for so long, asked for that often."""
+POWER_WAIT_S, POWER_POLL_S = 6.0, 1.0
+"""A sale's proceeds are awaited for so long, asked for that often."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
@@ -184,35 +184,42 @@ class Sending:
     async def _may_go_now(self, wish: SendOrder, answer: Answer) -> bool:
         """Wait out what keeps the venue from taking an order it has refused; say whether that is over."""
         try:
-            return await self._clear_the_way(answer) or await self._is_paid(wish, answer)
+            return await self._clear_the_way(wish, answer) or await self._is_paid(wish, answer)
         except NoAnswer as problem:
             if wish.poss_resend:
                 raise
             raise NotSent(f"{answer.message}; then: {problem}") from None
 
-    async def _clear_the_way(self, answer: Answer) -> bool:
-        """Cancel an order of ours on the other side that the venue names, and wait until it has ended.
+    async def _clear_the_way(self, wish: SendOrder, answer: Answer) -> bool:
+        """Cancel every order of ours on the other side, and wait until they have ended.
 
-        The venue refuses an order that could trade with another of the same account; somebody else's
-        order is left alone.
+        The venue refuses an order that could trade with another of the same account, and names one of them;
+        where that is somebody else's, it is left alone.
         """
-        other = answer.body.get("existing_order_id") if isinstance(answer.body, dict) else None
-        if not other or "wash" not in answer.message:
+        if "wash" not in answer.message:
             return False
+        named = str(answer.body.get("existing_order_id") or "") if isinstance(answer.body, dict) else ""
+        found = await self._opposite(wish)
+        ours = {name for name, is_ours in found.items() if is_ours}
+        if found.get(named, True) is False or not (named or ours):
+            return False
+        for other in sorted(ours):
+            await self._calls.ask(Urgency.CANCEL, "DELETE", f"/orders/{other}")
         deadline = asyncio.get_running_loop().time() + WAY_CLEAR_S
-        is_asked = False
-        while asyncio.get_running_loop().time() < deadline:
-            found = await self._calls.ask(Urgency.LOOK_UP, "GET", f"/orders/{other}")
-            order = found.body if isinstance(found.body, dict) else {}
-            if not codec.is_ours(str(order.get("client_order_id") or "")):
-                return False
-            if order.get("status") in codec.ENDED:
-                return True
-            if not is_asked:
-                is_asked = True
-                await self._calls.ask(Urgency.CANCEL, "DELETE", f"/orders/{other}")
-            await asyncio.sleep(WAY_POLL_S)
-        return False
+        while ours and asyncio.get_running_loop().time() < deadline:
+            ours &= (await self._opposite(wish)).keys()
+            if ours:
+                await asyncio.sleep(WAY_POLL_S)
+        return not ours
+
+    async def _opposite(self, wish: SendOrder) -> dict[str, bool]:
+        """Return the venue's ids of the open orders on an order's other side, and whether each is ours."""
+        side = "sell" if wish.order.side is Side.BUY else "buy"
+        return {
+            str(one.get("id")): codec.is_ours(str(one.get("client_order_id") or ""))
+            for one in await self._asking.open_orders(wish.order.symbol)
+            if one.get("side") == side
+        }
 
     async def _is_paid(self, wish: SendOrder, answer: Answer) -> bool:
         """Wait for the proceeds of a sale that has just filled: the venue may count them a moment later."""

@@ -1,1 +1,1 @@
-"""FIX venues: a pure codec, and quickfix in a child process of its own."""
+"""FIX venues: pure encoding and decoding, and quickfix in a child process of its own."""

@@ -1,4 +1,4 @@
-"""A FIX venue as a `Broker`: wishes through the codec to the engine, messages back as events.
+"""A FIX venue as a `Broker`: wishes encoded for the engine, messages back as events.
 
 Rules of this room:
 1. Every message that came from the spool carries its number as `link_seq`; one that cannot be read is
@@ -19,26 +19,22 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from adapters.base import BrokerEvent, Capabilities, NotSent
-from adapters.fix import codec
+from adapters.fix import decoder, encoder
 from adapters.fix.dialects import PLAIN, Venue
-from adapters.fix.dialects.base import our_account
-from adapters.fix.dialects.notices import (
-    AccountInfo,
-    Notice,
-    Notification,
-    OvernightInfo,
-    PositionInfo,
-    read_notice,
-)
+from adapters.fix.dialects.base import Unsendable, our_account
+from adapters.fix.dialects.notices import PositionInfo
+from adapters.fix.dialects.wire import Unreadable, utc_timestamp
 from adapters.fix.engine import ChildEngine, Down, FixEngine, Incoming, Up
 from adapters.fix.relay import TlsRelay, TlsSettings
 from adapters.fix.settings import FixSession
 from adapters.fix.spool import Spooled
+from adapters.fix.told import Told
 from gateway.domain.order import OrderSpec
 from gateway.events import (
     CancelOrder,
     LinkBehind,
     LinkDown,
+    LinkNoticed,
     LinkUp,
     LookUpOrder,
     OrderUnknown,
@@ -82,7 +78,7 @@ class FixBroker:
             fractional=False,
             orders_per_s=session.orders_per_s,
         )
-        self.stated: dict[tuple[str, str], AccountInfo | PositionInfo] = {}
+        self.told = Told(session.name, venue)
         self._venue = venue
         self._now = now
         self._engine: FixEngine = engine if engine is not None else make_engine(session)
@@ -110,23 +106,24 @@ class FixBroker:
     def submit(self, wish: SendOrder) -> None:
         """Hand one order over; raises `NotSent` when it certainly did not leave."""
         now = self._now()
-        raw = self._built(lambda: codec.new_order(wish, codec.utc_timestamp(now), self._venue))
+        closes = self.told.closes(wish.order)
+        raw = self._built(lambda: encoder.new_order(wish, utc_timestamp(now), self._venue, closes=closes))
         self._hand_over("order", wish.order.cl_ord_id, raw)
         self._mass.sent(wish.order.cl_ord_id)
 
     def cancel(self, wish: CancelOrder) -> None:
         """Ask for a cancel; raises `NotSent` when the request certainly did not leave."""
-        now = codec.utc_timestamp(self._now())
+        now = utc_timestamp(self._now())
         self._learn(wish.order_id, wish.order.cl_ord_id)
-        raw = self._built(lambda: codec.cancel_request(wish, now, self._venue))
+        raw = self._built(lambda: encoder.cancel_request(wish, now, self._venue))
         self._hand_over("ask", wish.cancel_id, raw)
 
     def replace(self, changed: OrderSpec, replace_id: str, previous_id: str, order_id: str = "") -> None:
         """Ask for a changed quantity or price; raises `NotSent` when the request did not leave."""
-        now = codec.utc_timestamp(self._now())
+        now = utc_timestamp(self._now())
         self._learn(order_id, changed.cl_ord_id)
         raw = self._built(
-            lambda: codec.replace_request(changed, replace_id, previous_id, order_id, now, self._venue)
+            lambda: encoder.replace_request(changed, replace_id, previous_id, order_id, now, self._venue)
         )
         self._hand_over("ask", replace_id, raw)
 
@@ -140,7 +137,7 @@ class FixBroker:
         if self._venue.look_up == "AF":
             self._ask_for_all(wish.order.cl_ord_id)
         elif self._venue.look_up:
-            raw = self._built(lambda: codec.status_request(wish, self._venue))
+            raw = self._built(lambda: encoder.status_request(wish, self._venue))
             self._hand_over("ask", wish.order.cl_ord_id, raw)
         else:
             self._hand_over("trace", wish.order.cl_ord_id, "-")
@@ -172,7 +169,7 @@ class FixBroker:
     def _built(self, build: Callable[[], str]) -> str:
         try:
             return build()
-        except codec.Unsendable as problem:
+        except Unsendable as problem:
             raise NotSent(str(problem)) from None
 
     def _hand_over(self, kind: str, cl_ord_id: str, raw: str) -> None:
@@ -184,7 +181,7 @@ class FixBroker:
         request_id = self._mass.ask(cl_ord_id, self._now())
         if request_id:
             try:
-                self._hand_over("ask", request_id, codec.mass_status_request(request_id, self._venue))
+                self._hand_over("ask", request_id, encoder.mass_status_request(request_id, self._venue))
             except NotSent:
                 self._mass.withdraw()
                 raise
@@ -195,7 +192,9 @@ class FixBroker:
         if isinstance(one, Up):
             self._mass.withdraw()
             if self._venue.dialect.asks_account:
-                self._engine.send("ask", "account", codec.account_request(self._venue))
+                self._engine.send("ask", "account", encoder.account_request(self._venue))
+                if self._venue.text("activation"):
+                    self._engine.send("ask", "activation", encoder.activation_request(self._venue))
                 self._engine.flush()
             can = self.capabilities
             return [LinkUp(now, self.name, one.was_reset, can.can_look_up, can.replays_executions)]
@@ -208,52 +207,40 @@ class FixBroker:
             reason = "our session layer refused a message of the venue"
             return [ReportUnreadable(now, self.name, one.seq, one.raw, reason)]
         try:
-            event = codec.decode(one.raw, one.ref, self.name, one.seq, now, self._venue, self._known)
-        except codec.Unreadable as problem:
+            event = decoder.decode(one.raw, one.ref, self.name, one.seq, now, self._venue, self._known)
+        except Unreadable as problem:
             return [ReportUnreadable(now, self.name, one.seq, one.raw, str(problem))]
         if isinstance(event, ReportReceived):
             self._learn(event.report.order_id, event.report.cl_ord_id)
+            self.told.note_filled(event.report)
         missing: Sequence[str] = ()
         if self._venue.dialect.is_tolerant:
-            missing = self._aside(one.raw, event)
+            missing = self._unnamed(one.raw, event)
         is_certain = self._venue.is_on("absence_is_unknown")
-        found: list[BrokerEvent] = [event] if event is not None else self._stated(one, now)
+        found: list[BrokerEvent] = [event] if event is not None else self._told_besides(one, now)
         return found + [OrderUnknown(now, self.name, one.seq, name, is_certain) for name in missing]
 
-    def _stated(self, one: Spooled, now: datetime) -> list[BrokerEvent]:
-        """Return the position a message states, where positions are compared with the book."""
-        notice = read_notice(codec.split(one.raw), self._venue)
-        if not isinstance(notice, PositionInfo) or not self._venue.is_on("compare_positions"):
+    def _told_besides(self, one: Spooled, now: datetime) -> list[BrokerEvent]:
+        """Return what a message that is about no order states for the engine, or for people."""
+        notice = self.told.take(one.raw)
+        if notice is None:
             return []
-        account = our_account(notice.account, self._venue)
-        return [PositionStated(now, self.name, one.seq, account, notice.symbol, notice.qty)]
+        if isinstance(notice, PositionInfo) and self._venue.is_on("compare_positions"):
+            account = our_account(notice.account, self._venue)
+            return [PositionStated(now, self.name, one.seq, account, notice.symbol, notice.qty)]
+        warning = self.told.warning(notice)
+        return [LinkNoticed(now, self.name, one.seq, *warning)] if warning else []
 
-    def _aside(self, raw: str, event: BrokerEvent | None) -> Sequence[str]:
-        """Take what else a message says; return orders that a whole answer to AF did not name."""
-        fields = codec.split(raw)
-        if event is None and (notice := read_notice(fields, self._venue)) is not None:
-            self._note(notice)
+    def _unnamed(self, raw: str, event: BrokerEvent | None) -> Sequence[str]:
+        """Return the orders that a whole answer to AF, of which this message is a part, did not name."""
+        fields = decoder.split(raw)
         if "584" not in fields:
             return ()
         named = event.report.cl_ord_id if isinstance(event, ReportReceived) else ""
         return self._mass.answered(fields["584"], named, is_last=fields.get("912") == "Y")
 
-    def _note(self, notice: Notice) -> None:
-        """Tell people what the venue tells them; keep its latest view of account and positions."""
-        if isinstance(notice, Notification):
-            is_grave = notice.priority >= self._venue.number("notice_priority")
-            level = logging.WARNING if is_grave else logging.INFO
-            log.log(level, "%s: the venue says: %s", self.name, notice.text)
-            return
-        if isinstance(notice, OvernightInfo):
-            log.info("%s: carried overnight: %s %s", self.name, notice.qty, notice.symbol)
-            return
-        key = (notice.account, notice.symbol if isinstance(notice, PositionInfo) else "")
-        if key in self.stated or len(self.stated) < REMEMBERED:
-            self.stated[key] = notice
-
     def _learn(self, order_id: str, cl_ord_id: str) -> None:
-        if order_id in ("", "0", "NONE") or not codec.is_ours(cl_ord_id):
+        if order_id in ("", "0", "NONE") or not decoder.is_ours(cl_ord_id):
             return
         self._known[order_id] = cl_ord_id
         self._known.move_to_end(order_id)

@@ -341,7 +341,7 @@ def _lock(folder: Path) -> int:
 def _initiator(config: FixSession, session: Session) -> tuple[Any, ...]:
     """Build quickfix's parts; all of them must stay referenced while it runs."""
     path, dictionary = config.store_folder / "session.cfg", config.store_folder / "groups.xml"
-    dictionary.write_text(permissive(config.begin_string), encoding="utf-8")
+    dictionary.write_text(permissive(config.begin_string, config.received_groups), encoding="utf-8")
     path.write_text(
         CONFIG.format(
             dictionary=dictionary,

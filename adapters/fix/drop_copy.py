@@ -14,8 +14,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from adapters.fix import codec
+from adapters.fix import decoder
 from adapters.fix.dialects import PLAIN, Venue
+from adapters.fix.dialects.wire import Unreadable
 from adapters.fix.engine import ChildEngine, Down, FixEngine, Incoming, Up
 from adapters.fix.relay import TlsRelay, TlsSettings
 from adapters.fix.settings import FixSession
@@ -80,8 +81,8 @@ class DropCopy:
         if not isinstance(one, Spooled):
             return None
         try:
-            found = codec.decode(one.raw, one.ref, self.name, one.seq, now, self._venue)
-        except codec.Unreadable as problem:
+            found = decoder.decode(one.raw, one.ref, self.name, one.seq, now, self._venue)
+        except Unreadable as problem:
             self._complain(f"a copied message cannot be read: {problem}")
             return None
         if not isinstance(found, ReportReceived):

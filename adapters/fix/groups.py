@@ -12,6 +12,7 @@ import itertools
 import string
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 from pathlib import Path
 
 import quickfix as fix
@@ -59,26 +60,21 @@ _USER_TAGS = 5_000
 _LETTERS = string.ascii_letters + string.digits
 
 
-def permissive(begin_string: str) -> str:
+def permissive(begin_string: str, also: Mapping[str, tuple[int, ...]] | None = None) -> str:
     """Return the dictionary quickfix ships for a version, with nothing left in it but where groups are.
 
     Every tag below 5000 is a field of text, every message type of one or two characters exists, and nothing
-    is required. OrderCancelReject(9) may name Parties(453), though the standard knows none there.
+    is required. OrderCancelReject(9) may name Parties(453), though the standard knows none there. `also` has
+    the venue's own groups: per MsgType(35) the counting tag, the first tag of an entry, its other tags.
     OSError when quickfix was installed without its dictionaries.
     """
     name = begin_string.replace(".", "").removeprefix("FIX")
     path = Path(sys.prefix) / "share" / "quickfix" / f"FIX{name}.xml"
     root = ET.parse(path).getroot()  # noqa: S314 - it came with the library
-    for one in root.iter():
-        if "required" in one.attrib:
-            one.set("required", "N")
     fields, messages = root.find("fields"), root.find("messages")
     assert fields is not None, path  # noqa: S101 - a dictionary has both
     assert messages is not None, path  # noqa: S101
-    for field in fields:
-        field.set("type", "STRING")
-        for value in list(field):
-            field.remove(value)
+    _loosen(root, fields)
     known = {field.get("number") for field in fields}
     for tag in range(1, _USER_TAGS):
         if str(tag) not in known:
@@ -90,4 +86,36 @@ def permissive(begin_string: str) -> str:
     for first, second in itertools.product(_LETTERS, ("", *_LETTERS)):
         if (kind := first + second) not in known:
             ET.SubElement(messages, "message", name=f"Type{kind}", msgtype=kind, msgcat="app")
+    for kind, tags in (also or {}).items():
+        _add_group(root, kind, tags)
     return ET.tostring(root, encoding="unicode")
+
+
+def _loosen(root: ET.Element, fields: ET.Element) -> None:
+    """Require nothing, and let every field be any text."""
+    for one in root.iter():
+        if "required" in one.attrib:
+            one.set("required", "N")
+    for field in fields:
+        field.set("type", "STRING")
+        for value in list(field):
+            field.remove(value)
+
+
+def _add_group(root: ET.Element, kind: str, tags: tuple[int, ...]) -> None:
+    """Give a message type a group, or the group it has already the members it lacks."""
+    fields, message = root.find("fields"), root.find(f"messages/message[@msgtype='{kind}']")
+    assert fields is not None, kind  # noqa: S101 - `permissive` has just seen to both
+    assert message is not None, kind  # noqa: S101
+    names = {one.get("number"): one.get("name", "") for one in fields}
+    for tag in map(str, tags):
+        if tag not in names:
+            names[tag] = f"Tag{tag}"
+            ET.SubElement(fields, "field", number=tag, name=names[tag], type="STRING")
+    counting, *members = (names[str(tag)] for tag in tags)
+    groups = [one for one in root.iter("group") if one.get("name") == counting]
+    for group in groups or [ET.SubElement(message, "group", name=counting, required="N")]:
+        known = {one.get("name") for one in group}
+        for name in members:
+            if name not in known:
+                ET.SubElement(group, "field", name=name, required="N")

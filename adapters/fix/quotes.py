@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from adapters.fix import codec
+from adapters.fix import encoder
 from adapters.fix.dialects import Venue
 from adapters.fix.dialects.market_data import Quote, Refusal, read
 from adapters.fix.engine import ChildEngine, Down, FixEngine, Incoming, Up
@@ -148,7 +148,7 @@ class QuoteSession:
         for symbol in self._symbols:
             self._asked += 1
             request_id = str(self._asked)
-            raw = codec.market_data_request(symbol, request_id, self._venue)
+            raw = encoder.market_data_request(symbol, request_id, self._venue)
             if not self._engine.send("ask", request_id, raw):
                 return
             self._engine.flush()

@@ -7,6 +7,7 @@ It is in no file and in no `repr`. `Moment` is what a session remembers over its
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,8 @@ class FixSession:
     venue's message limit (0 for none), `store_folder` belongs to this session alone. `reset_at` (as in
     "Mon 05:00", in `reset_zone`) makes both sides begin at 1 at the first logon behind that moment.
     `connects_per_minute` is the venue's limit, 0 for none. `groups` are repeating groups of what we
-    send: counting tag, first tag, other tags. `notes_sent` keeps which order left under which number,
+    send: counting tag, first tag, other tags; `received_groups` those the venue sends beyond the standard's,
+    by MsgType(35). `notes_sent` keeps which order left under which number,
     where the session's own count is all there is to ask (see sent.py).
     """
 
@@ -41,6 +43,7 @@ class FixSession:
     reset_zone: str = "UTC"
     connects_per_minute: int = 0
     groups: tuple[tuple[int, ...], ...] = ()
+    received_groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     notes_sent: bool = False
 
     def to_json(self) -> str:
@@ -54,7 +57,9 @@ class FixSession:
         known = {one.name for one in fields(cls)}
         values = {key: value for key, value in data.items() if key in known}
         groups = tuple(tuple(one) for one in data.get("groups", ()))
-        return cls(**(values | {"store_folder": Path(data["store_folder"]), "groups": groups}))
+        received = {kind: tuple(one) for kind, one in data.get("received_groups", {}).items()}
+        own = {"store_folder": Path(data["store_folder"]), "groups": groups, "received_groups": received}
+        return cls(**(values | own))
 
 
 class Moment:

@@ -1,122 +1,26 @@
-"""What goes to the gateway, numbered and in order.
+"""What TWS has to tell the gateway besides orders.
 
 Rules of this room:
-1. TWS numbers nothing, so places are given here: they go on from the last one in the journal. Nothing is kept
-   for a successor: it asks TWS, which tells the day's executions again, each under its own ExecID(17).
-2. What happens after `fail` is not told any more: whoever reads gets the failure.
+1. TWS tells a successor the day's executions again, each under its own ExecID(17).
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import ClassVar
 
-from adapters.base import BrokerEvent
-from gateway.domain.order import Report
-from gateway.events import (
-    CancelRejected,
-    LinkDown,
-    LinkNoticed,
-    LinkUp,
-    MessageRefused,
-    OrderUnknown,
-    PositionStated,
-    ReportReceived,
-    ReportUnreadable,
-    SendInDoubt,
-    SendWithheld,
-)
+from adapters import outbox
+from gateway.events import PositionStated
 
 
-class Outbox:
-    """Gather the events of one link until somebody takes them."""
+class Outbox(outbox.Outbox):
+    """Gather the events of one TWS link until somebody takes them."""
 
-    def __init__(self, name: str, now: Callable[[], datetime], after_seq: int = 0) -> None:
-        self._name = name
-        self._now = now
-        self._seq = after_seq
-        self._events: list[BrokerEvent] = []
-        self._some = asyncio.Event()
-        self._failure: BaseException | None = None
-        self._is_closed = False
-
-    async def batches(self) -> AsyncIterator[Sequence[BrokerEvent]]:
-        """Yield what lies here until `close`; raises what `fail` was given."""
-        while True:
-            await self._some.wait()
-            self._some.clear()
-            taken, self._events = self._events, []
-            if taken:
-                yield taken
-            if self._failure is not None:
-                raise self._failure
-            if self._is_closed:
-                return
-
-    def fail(self, problem: BaseException) -> None:
-        """Let whoever reads get this failure."""
-        self._failure = self._failure or problem
-        self._some.set()
-
-    def close(self) -> None:
-        """End it, once what lies here is taken."""
-        self._is_closed = True
-        self._some.set()
-
-    def up(self) -> None:
-        """Say that the link is up: it can be asked, and executions come under their own names."""
-        self._put(LinkUp(self._now(), self._name, was_reset=False, can_look_up=True, replays=True))
-
-    def down(self, reason: str) -> None:
-        """Say that the link is down."""
-        self._put(LinkDown(self._now(), self._name, reason))
-
-    def report(self, report: Report) -> None:
-        """Tell how an order stands, or what of it has traded."""
-        self._put(ReportReceived(self._now(), self._name, self._next(), report))
-
-    def unknown(self, cl_ord_id: str, *, is_certain: bool) -> None:
-        """Tell that the venue knows no such order."""
-        self._put(OrderUnknown(self._now(), self._name, self._next(), cl_ord_id, is_certain))
-
-    def cancel_rejected(self, cancel_id: str, cl_ord_id: str, text: str) -> None:
-        """Tell that a cancel was refused."""
-        self._put(CancelRejected(self._now(), self._name, self._next(), cancel_id, cl_ord_id, None, text))
-
-    def refused(self, cl_ord_id: str, text: str) -> None:
-        """Tell that an order can never live at the venue."""
-        self._put(MessageRefused(self._now(), self._name, self._next(), cl_ord_id, text))
-
-    def unreadable(self, raw: str, reason: str) -> None:
-        """Tell that something came that cannot be understood."""
-        self._put(ReportUnreadable(self._now(), self._name, self._next(), raw, reason))
-
-    def withheld(self, cl_ord_id: str, reason: str, *, is_answer: bool = False) -> None:
-        """Tell that an order certainly did not leave, or was certainly not accepted."""
-        self._put(SendWithheld(self._now(), cl_ord_id, reason, is_answer))
-
-    def in_doubt(self, cl_ord_id: str, reason: str) -> None:
-        """Tell that nobody can say whether the venue has an order."""
-        self._put(SendInDoubt(self._now(), cl_ord_id, reason))
+    replays: ClassVar[bool] = True
 
     def position(
         self, account: str, symbol: str, qty: Decimal, *, shared_with: tuple[str, ...], asked_at: datetime
     ) -> None:
         """State a position, which other accounts of ours may share."""
-        place = (self._now(), self._name, self._next())
-        self._put(PositionStated(*place, account, symbol, qty, shared_with, asked_at))
-
-    def notice(self, severity: str, text: str, account: str = "", *, halts: bool = False) -> None:
-        """Tell a person."""
-        place = (self._now(), self._name, self._next())
-        self._put(LinkNoticed(*place, text, account, severity, halts))
-
-    def _next(self) -> int:
-        self._seq += 1
-        return self._seq
-
-    def _put(self, event: BrokerEvent) -> None:
-        self._events.append(event)
-        self._some.set()
+        self._put(PositionStated(*self._place(), account, symbol, qty, shared_with, asked_at))

@@ -47,25 +47,49 @@ def halt(context: Context, account: str, reason: str, cancel_working: bool, by: 
 
     async def work(client: GatewayClient) -> bool:
         await client.halt(account, reason=reason, by=by, cancel_working=cancel_working)
-        return await _until(client, lambda status: account in status["halts"])
+        return await _until(client, lambda status: reason in status["halt_reasons"].get(account, ()))
 
     return _answer(with_client(context, work), f"halted: {account or 'all accounts'}")
 
 
 @click.command()
 @click.option("--account", default="", help="One account only; all when left out.")
+@click.option("--reason", default="", help="Only the reasons with these words in them; all when left out.")
 @by_option
 @click.pass_obj
-def resume(context: Context, account: str, by: str) -> int:
-    """Allow sending again; orders in doubt are looked up first."""
+def resume(context: Context, account: str, reason: str, by: str) -> int:
+    """Allow sending again; orders in doubt are looked up first.
 
-    async def work(client: GatewayClient) -> bool:
-        await client.resume(account, by=by)
-        return await _until(
-            client, lambda status: account not in status["halts"] if account else not status["halts"]
+    What is released is what stands now, and is printed; what halts an account meanwhile still does.
+    """
+
+    def standing(status: dict[str, Any] | None) -> list[str]:
+        halts: dict[str, list[str]] = status.get("halt_reasons", {}) if status is not None else {}
+        return list(
+            dict.fromkeys(text for name, texts in halts.items() if account in ("", name) for text in texts)
         )
 
-    return _answer(with_client(context, work), f"resumed: {account or 'all accounts'}")
+    async def work(client: GatewayClient) -> tuple[list[str], bool, list[str]]:
+        seen = [text for text in standing(await client.status()) if reason in text]
+        if reason and not seen:
+            return seen, False, []
+        for text in seen:  # one command each: a command is bounded in size, their number is not
+            await client.resume(account, reasons=[text], by=by)
+        if not seen:
+            await client.resume(account, by=by)
+        is_so = await _until(client, lambda status: not set(seen) & {*standing(status)})
+        return seen, is_so, standing(await client.status())
+
+    seen, is_so, left = with_client(context, work)
+    if reason and not seen:
+        click.echo(f"nothing is halted for a reason with {reason!r} in it; see `gateway status`", err=True)
+        return REFUSED
+    for text in seen if is_so else ():
+        click.echo(f"released: {text}")
+    for text in left if is_so else ():
+        click.echo(f"still halted: {text}")
+    done = "resumed" if not left else "released, not resumed"
+    return _answer(is_so, f"{done}: {account or 'all accounts'}")
 
 
 @click.command()

@@ -29,6 +29,11 @@ class Instrument:
     daily_volume: Decimal = Decimal(0)
 
     @property
+    def is_fractional(self) -> bool:
+        """Say whether parts of a unit trade."""
+        return bool(self.lot_size % 1)
+
+    @property
     def group(self) -> str:
         """Name the set of substantially identical securities this one belongs to."""
         return self.identical_group or self.symbol

@@ -8,6 +8,8 @@ Rules of this room:
 3. A fill is booked whenever it arrives, also after a cancel (FIX 4.4 vol. 4 app. D, J.1.b). A bust or a
    correction names the execution it takes back; one for an execution we never saw keeps it from counting.
 4. An order is final only when nothing of it is pending, even if all of it has filled (B.1.c).
+5. An order of money (CashOrderQty(152)) is whole when its venue says so, and OrderQty(38) is then what has
+   filled. It is over-filled when it has cost more than its money.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ PENDING = frozenset({S.PENDING_CANCEL, S.PENDING_REPLACE})
 TAKES_BACK = frozenset({ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT})
 _SAYS_QTY = frozenset({ExecType.REPLACED, ExecType.RESTATED, ExecType.ORDER_STATUS})
 _ENDS = {ExecType.CANCELED: S.CANCELED, ExecType.EXPIRED: S.EXPIRED, ExecType.DONE_FOR_DAY: S.DONE_FOR_DAY}
+CASH_TOLERANCE, CENT = Decimal("0.001"), Decimal("0.01")
+"""How much more than its money an order may seem to have cost: a share of it and a cent, for venues round."""
 _CORPORATE_ACTION = "0"
 """ExecRestatementReason(378)."""
 
@@ -60,14 +64,15 @@ def step(order: Order, report: Report) -> Step:
     fill_qty, fill_px = _fill_of(order, report)
     if fill_qty < ZERO or (fill_qty and fill_px <= ZERO):
         return Step(current, illegal=f"LastQty(32) {fill_qty} at LastPx(31) {fill_px}")
-    amended = _amended(order, report)
     scale = _scale(order, report)
     cum_qty = order.cum_qty * scale + fill_qty
+    amended = _amended(order, report, cum_qty)
     order_qty = order.order_qty if amended is None else amended
-    if cum_qty > order_qty:
-        return Step(current, illegal=f"over-fill: {cum_qty} of OrderQty(38) {order_qty}")
+    if over := _over_fill(order, cum_qty, order_qty, fill_qty * fill_px):
+        return Step(current, illegal=over)
     missing = max(ZERO, report.cum_qty - cum_qty)
-    ord_status = _status_after(order, report, cum_qty, order_qty, is_short=bool(missing))
+    is_whole = cum_qty == order_qty and _knows_its_whole(order, report, cum_qty)
+    ord_status = _status_after(order, report, cum_qty, is_whole=is_whole, is_short=bool(missing))
     if ord_status is None:
         return Step(current, illegal=f"OrdStatus(39) {current.name} to {report.ord_status.name}")
     return Step(
@@ -92,13 +97,35 @@ def _fill_of(order: Order, report: Report) -> tuple[Decimal, Decimal]:
     return grown, px.quantize(ONE) if px == px.to_integral_value() else px.normalize()
 
 
-def _amended(order: Order, report: Report) -> Decimal | None:
-    """Return an OrderQty(38) that the venue has changed, None when it stands as it was."""
+def _amended(order: Order, report: Report, cum_qty: Decimal) -> Decimal | None:
+    """Return an OrderQty(38) that the venue has changed, None when it stands as it was.
+
+    That of an order of money follows what has filled: never below it, and equal to it once that is all.
+    """
+    if order.spec.cash_order_qty is not None:
+        is_all = report.ord_status is S.FILLED and report.cum_qty == cum_qty
+        qty = cum_qty if is_all else max(cum_qty, order.order_qty)
+        return None if qty == order.order_qty else qty
     said = report.order_qty
     if said is None or said == order.order_qty or said < report.cum_qty:
         return None
     has_grown = report.exec_type.is_trade and said > order.order_qty  # a fill of an order somebody enlarged
     return said if has_grown or report.exec_type in _SAYS_QTY else None
+
+
+def _knows_its_whole(order: Order, report: Report, cum_qty: Decimal) -> bool:
+    """Say whether OrderQty(38) is what the order comes to: of money, once its venue says it has filled."""
+    if order.spec.cash_order_qty is None or order.ord_status is S.FILLED:
+        return True
+    return report.ord_status is S.FILLED and report.cum_qty == cum_qty
+
+
+def _over_fill(order: Order, cum_qty: Decimal, order_qty: Decimal, value: Decimal) -> str:
+    """Say that more would have filled than was asked for, `value` money more than before; empty when not."""
+    cash, spent = order.spec.cash_order_qty, order.notional + value
+    if cash is not None and spent > cash * (1 + CASH_TOLERANCE) + CENT:
+        return f"over-fill: {spent} spent of CashOrderQty(152) {cash}"
+    return f"over-fill: {cum_qty} of OrderQty(38) {order_qty}" if cum_qty > order_qty else ""
 
 
 def _scale(order: Order, report: Report) -> Decimal:
@@ -128,24 +155,27 @@ def _taken_back(order: Order, report: Report) -> Step:
         px = undone.px if report.last_px is None else report.last_px
         commission = report.commission or undone.commission
     cum_qty = order.cum_qty - undone.qty + qty
-    if qty < ZERO or (qty and px <= ZERO) or cum_qty > order.order_qty:
+    amended = _amended(order, report, cum_qty) if order.spec.cash_order_qty is not None else None
+    order_qty = order.order_qty if amended is None else amended
+    over = _over_fill(order, cum_qty, order_qty, qty * px - undone.qty * undone.px)
+    if qty < ZERO or (qty and px <= ZERO) or over:
         return Step(current, illegal=f"{report.exec_type.name} to {qty} at {px}: {cum_qty} filled in all")
     missing = max(ZERO, report.cum_qty - cum_qty)
-    after = _status_taken_back(order, report, cum_qty)
-    return Step(after, qty, px, commission, missing, undoes=found)
+    is_whole = cum_qty == order_qty
+    after = _status_taken_back(order, report, cum_qty, is_whole=is_whole)
+    return Step(after, qty, px, commission, missing, undoes=found, order_qty=amended)
 
 
-def _status_taken_back(order: Order, report: Report, cum_qty: Decimal) -> OrdStatus:
+def _status_taken_back(order: Order, report: Report, cum_qty: Decimal, *, is_whole: bool) -> OrdStatus:
     """Choose the status after a bust or a correction: a filled order works again, an ended one stays."""
-    current, reported = order.ord_status, _plain(report.ord_status, cum_qty, order.order_qty)
+    current, reported = order.ord_status, _plain(report.ord_status, cum_qty, is_whole=is_whole)
     reported = _while_pending(order, reported)
     is_reopened = current is S.FILLED and reported in _WORKING
     return reported if is_reopened or reported in LIFE[current] else current
 
 
-def _plain(reported: OrdStatus, cum_qty: Decimal, order_qty: Decimal) -> OrdStatus:
+def _plain(reported: OrdStatus, cum_qty: Decimal, *, is_whole: bool) -> OrdStatus:
     """Read a status by what has filled: Filled(2) only when all has, Replaced(5) as what works now."""
-    is_whole = cum_qty == order_qty
     partly = S.PARTIALLY_FILLED if cum_qty else S.NEW
     if reported is S.REPLACED:
         return S.FILLED if is_whole else partly
@@ -155,22 +185,21 @@ def _plain(reported: OrdStatus, cum_qty: Decimal, order_qty: Decimal) -> OrdStat
 
 
 def _status_after(  # noqa: PLR0911
-    order: Order, report: Report, cum_qty: Decimal, order_qty: Decimal, *, is_short: bool
+    order: Order, report: Report, cum_qty: Decimal, *, is_whole: bool, is_short: bool
 ) -> OrdStatus | None:
     """Choose the status after `report`, or None when the step is illegal.
 
-    `is_short` says that the venue counts more fills than we have seen: the order is then not final,
-    whatever the venue says, until the missing executions have come.
+    `is_whole` says that all of the order has filled, `is_short` that the venue counts more fills than we have
+    seen: the order is then not final, whatever the venue says, until the missing executions have come.
     """
     current = order.ord_status
     if current is S.DENIED:
         return None
-    is_whole = cum_qty == order_qty
     if report.cum_qty < cum_qty:  # an older report, overtaken by one we have already taken
         if report.exec_type.is_trade and is_whole:
             return S.FILLED
         return S.PARTIALLY_FILLED if current in UNSEEN else current
-    reported = _plain(report.ord_status, cum_qty, order_qty)
+    reported = _plain(report.ord_status, cum_qty, is_whole=is_whole)
     if reported in PENDING and not _goes_on(order, report):
         reported = _ENDS.get(report.exec_type, _while_pending(order, reported))
     if is_short and reported in FINAL:
@@ -205,6 +234,6 @@ def after_refusal(order: Order, said: OrdStatus | None) -> OrdStatus:
         return order.ord_status
     if said in (S.SUSPENDED, S.STOPPED):
         return said
-    if order.cum_qty == order.order_qty:
+    if order.cum_qty == order.order_qty and order.spec.cash_order_qty is None:
         return S.FILLED
     return S.PARTIALLY_FILLED if order.cum_qty else S.NEW

@@ -111,6 +111,8 @@ class OrderSpec:
     """Carry what is sent: the part of an order that never changes after approval.
 
     Quantities in units of the instrument, `price` (Price(44), limit orders only) in its currency.
+    `cash_order_qty` is CashOrderQty(152): the money to spend, where a buy is sent as such. `order_qty` is
+    then what that was expected to buy; what it does buy, only its fills tell.
     """
 
     cl_ord_id: str
@@ -125,6 +127,7 @@ class OrderSpec:
     time_in_force: TimeInForce
     wave: int
     currency: str = "USD"
+    cash_order_qty: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +233,14 @@ class Order:
     def leaves_qty(self) -> Decimal:
         """LeavesQty(151): what may still fill."""
         return ZERO if self.is_final else self.order_qty - self.cum_qty
+
+    @property
+    def leaves_cash(self) -> Decimal | None:
+        """Return what of its money an order may still spend; None for an order of a quantity."""
+        cash = self.spec.cash_order_qty
+        if cash is None:
+            return None
+        return ZERO if self.is_final else max(ZERO, cash - self.notional)
 
     @property
     def avg_px(self) -> Decimal:

@@ -157,7 +157,10 @@ class Harvest:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """Say how orders are sent and how long they may wait; `schedule` is the execution style."""
+    """Say how orders are sent and how long they may wait; `schedule` is the execution style.
+
+    With `cash_orders` a buy of what trades in fractions is sent as the money to spend (CashOrderQty(152)).
+    """
 
     ord_type: OrdType = OrdType.LIMIT
     limit_offset_bps: Decimal = Decimal(25)
@@ -169,6 +172,7 @@ class Execution:
     lookups_before_unknown: int = 2
     resend_max_age_s: Decimal = Decimal(300)
     schedule: Schedule = field(default_factory=Schedule)
+    cash_orders: bool = False
 
     def overridden(self, by: ScheduleOverride | None) -> Execution:
         """Return these settings with what one request wants otherwise."""
@@ -178,6 +182,12 @@ class Execution:
         """Name the first field of the execution style that is wrong and the remedy; None when all is well."""
         if self.schedule.style is Style.CHASE and self.ord_type is OrdType.MARKET:
             return "style", 'is chase, which moves a limit: set ord_type = "limit", or take another style'
+        if self.cash_orders and self.schedule.style is not Style.AT_ONCE:
+            return "style", 'is worked in slices of a quantity: take "at_once" where cash_orders is set'
+        if self.cash_orders and self.ord_type is not OrdType.MARKET:
+            return "cash_orders", 'have no limit: set ord_type = "market", or cash_orders = false'
+        if self.cash_orders and self.time_in_force is not TimeInForce.DAY:
+            return "cash_orders", 'are for the day: set time_in_force = "day", or cash_orders = false'
         return self.schedule.flaw()
 
 

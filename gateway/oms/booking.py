@@ -60,7 +60,7 @@ def halt(
 ) -> Applied:
     """Halt the order's account, and say why."""
     text = f"{order.spec.symbol} {order.spec.cl_ord_id}: {problem}"
-    state.halts[order.spec.account] = text
+    state.halt(order.spec.account, text)
     request = request_of(state, order)
     track(request, order)
     return Applied(order, change, request, gains, problem=text)
@@ -70,7 +70,7 @@ def halt_link(state: State, link: str, problem: str, settings: Settings) -> None
     """Halt every account that trades through a link."""
     for account in settings.accounts.values():
         if account.link == link:
-            state.halts[account.name] = problem
+            state.halt(account.name, problem)
 
 
 def book_step(
@@ -92,7 +92,8 @@ def book_step(
         return tuple(state.book.apply(fill))
     undone = f"{spec.cl_ord_id}:{change.undoes}"
     if not state.book.amend(spec.account, undone, fill if change.fill_qty else None):
-        state.halts[spec.account] = f"{spec.symbol} {undone}: taken back, but too old to take out of the book"
+        text = f"{spec.symbol} {undone}: taken back, but too old to take out of the book"
+        state.halt(spec.account, text)
     return ()
 
 

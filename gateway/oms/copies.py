@@ -147,9 +147,9 @@ def _differs(state: State, name: str, one: Copy, text: str, settings: Settings) 
     said = f"{name}: {text}"
     if wanted is not None and wanted.halts:
         if order is not None:
-            state.halts[order.spec.account] = said
+            state.halt(order.spec.account, said)
         else:
             for account in settings.accounts.values():
                 if account.link == wanted.of:
-                    state.halts[account.name] = said
+                    state.halt(account.name, said)
     return Applied(order, difference=said)

@@ -44,6 +44,7 @@ from gateway.events import (
     OrdersPlanned,
     OrderUnknown,
     PositionStated,
+    PowerStated,
     PricesUpdated,
     ReportReceived,
     ReportUnreadable,
@@ -86,7 +87,7 @@ def _apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: 
             return reports.take_cancel_reject(state, event)
         case OrderUnknown():
             return reports.take_unknown(state, event, settings)
-        case PositionStated() | ActivityStated() | OrderSettled() | LinkNoticed():
+        case PositionStated() | PowerStated() | ActivityStated() | OrderSettled() | LinkNoticed():
             return statements.take(state, event, settings)
         case MessageRefused():
             return reports.take_refusal(state, event)
@@ -348,18 +349,16 @@ def _link(state: State, event: LinkUp | LinkDown | LinkBehind, settings: Setting
     names = ", ".join(f"{order.spec.symbol} {order.spec.cl_ord_id}" for order in lost[:5])
     problem = f"{event.link} began its numbers again with {len(lost)} orders open: {names}; {SETTLE}"
     for order in lost:
-        state.halts[order.spec.account] = problem
+        state.halt(order.spec.account, problem)
     return Applied(problem=problem)
 
 
 def _halt_or_resume(state: State, event: HaltRequested | ResumeRequested) -> Applied:
     if isinstance(event, ResumeRequested):
-        if event.account:
-            state.halts.pop(event.account, None)
-        else:
-            state.halts.clear()
+        for name in [event.account] if event.account else list(state.halts):
+            state.release(name, event.reasons)
         return NOTHING
-    state.halts[event.account] = event.reason or f"halted by {event.by or 'unknown'}"
+    state.halt(event.account, event.reason or f"halted by {event.by or 'unknown'}")
     if event.cancel_working:
         for order in state.open_orders():
             if event.account in ("", order.spec.account):

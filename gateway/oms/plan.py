@@ -2,7 +2,8 @@
 
 Rules of this room:
 1. Sells are the first wave. Buys are planned when the sells are final, from cash that is there.
-2. ClOrdID(11) is derived from household, request, symbol and wave: the same request twice gives the
+2. A buy in money is of what was approved, quantity times reference price, down to a whole cent.
+3. ClOrdID(11) is derived from household, request, symbol and wave: the same request twice gives the
    same names, so a venue or a venue's simulator can refuse the second.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from base64 import b32encode
 from collections.abc import Sequence
+from decimal import ROUND_DOWN, Decimal
 from hashlib import sha256
 
 from gateway.domain.instrument import Instrument
@@ -18,6 +20,7 @@ from gateway.domain.proposal import Approved
 from gateway.domain.settings import AccountSettings
 
 CL_ORD_ID_LENGTH = 16
+CENT = Decimal("0.01")
 
 
 def cl_ord_id(household: str, request_id: str, account: str, symbol: str, wave: int) -> str:
@@ -65,4 +68,12 @@ def order_spec(
         time_in_force=account.execution.time_in_force,
         wave=wave,
         currency=instrument.currency,
+        cash_order_qty=_cash_of(item, account, instrument),
     )
+
+
+def _cash_of(item: Approved, account: AccountSettings, instrument: Instrument) -> Decimal | None:
+    """Return CashOrderQty(152) of what is bought in money, None for everything else."""
+    proposal = item.proposal
+    is_in_cash = account.execution.cash_orders and instrument.is_fractional and proposal.side is Side.BUY
+    return proposal.notional.quantize(CENT, ROUND_DOWN) if is_in_cash else None

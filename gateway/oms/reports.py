@@ -107,7 +107,8 @@ def _surprise(order: Order, report: Report, change: Step) -> str:
     if change.undoes:
         now = f"{change.fill_qty} at {change.fill_px}" if change.fill_qty else "nothing"
         return f"{name}: the venue took back execution {change.undoes}; {now} stands in its place"
-    if change.order_qty is not None and not change.is_repeat:
+    is_of_money = order.spec.cash_order_qty is not None  # its quantity is what its fills say
+    if change.order_qty is not None and not change.is_repeat and not is_of_money:
         return f"{name}: the venue changed OrderQty(38) to {change.order_qty} {report.text}".rstrip()
     return ""
 

@@ -7,7 +7,7 @@ Rules of this room:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -109,6 +109,10 @@ class Copies:
     awaited: dict[str, Copy] = field(default_factory=dict)
 
 
+MAX_REASONS = 20
+"""How many reasons for one halt are remembered; of more, the oldest but the first is forgotten."""
+
+
 @dataclass(slots=True)
 class State:
     """Gather the book, the orders, the requests and the state of every connection.
@@ -118,7 +122,9 @@ class State:
     position it has not: what, by account and symbol. `opened` says since when a book is ours, `rebalanced`
     when orders of a request were last planned, by account. `standing` is what each account is watched
     against, `seen` what was last seen of it. `substitutions` are what stands in for names sold at a loss, by
-    account, `losses_told` the week in which losses worth taking were last told.
+    account, `losses_told` the week in which losses worth taking were last told. `halts` says for what an
+    account (all of them, under an empty name) was halted first, `halts_too` for what else since: each reason
+    stands until it is released. `shortfalls` are what a venue lets an account buy for less than its cash.
     """
 
     book: Book = field(default_factory=Book)
@@ -139,6 +145,8 @@ class State:
     seen: dict[str, Seen] = field(default_factory=dict)
     substitutions: dict[str, tuple[Substitution, ...]] = field(default_factory=dict)
     losses_told: dict[str, str] = field(default_factory=dict)
+    halts_too: dict[str, list[str]] = field(default_factory=dict)
+    shortfalls: dict[str, Decimal] = field(default_factory=dict)
     epoch: int = 0
     now: datetime | None = None
 
@@ -148,9 +156,41 @@ class State:
             for cl_ord_id in request.open_orders:
                 yield self.orders[cl_ord_id]
 
+    def halt(self, account: str, reason: str) -> None:
+        """Let an account (all of them when empty) send nothing until this reason is released, too."""
+        if reason in self.halt_reasons(account):
+            return
+        if account not in self.halts:
+            self.halts[account] = reason
+            return
+        more = self.halts_too.setdefault(account, [])
+        more.append(reason)
+        del more[: -(MAX_REASONS - 1)]
+
+    def release(self, account: str, reasons: Sequence[str] = ()) -> None:
+        """Release reasons for which an account is halted, all of them when none is named."""
+        left = [one for one in self.halt_reasons(account) if reasons and one not in reasons]
+        self.halts_too.pop(account, None)
+        if not left:
+            self.halts.pop(account, None)
+            return
+        self.halts[account], *more = left
+        if more:
+            self.halts_too[account] = more
+
+    def halt_reasons(self, account: str) -> list[str]:
+        """Return every reason for which this very account is halted, the first one first."""
+        first = self.halts.get(account)
+        return [] if first is None else [first, *self.halts_too.get(account, ())]
+
+    def halted_for(self, reason: str) -> list[str]:
+        """Name the accounts that are halted for this reason, among others."""
+        return [name for name in self.halts if reason in self.halt_reasons(name)]
+
     def halt_reason(self, account: str) -> str:
         """Say why `account` may not send, empty when it may."""
-        return self.halts.get(account) or self.halts.get("", "")
+        everybody = self.halt_reasons("") if account else []
+        return "; ".join([*self.halt_reasons(account), *everybody])
 
     def is_up(self, link: str) -> bool:
         """Say whether a broker connection is up, as far as we know."""

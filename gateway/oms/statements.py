@@ -5,17 +5,19 @@ Rules of this room:
    exception: after a split the venue has stated, its position is the new one and lots keep their cost.
 2. An activity that moves cash alone is booked, once; one that moves a position halts, but for a split.
    What happened up to the day the book was opened is in its opening cash already, or a person's to see.
-3. A person may only add to what is booked, up to the order's quantity, and only where the order is open.
+3. Buying power below the cash in the book only makes later buys smaller: the venue would refuse them.
+4. A person may only add to what is booked, up to the order's quantity, and only where the order is open.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 from gateway.domain.life import step
 from gateway.domain.order import ZERO, ExecType, OrdStatus, Report
 from gateway.domain.settings import Settings
-from gateway.events import ActivityStated, LinkNoticed, OrderSettled, PositionStated
+from gateway.events import ActivityStated, LinkNoticed, OrderSettled, PositionStated, PowerStated
 from gateway.oms.booking import advance_link, book_step, halt_link, request_of, track, trade_date
 from gateway.oms.state import NOTHING, Applied, State
 
@@ -25,16 +27,23 @@ SPLITS = frozenset({"SPLIT"})
 POSITION_SETTLES = timedelta(seconds=5)
 """How long a venue may take to count a fill it has reported into the position it states."""
 
+WORTH_TELLING = Decimal(1)
+"""From how much, in money, a person is told that the venue lets an account spend less than its cash."""
+
 REMEMBERED = 5_000
 """How many activities of an account are remembered: a venue is asked for a month at most."""
 
 
 def take(
-    state: State, event: PositionStated | ActivityStated | OrderSettled | LinkNoticed, settings: Settings
+    state: State,
+    event: PositionStated | PowerStated | ActivityStated | OrderSettled | LinkNoticed,
+    settings: Settings,
 ) -> Applied:
     """Take one statement."""
     if isinstance(event, PositionStated):
         return take_position(state, event, settings)
+    if isinstance(event, PowerStated):
+        return take_power(state, event)
     if isinstance(event, ActivityStated):
         return take_activity(state, event, settings)
     if isinstance(event, LinkNoticed):
@@ -59,9 +68,10 @@ def take_position(state: State, event: PositionStated, settings: Settings) -> Ap
         return Applied(problem=f"{what}: {held} {event.symbol} are {event.qty} now, at the same cost")
     names = " and ".join(accounts)
     problem = f"{event.link} holds {event.qty} {event.symbol} for {names}, the book {held}"
-    if all(state.halts.get(name) == problem for name in accounts):
+    if all(problem in state.halt_reasons(name) for name in accounts):
         return NOTHING
-    state.halts |= dict.fromkeys(accounts, problem)
+    for name in accounts:
+        state.halt(name, problem)
     return Applied(problem=problem)
 
 
@@ -86,13 +96,30 @@ def _moves(state: State, event: PositionStated, accounts: tuple[str, ...]) -> bo
     )
 
 
+def take_power(state: State, event: PowerStated) -> Applied:
+    """Note by how much the venue lets an account buy for less than its cash, once nothing of it is open."""
+    if not advance_link(state, event.link, event.link_seq) or event.account not in state.book.accounts:
+        return NOTHING
+    if any(order.spec.account == event.account for order in state.open_orders()):
+        return NOTHING
+    cash, before = state.book.accounts[event.account].cash, state.shortfalls.pop(event.account, ZERO)
+    short = cash - event.power
+    if short <= ZERO:
+        return NOTHING
+    state.shortfalls[event.account] = short
+    if short < WORTH_TELLING or before >= WORTH_TELLING:
+        return NOTHING
+    what = f"{event.link} lets {event.account} buy for {event.power:.2f}, its cash is {cash:.2f}"
+    return Applied(problem=f"{what}: buys are cut to that")
+
+
 def take_notice(state: State, event: LinkNoticed, settings: Settings) -> Applied:
     """Tell a person what a link has noticed, and halt where it says so."""
     if not advance_link(state, event.link, event.link_seq):
         return NOTHING
     problem = f"{event.link}: {event.text}"
     if event.halts and event.account:
-        state.halts[event.account] = problem
+        state.halt(event.account, problem)
     elif event.halts:
         halt_link(state, event.link, problem, settings)
     return Applied(problem=problem)
@@ -112,12 +139,14 @@ def take_activity(state: State, event: ActivityStated, settings: Settings) -> Ap
     if opened is not None and event.on <= trade_date(opened, settings).isoformat():
         return Applied(problem=f"{text}: not booked, for the book was opened that day or later")
     state.book.accounts[event.account].cash += event.cash
+    if (short := state.shortfalls.get(event.account, ZERO)) and event.cash < ZERO:
+        state.shortfalls[event.account] = max(ZERO, short + event.cash)  # the venue knew of it before we did
     if event.kind in SPLITS and event.symbol:
         state.splits.setdefault(event.account, {})[event.symbol] = text
         return Applied(problem=f"{text}: the next position the venue states is the new one")
     if event.qty or not event.cash:
         text = f"{text}: a person must look at positions and cost basis"
-        state.halts[event.account] = text
+        state.halt(event.account, text)
         return Applied(problem=text)
     return Applied(problem=f"{text}: booked")
 
@@ -136,14 +165,16 @@ def take_settled(state: State, event: OrderSettled, settings: Settings) -> Appli
     if order is None or order.is_final:
         return Applied(problem=f"order {event.cl_ord_id} is not open; nothing is settled")
     grown = event.cum_qty - order.cum_qty
-    if grown < ZERO or event.cum_qty > order.order_qty or (grown and event.avg_px <= ZERO):
+    is_of_money = order.spec.cash_order_qty is not None
+    is_too_much = event.cum_qty > order.order_qty and not is_of_money
+    if grown < ZERO or is_too_much or (grown and event.avg_px <= ZERO):
         text = (
             f"order {event.cl_ord_id} cannot be settled with {event.cum_qty} filled at {event.avg_px}: "
             f"{order.cum_qty} of {order.order_qty} are booked"
         )
         return Applied(problem=text)
     order.is_by_totals = True
-    is_whole = event.cum_qty == order.order_qty
+    is_whole = event.cum_qty == order.order_qty and not is_of_money
     report = Report(
         event.cl_ord_id, f"SETTLED:{event.cl_ord_id}:{event.cum_qty}",
         ExecType.TRADE if grown else ExecType.CANCELED,

@@ -9,7 +9,7 @@ Rules of this room:
 from __future__ import annotations
 
 from gateway.domain.life import TAKES_BACK, step
-from gateway.domain.order import Order, OrderSpec, OrdType, Report, TimeInForce
+from gateway.domain.order import ZERO, Order, OrderSpec, OrdType, Report, TimeInForce
 from gateway.domain.settings import Settings
 from gateway.events import ReportReceived
 from gateway.oms import copies
@@ -22,6 +22,8 @@ def take_stranger(state: State, event: ReportReceived, settings: Settings) -> Ap
     report = event.report
     text = f"{event.link}: report {report.exec_id} for unknown ClOrdID(11) {report.cl_ord_id or '(none)'}"
     order = _known(state, event, settings)
+    if order is not None and not order.spec.order_qty:
+        order.amended_qty = max(order.order_qty, report.cum_qty)  # given in money: its fills tell how much
     if order is None:
         if report.exec_type.is_trade or report.exec_type in TAKES_BACK:
             halt_link(state, event.link, text, settings)
@@ -31,7 +33,7 @@ def take_stranger(state: State, event: ReportReceived, settings: Settings) -> Ap
     change = step(order, report)
     if change.illegal:
         text = f"{text}: {change.illegal}"
-        state.halts[order.spec.account] = text
+        state.halt(order.spec.account, text)
         return Applied(problem=text)
     order.take(report, change, event.at)
     if change.is_repeat:
@@ -44,7 +46,7 @@ def take_stranger(state: State, event: ReportReceived, settings: Settings) -> Ap
     text = f"{text}: {spec.side.name} {change.fill_qty} {spec.symbol} at {change.fill_px} is booked"
     if change.missing_qty:
         text = f"{text}, {change.missing_qty} executed but never reported"
-    state.halts[spec.account] = text
+    state.halt(spec.account, text)
     return Applied(step=change, gains=gains, problem=text, difference=difference)
 
 
@@ -58,7 +60,9 @@ def _known(state: State, event: ReportReceived, settings: Settings) -> Order | N
     account = _account(event.link, report, state, settings)
     if not account or report.side is None or report.symbol not in settings.instruments:
         return None
-    order_qty = report.order_qty or report.cum_qty + (report.leaves_qty or 0)
+    order_qty = report.order_qty or (
+        ZERO if report.leaves_qty is None else report.cum_qty + report.leaves_qty
+    )
     spec = OrderSpec(
         report.cl_ord_id or report.order_id, "", account, event.link, report.symbol, report.side,
         order_qty, OrdType.MARKET, None, TimeInForce.DAY, 0, settings.accounts[account].currency,

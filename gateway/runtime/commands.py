@@ -37,7 +37,7 @@ _PRICE = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?")
 _TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,500}")
 _ALLOWED = {
     "halt": {"account", "reason", "by", "cancel_working"},
-    "resume": {"account", "reason", "by"},
+    "resume": {"account", "reason", "reasons", "by"},
     "approve": {"request_id", "reason", "by"},
     "cancel": {"request_id", "reason", "by"},
     "harvest": {"account", "request_id", "mode", "expires_at", "reason", "by"},
@@ -78,7 +78,10 @@ def _halt(found: dict[str, Any], now: datetime, by: str) -> Command:
 
 
 def _resume(found: dict[str, Any], now: datetime, by: str) -> Command:
-    return ResumeRequested(now, _name(found, "account", required=False), by)
+    reasons = found.get("reasons", [])
+    if not isinstance(reasons, list) or not all(isinstance(one, str) and one for one in reasons):
+        raise InvalidTargets("reasons", "is wrong: write a list of the reasons to release, word for word")
+    return ResumeRequested(now, _name(found, "account", required=False), by, tuple(reasons))
 
 
 def _approve(found: dict[str, Any], now: datetime, by: str) -> Command:

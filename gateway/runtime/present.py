@@ -164,7 +164,8 @@ def order_model(order: Order) -> dict[str, Any]:
     return {
         "cl_ord_id": spec.cl_ord_id, "order_id": order.order_id, "request_id": spec.request_id,
         "account": spec.account, "link": spec.link, "symbol": spec.symbol, "side": spec.side.name,
-        "order_qty": order.order_qty, "ord_type": spec.ord_type.name, "price": spec.price,
+        "order_qty": order.order_qty, "cash_order_qty": spec.cash_order_qty,
+        "ord_type": spec.ord_type.name, "price": spec.price,
         "time_in_force": spec.time_in_force.name, "wave": spec.wave, "ord_status": order.ord_status.name,
         "cum_qty": order.cum_qty, "leaves_qty": order.leaves_qty, "avg_px": order.avg_px,
         "commission": order.commission, "sends": order.sends, "text": order.text,

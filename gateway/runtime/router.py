@@ -131,7 +131,7 @@ class Router:
             if sent % FLUSH_EVERY == 0:
                 lane.broker.flush()
             try:
-                lane.broker.submit(send)
+                _submit(lane.broker, send)
             except NotSent as problem:
                 returned.append(SendWithheld(self._now(), send.order.cl_ord_id, str(problem)))
         lane.tokens = allowed
@@ -162,3 +162,10 @@ class Router:
                 returned += self._drain(lane)
         if returned:
             self._give_back(returned)
+
+
+def _submit(broker: Broker, send: SendOrder) -> None:
+    """Hand one order over; raises `NotSent`, also where the broker would take its money for a quantity."""
+    if send.order.cash_order_qty is not None and not broker.capabilities.cash_orders:
+        raise NotSent(f"link {broker.name} takes orders of a quantity only; set cash_orders = false")
+    broker.submit(send)

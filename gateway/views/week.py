@@ -162,10 +162,10 @@ async def gather(journal: AsyncIterable[tuple[int, Event]], settings: Settings, 
 def _take(past: Past, event: Event, settings: Settings) -> None:
     """Apply one event and note what the week's story needs of it."""
     state = past.state
-    before = dict(state.halts)
+    before = _halted(state)
     applied = apply(state, event, settings)
     past.events += 1
-    if before != state.halts:
+    if before != _halted(state):
         _note_halts(past, before, event.at)
     if isinstance(event, RequestDecided):
         for item in event.approved:
@@ -185,15 +185,18 @@ def _newest(order: Order) -> tuple[str, str]:
     return order.spec.cl_ord_id, next(reversed(order.executions), "")
 
 
-def _note_halts(past: Past, before: dict[str, str], at: datetime) -> None:
+def _halted(state: State) -> list[tuple[str, str]]:
+    """Return every account that is halted, once for each reason."""
+    return [(account, reason) for account in state.halts for reason in state.halt_reasons(account)]
+
+
+def _note_halts(past: Past, before: list[tuple[str, str]], at: datetime) -> None:
     """Note which halts began and which ended."""
-    now = past.state.halts
+    now = _halted(past.state)
     for halt in past.halts:
-        if halt.until is None and now.get(halt.account) != halt.reason:
+        if halt.until is None and (halt.account, halt.reason) not in now:
             halt.until = at
-    past.halts += [
-        Halt(account, reason, at) for account, reason in now.items() if before.get(account) != reason
-    ]
+    past.halts += [Halt(account, reason, at) for account, reason in now if (account, reason) not in before]
 
 
 def _sample(past: Past, settings: Settings, *, only_new: bool = False) -> None:

@@ -227,7 +227,7 @@ class Door:
         qty = wanted.units(self.venue.market, now)
         new = NewOrder(
             name, wanted.symbol, wanted.side, qty, wanted.ord_type, wanted.limit_price, wanted.time_in_force,
-            self.terms.account, owner=self.terms.account,
+            self.terms.account, owner=self.terms.account, cash_order_qty=_to_spend(wanted),
         )  # fmt: skip
         if not self.is_open:
             ticket = self._file(_waiting(new), wanted, name, now, replaces)
@@ -356,6 +356,7 @@ class Door:
             new = NewOrder(
                 ticket.client_order_id, waiting.symbol, waiting.side, waiting.order_qty, waiting.ord_type,
                 waiting.price, waiting.time_in_force, waiting.account, owner=waiting.account,
+                cash_order_qty=waiting.cash,
             )  # fmt: skip
             said = self.venue.submit(new, now)
             ticket.order = self.venue.named(ticket.client_order_id, waiting.account)
@@ -368,11 +369,16 @@ OWN_OPERATIONS = (
 )  # fmt: skip
 
 
+def _to_spend(wanted: Wanted) -> Decimal | None:
+    """Return the money a buy is given; a sale of an amount is of the units that make it at entry."""
+    return wanted.notional if wanted.side is Side.BUY else None
+
+
 def _waiting(new: NewOrder) -> Order:
     """Make an order that the core has not seen: it waits for the market to open."""
     return Order(
         new.owner, "", new.cl_ord_id, new.account, new.symbol, new.side, new.side == Side.BUY,
-        new.ord_type, new.price, new.time_in_force, new.order_qty,
+        new.ord_type, new.price, new.time_in_force, new.order_qty, cash=new.cash_order_qty,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 Rules of this room:
 1. Numbers may be JSON numbers or strings; they are read as they are written, never by way of a float.
 2. The order of checks is the venue's as far as documents say: form, asset, opposite orders, shares, money.
+   A buy of money holds that money and no more; a market buy of shares holds the ask and a collar.
 3. Simple market and limit orders are served; a stop, a trailing stop, an auction order or an order class with
    legs is refused in words, never taken for something simpler.
 
@@ -60,7 +61,7 @@ class Wanted:
         """Return its quantity; money buys what it pays for, to nine decimals."""
         if self.qty is not None:
             return self.qty
-        px = self.limit_price or market.levels(self.symbol, now, is_buy=self.side is Side.BUY)[0].price
+        px = market.levels(self.symbol, now, is_buy=self.side is Side.BUY)[0].price
         return ((self.notional or ZERO) / px).quantize(NANO, ROUND_DOWN)
 
     def less(self, filled: Decimal) -> Wanted:
@@ -113,7 +114,7 @@ def check(door: Door, wanted: Wanted, now: datetime) -> None:
         if qty > held - reserved and (not may_short or wanted.is_fractional):
             raise refusals.no_shares(wanted.symbol, qty, held, reserved)
         return
-    cost = qty * worst_price(door, wanted, now)
+    cost = wanted.notional or qty * worst_price(door, wanted, now)
     power = buying_power(door, now)
     if cost > power:
         raise refusals.no_power(power, cost)
@@ -148,7 +149,9 @@ def buying_power(door: Door, now: datetime) -> Decimal:
     held = ZERO
     for ticket in door.open_tickets():
         order = ticket.order
-        if order.is_buy:
+        if order.is_buy and order.cash is not None:
+            held += order.cash - order.value
+        elif order.is_buy:
             px = order.price or door.venue.market.quote(order.symbol, now)[1] * COLLAR
             held += order.leaves_qty * px
     return door.account.cash * door.terms.multiplier - held
@@ -168,6 +171,8 @@ def _check_form(wanted: Wanted) -> None:
             )
     if wanted.is_fractional and wanted.time_in_force is not TimeInForce.DAY:
         raise refusals.invalid("fractional orders must be DAY orders")
+    if notional is not None and wanted.ord_type is not OrdType.MARKET:
+        raise refusals.invalid("notional orders must be market orders")
     if notional is not None and wanted.side is Side.BUY and notional < LEAST_NOTIONAL:
         raise refusals.impossible("cost basis must be >= minimal amount of order 1")
     stays = wanted.time_in_force in (TimeInForce.DAY, TimeInForce.GOOD_TILL_CANCEL)

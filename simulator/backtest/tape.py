@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 
 from gateway.decision.costs import commission, half_spread, impact
@@ -25,6 +25,8 @@ from simulator.backtest.bars import Day
 from simulator.inprocess import Numbered, Wish
 
 PLACES = Decimal("0.000001")
+NANO = Decimal("1E-9")
+"""What an order of money buys is counted in."""
 ZERO = Decimal(0)
 
 
@@ -155,13 +157,14 @@ class Tape:
             if not is_within:
                 return self._ended(spec, ExecType.EXPIRED, OrdStatus.EXPIRED, now)
         self._seen[spec.cl_ord_id] = OrdStatus.FILLED
-        charged = commission(self._costs[spec.account], spec.order_qty, spec.order_qty * px, spec.side)
+        qty = spec.order_qty
+        if spec.cash_order_qty is not None:
+            qty = (spec.cash_order_qty / px).quantize(NANO, ROUND_DOWN)
+        charged = commission(self._costs[spec.account], qty, qty * px, spec.side)
         self.traded.append(
-            Traded(
-                spec.account, spec.symbol, spec.side, spec.order_qty, px, reference, charged, spec.cl_ord_id
-            )
+            Traded(spec.account, spec.symbol, spec.side, qty, px, reference, charged, spec.cl_ord_id)
         )
-        return self._report(spec, ExecType.TRADE, OrdStatus.FILLED, now, spec.order_qty, px, charged)
+        return self._report(spec, ExecType.TRADE, OrdStatus.FILLED, now, qty, px, charged)
 
     def _reference(self, spec: OrderSpec) -> Decimal | None:
         """Return today's price of history; None where the name does not trade."""

@@ -1,4 +1,4 @@
-"""What a venue states besides orders: news (U1), accounts (U2), positions (U3), carried overnight (U4).
+"""What a venue states besides orders: news (U1), accounts (U2), positions (U3), overnight (U4), users (U6).
 
 Rules of this room:
 1. A statement changes nothing and answers no order.
@@ -16,12 +16,22 @@ if TYPE_CHECKING:
     from simulator.accounts import Account, Accounts
 
 _ACCOUNT, _CURRENCY, _PRICE, _SYMBOL, _TEXT = 1, 15, 44, 55, 58
+_USERNAME, _USERS = 553, 7010
 _PRIORITY, _NAME, _LEVERAGE, _MARGIN, _EQUITY, _AMOUNT = 7003, 7004, 7005, 7006, 7007, 7008
+_ACTIVATION_REQUEST, _ACCOUNT_INFO_REQUEST = "U5", "U7"
+QUESTIONS = (_ACTIVATION_REQUEST, _ACCOUNT_INFO_REQUEST)
 HIGHEST_PRIORITY = 3
 """NotifPriority(7003): 0 info, 1 warning, 2 error, 3 alert."""
 
 
-def everything(accounts: Accounts) -> list[Message]:
+def answer(question: Message, accounts: Accounts, user: str) -> list[Message]:
+    """Answer one of `QUESTIONS` that `user` asks."""
+    if question.msg_type == _ACTIVATION_REQUEST:
+        return [_activation(accounts, user, question.get(_ACCOUNT) or "")]
+    return _everything(accounts)
+
+
+def _everything(accounts: Accounts) -> list[Message]:
     """State every account and each of its positions."""
     found = []
     for account in accounts.every():
@@ -58,6 +68,13 @@ def overnight(accounts: Accounts) -> list[Message]:
         for symbol, held in sorted(account.positions.items())
         if held
     ]
+
+
+def _activation(accounts: Accounts, user: str, asked: str) -> Message:
+    """Name the user of a session beside every account, or beside the one asked about if we have it."""
+    named = [one.name for one in accounts.every() if asked in ("", one.name)]
+    entries = [pair for name in named for pair in ((_USERNAME, user), (_ACCOUNT, name))]
+    return Message("U6", ((_USERS, str(len(named))), *entries))
 
 
 def _position(account: Account, symbol: str) -> Message:

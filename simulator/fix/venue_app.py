@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["VenueApp", "add_options", "from_options"]
 
 _NOTHING = Reply()
-_REQUESTS, _QUESTIONS = frozenset({"D", "F", "G"}), frozenset({"H", "AF", "V", "U7"})
+_REQUESTS, _QUESTIONS = frozenset({"D", "F", "G"}), frozenset({"H", "AF", "V", *statements.QUESTIONS})
 _ALL_ORDERS, _ORDERS_OF_A_SECURITY = "7", "1"
 _OTHER = 0
 _ACCOUNT = 1
@@ -114,8 +114,9 @@ class VenueApp:
             return self._mass_status(session, message, now)
         if kind == "V" and self._dialect.quotes:
             return Reply(self._quotes.receive(session, message, self.venue.market, now))
-        if kind == "U7" and self._dialect.states_positions:
-            return Reply([Outgoing(session, one) for one in statements.everything(self.venue.accounts)])
+        if kind in statements.QUESTIONS and self._dialect.states_positions:
+            stated = statements.answer(message, self.venue.accounts, session.target_comp_id)
+            return Reply([Outgoing(session, one) for one in stated])
         return self._refuse(session, message, business.UNSUPPORTED_MESSAGE_TYPE)
 
     def logged_on(self, session: SessionId, now: datetime) -> Reply:
@@ -349,8 +350,10 @@ class VenueApp:
             session = self._sessions.get(answer.owner)
             if session is None:
                 continue
-            message = self._worded(answers.write(answer, session.begin_string))
-            outgoing.append(Outgoing(session, message))
+            plain = answers.write(answer, session.begin_string)
+            message = self._worded(plain)
+            before, after = self._dialect.around(plain.msg_type, plain.body)
+            outgoing += [Outgoing(session, one) for one in (*before, message, *after)]
             outgoing += self._copies.copied(session.begin_string, message)
             if self._dialect.states_positions and isinstance(answer, Report) and answer.last_qty:
                 stated = statements.position(self.venue.accounts, answer.account, answer.symbol)

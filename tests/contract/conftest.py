@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,11 +18,11 @@ from simulator.household import Household, stage_for, write_household
 from simulator.stage import Stage, free_port
 
 
-def laid_out(venue: str, folder: Path) -> tuple[Stage, Household]:
-    """Lay out a household whose only link is to `venue`, and the stage it plays on."""
+def laid_out(venue: str, folder: Path, link: str) -> tuple[Stage, Household]:
+    """Lay out a household whose only link, `link` in the configuration, is to `venue`, and its stage."""
     port = free_port()
     household = write_household(
-        folder, 3, 1, port, held_share=0.0, value_per_name=1_000_000, link=LINKS.get(venue, ""),
+        folder, 3, 1, port, held_share=0.0, value_per_name=1_000_000, link=link,
         is_fx=venue == "dukascopy", is_alpaca=venue == "alpaca",
         is_tws=venue == "tws",
     )  # fmt: skip
@@ -29,18 +30,16 @@ def laid_out(venue: str, folder: Path) -> tuple[Stage, Household]:
     return stage_for(household, port, [], dialect=venue, begin_string=begin_string), household
 
 
-@pytest_asyncio.fixture(params=VENUES, scope="module", loop_scope="module")
-async def venue_ground(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Ground]:
-    """A venue that fills what the market allows, and a broker connected to it."""
-    stage, household = laid_out(request.param, tmp_path_factory.mktemp(request.param))
+@asynccontextmanager
+async def ground_at(venue: str, folder: Path, link: str) -> AsyncIterator[Ground]:
+    """Open a venue that fills what the market allows, and a broker connected to it."""
+    stage, household = laid_out(venue, folder, link)
     with pytest.MonkeyPatch.context() as environment:
         try:
             stage.start_venue()
             for name, value in stage.child_environment().items():
                 environment.setenv(name, value)
-            if request.param not in ("alpaca", "tws"):
+            if venue not in ("alpaca", "tws"):
                 environment.setenv("GATEWAY_LINKS__SIM__PASSWORD", "only a test")
             config = load(stage.config)
             prices = {symbol: Decimal(cents) / 100 for symbol, cents in household.cents.items()}
@@ -53,6 +52,22 @@ async def venue_ground(
                 await made.stop()
         finally:
             stage.close()
+
+
+@pytest_asyncio.fixture(params=VENUES, scope="module", loop_scope="module")
+async def venue_ground(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Ground]:
+    """One venue and its broker, for all tests of the contract."""
+    link = LINKS.get(request.param, "")
+    async with ground_at(request.param, tmp_path_factory.mktemp(request.param), link) as made:
+        yield made
+
+
+@pytest.fixture
+def grounds(tmp_path: Path) -> Callable[[str, str], AbstractAsyncContextManager[Ground]]:
+    """Open a venue of one test's own, its link configured further."""
+    return lambda venue, more: ground_at(venue, tmp_path, LINKS[venue] + more)
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -307,7 +307,8 @@ def test_an_order_of_another_shape_does_not_pass(field: str) -> None:
         "id": str(UUID(int=1)), "client_order_id": "x", "created_at": "2026-03-02T14:30:00Z",
         "submitted_at": "2026-03-02T14:30:00Z", "asset_id": str(UUID(int=2)), "symbol": "AAA", "qty": "1",
         "asset_class": "us_equity", "filled_qty": "0", "order_class": "", "type": "market", "side": "buy",
-        "time_in_force": "day", "status": "new", "extended_hours": False,
+        "time_in_force": "day", "status": "new", "extended_hours": False, "order_type": "market",
+        "position_intent": "buy_to_open",
     }  # fmt: skip
     check("order", order)
     with pytest.raises(Exception, match=r"7 is not .*"):

@@ -9,7 +9,7 @@ import pytest
 from broker_ground import Ground
 
 from adapters.base import NotSent
-from gateway.domain.order import OrdStatus
+from gateway.domain.order import OrdStatus, OrdType
 from gateway.events import CancelRejected, MessageRefused, OrderUnknown, SendOrder, SendWithheld
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -59,6 +59,21 @@ async def test_one_client_id_is_one_order_however_often_it_is_sent(ground: Groun
     await ground.until(lambda: len(ground.said) > told)
     assert len(ground.at_venue(spec)) == 1
     assert ground.reports(spec)[0].ord_status is OrdStatus.NEW
+
+
+async def test_money_buys_what_it_buys_where_a_venue_takes_it_and_once(ground: Ground) -> None:
+    if not ground.broker.capabilities.cash_orders:
+        pytest.skip("this venue takes orders of a quantity only")
+    cash = Decimal("1234.56")
+    spec = ground.order(ord_type=OrdType.MARKET, price=None, cash_order_qty=cash)
+    ground.submit(spec)
+    await ground.until(lambda: any(one.ord_status is OrdStatus.FILLED for one in ground.reports(spec)))
+    ground.submit(spec, poss_resend=True)
+    await ground.until(lambda: any(one.leaves_qty is None for one in ground.reports(spec)))
+    (theirs,) = ground.at_venue(spec)
+    paid = sum(Decimal(one["last_qty"]) * Decimal(one["last_px"]) for one in theirs["fills"])
+    assert cash - Decimal("0.01") < paid <= cash
+    assert ground.last(spec).cum_qty == Decimal(theirs["cum_qty"])
 
 
 async def test_what_the_venue_will_not_take_is_refused_with_a_reason(ground: Ground) -> None:

@@ -95,6 +95,35 @@ async def test_a_basket_on_a_bad_line_is_each_order_once_and_one_book(
     assert struck.get("post_504_after", 0) + struck.get("post_reset_after", 0) > 0
 
 
+async def test_an_asset_that_turned_inactive_and_money_that_is_gone_fail_no_basket(
+    stage: Stage, household: Household, client: GatewayClient
+) -> None:
+    """Take half the money at the venue behind our back, and let one name be delisted: the rest trades."""
+    gone, left = household.symbols[0], household.symbols[1:]
+    ask(stage.control_port, "deactivate", symbol=gone)
+    before = await client.book()
+    assert before is not None
+    cash = Decimal(before["accounts"]["main"]["cash"])
+    taken = (cash / 2).quantize(Decimal("0.01"))
+    ask(stage.control_port, "activity", kind="FEE", cash=str(-taken), date="2000-01-01")
+
+    async def is_known() -> bool:
+        return "buys are cut to that" in stage.log("gateway")
+
+    await until(is_known, stage)
+    weights = {symbol: f"{0.9 / len(left):.6f}" for symbol in left} | {gone: "0"}
+    await client.submit(weights, account="main", request_id="delisted", lifetime_s=600)
+    found = await ended(client, stage, "delisted")
+    assert found["state"] == "done", found
+    orders = {one["symbol"]: one for one in await client.orders("delisted")}
+    assert orders[gone]["ord_status"] == "REJECTED"
+    assert "inactive" in orders[gone]["text"] or "not active" in orders[gone]["text"]
+    others = [one["ord_status"] for symbol, one in orders.items() if symbol != gone]
+    assert others.count("FILLED") == len(others) > 0
+    ask(stage.control_port, "activate", symbol=gone)
+    ask(stage.control_port, "activity", kind="FEE", cash=str(taken), date="2000-01-01")
+
+
 async def test_a_dividend_is_booked_and_a_spin_off_halts_for_a_person(
     stage: Stage, household: Household, client: GatewayClient
 ) -> None:

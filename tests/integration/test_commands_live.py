@@ -165,7 +165,14 @@ def test_halted_means_nothing_leaves_and_resumed_means_it_does(say: Say, tmp_pat
     until(lambda: state_of(say, "halted") == "queued")
     assert "queued main: halted" in say("status")[1]
     assert len(told(say, "orders")) == sent
-    assert say("resume", "--by", "me")[1] == "resumed: all accounts\n"
+    assert say("halt", "--account", "main", "--reason", "fire drill", "--by", "me")[0] == OK
+    assert "HALTED main: lunch; fire drill" in say("status")[1]
+    assert say("resume", "--reason", "dinner", "--by", "me")[0] == REFUSED
+    assert say("resume", "--account", "main", "--reason", "drill", "--by", "me")[1] == (
+        "released: fire drill\nstill halted: lunch\nreleased, not resumed: main\n"
+    )
+    assert len(told(say, "orders")) == sent
+    assert say("resume", "--by", "me")[1] == "released: lunch\nresumed: all accounts\n"
     until(lambda: state_of(say, "halted") == "done")
     assert len(told(say, "orders")) == sent + 1
 

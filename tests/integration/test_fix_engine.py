@@ -368,3 +368,23 @@ async def test_reports_with_repeating_groups_strange_tags_and_values_arrive(tmp_
         assert f"\x0135={kind}\x01" in one.raw
         assert f"\x0111={name}\x01" in one.raw
         assert all(f"\x01{tag}={value}\x01" in one.raw for tag, value in pairs)
+
+
+async def test_a_venues_own_groups_stay_whole_too(tmp_path: Path) -> None:
+    users = [(7010, "2"), (553, "anne"), (1, "A"), (553, "bob"), (1, "B")]
+    allocations = [(78, "2"), (79, "A"), (12109, "5"), (79, "B"), (12109, "7")]
+    own = {"U6": (7010, 553, 1), "AS": (78, 79, 12109)}
+    async with open_venue() as venue:
+        engine = ChildEngine(session_to(venue, tmp_path, received_groups=own))
+        engine.start(0)
+        listener = Listener(engine)
+        await listener.wait_for(Up)
+        assert venue.acceptor is not None
+        for kind, pairs in (("U6", users), ("AS", [(70, "X"), *allocations])):
+            venue.acceptor.dispatch(Reply([Outgoing(SESSION, message(kind, pairs))]))
+        found = await listener.wait_for(Spooled, 2)
+        await engine.stop()
+        await listener.task
+    for one, pairs in zip(found, (users, allocations), strict=True):
+        assert one.ref == "", one.raw
+        assert "\x01".join(f"{tag}={value}" for tag, value in pairs) in one.raw

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -218,6 +219,45 @@ async def test_saxo_states_what_an_execution_costs_in_its_own_tag(opened: Callab
     assert not {"12", "13"} & filled.keys()
 
 
+BLOCK = PARTIES.replace("main", "POOL") + "70=b|78=1|79=main|80=10|"
+
+
+async def test_saxo_allocates_a_block_before_and_behind_it(opened: Callable[..., Venue]) -> None:
+    venue = opened("saxo")
+    peer = await venue.welcome(FRESH)
+    said = await asked(peer, "D", new("a", BLOCK), 5)
+    assert [(one["35"], one.get("87"), one.get("150")) for one in said] == [
+        ("P", "3", None),
+        ("P", "0", None),
+        ("8", None, "0"),
+        ("8", None, "F"),
+        ("AS", "0", None),
+    ]
+    assert (said[4]["70"], said[4]["79"], said[4]["12109"]) == ("b", "main", "10")
+    assert venue.door.ask("record")["accounts"]["main"]["positions"]["AAPL"] == "110"
+    cash = BLOCK.replace("80=10", "12110=1000") + "152=1000|"
+    said = await asked(peer, "D", new("c", cash).replace("38=10|", ""), 5)
+    assert said[4]["12109"] == "10"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("80=10", "80=9"), "do not add up to tag 38"),
+        (("70=b|", ""), r"a block needs AllocID\(70\)"),
+        (("78=1|79=main|80=10|", "78=2|79=main|80=5|79=x|80=5|"), "blocks of one account"),
+        (("79=main", "79=nobody"), "nobody"),
+    ],
+)
+async def test_saxo_refuses_a_block_whose_allocations_do_not_hold(
+    opened: Callable[..., Venue], change: tuple[str, str], reason: str
+) -> None:
+    peer = await opened("saxo").welcome(FRESH)
+    said = await asked(peer, "D", new("a", BLOCK.replace(*change)), 3 if "70" not in change[0] else 1)
+    assert [one.get("87", one.get("39")) for one in said][-3:] in (["3", "1", "8"], ["8"])
+    assert re.search(reason, said[-1]["58"])
+
+
 # Dukascopy.
 
 
@@ -318,6 +358,14 @@ async def test_dukascopy_tells_news_and_what_is_carried_overnight(opened: Callab
     }
     with pytest.raises(AssertionError, match="priority is 4; give a whole number up to 3"):
         venue.door.ask("notify", account="main", text="x", priority=4)
+
+
+async def test_dukascopy_names_who_is_activated(opened: Callable[..., Venue]) -> None:
+    peer = await opened("dukascopy").welcome(FRESH)
+    for body, count in (("", "1"), ("1=main|", "1"), ("1=other|", "0")):
+        (said,) = await asked(peer, "U5", body)
+        assert (said["35"], said["7010"]) == ("U6", count)
+        assert (said.get("1"), said.get("553")) == (("main", "TW44") if count == "1" else (None, None))
 
 
 # Interactive Brokers.

@@ -15,7 +15,7 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.fix import codec
+from adapters.fix import decoder
 from adapters.fix.dialects import Venue as Dialect
 from adapters.fix.dialects import speak
 from gateway.domain.life import after_refusal, step
@@ -76,7 +76,7 @@ class Life:
             fields = "\x01".join(f"{tag}={value}" for tag, value in written.body)
             raw = f"8={self.begin_string}\x0135={written.msg_type}\x01{fields}\x0110=000\x01"
             self.seq += 1
-            event = codec.decode(raw, "", "sim", self.seq, self.now, self.dialect, self.known)
+            event = decoder.decode(raw, "", "sim", self.seq, self.now, self.dialect, self.known)
             if isinstance(event, CancelRejected):
                 assert isinstance(answer, CancelReject)
                 self.pending = [one for one in self.pending if one != answer.cl_ord_id]

@@ -15,7 +15,7 @@ from decimal import Decimal
 from fix_on_venue import ACCOUNT, SYMBOL, Mismatch
 from fix_script import Line, Script, in_fix_42, side_by_side
 
-from adapters.fix.codec import decode
+from adapters.fix.decoder import decode
 from adapters.fix.dialects import PLAIN
 from gateway.domain.instrument import Instrument
 from gateway.domain.order import Order, OrderSpec, OrdType, Side, TimeInForce

@@ -12,7 +12,9 @@ from world import LINK, T0, World, dec, settings_of
 from gateway.domain.order import ExecType, OrdStatus, Report, Side
 from gateway.events import (
     AccountOpened,
+    ActivityStated,
     CancelRejected,
+    HaltRequested,
     LinkBehind,
     LookUpOrder,
     MessageRefused,
@@ -149,6 +151,39 @@ def test_after_a_person_has_looked_work_goes_on(cause: Callable[[World], None]) 
     assert world.status("AAA") is OrdStatus.CANCELED, "its wave ran out of time"
     assert world.status("CCC") is OrdStatus.FILLED
     world.agrees()
+    world.is_deterministic()
+
+
+def test_a_second_reason_does_not_hide_the_first_and_each_is_released_for_itself() -> None:
+    world = working()
+    over_fill(world)
+    world.run(1)
+    first = world.state.halts["main"]
+    seq = world.game.engine.state.link(LINK).seq + 1
+    spin = ActivityStated(
+        world.game.now, LINK, seq, "main", "A1", "SPIN", "2024-03-13", dec(0), "EEE", dec(3), "spun off"
+    )
+    world.game.feed(spin)
+    world.run(1)
+    (_, second) = world.state.halt_reasons("main")
+    assert "SPIN +3 EEE spun off" in second
+    assert first in world.state.halt_reason("main")
+    assert second in world.state.halt_reason("main")
+    criticals = [alert.text for alert in world.game.alerts() if alert.severity == "critical"]
+    assert criticals == [first, second]
+    sent = len(world.game.sent())
+    world.game.feed(ResumeRequested(world.game.now, "main", "ann", (second,)))
+    world.run(60)
+    assert world.state.halt_reasons("main") == [first], "what was not resolved still halts"
+    assert len(world.game.sent()) == sent
+    world.game.feed(HaltRequested(world.game.now, "", "drill", "ann"))
+    world.game.feed(ResumeRequested(world.game.now, "", "ann", (first,)))
+    world.run(1)
+    assert world.state.halt_reason("main") == "drill"
+    world.game.feed(ResumeRequested(world.game.now, "", "ann"))
+    world.run()
+    assert not world.state.halts
+    assert world.request().state is RequestState.DONE
     world.is_deterministic()
 
 

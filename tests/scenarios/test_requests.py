@@ -393,7 +393,7 @@ def test_a_resume_for_one_account_does_not_lift_the_halt_of_all() -> None:
     world.game.feed(HaltRequested(T0, "", "storm", "ann"), HaltRequested(T0, "main", "lunch", "ann"))
     world.targets(weights={"AAA": "0.4"})
     world.run(1)
-    assert world.state.halt_reason("main") == "lunch"
+    assert world.state.halt_reason("main") == "lunch; storm"
     world.game.feed(ResumeRequested(T0, "main", "ann"))
     world.run(1)
     assert world.state.halt_reason("main") == "storm"

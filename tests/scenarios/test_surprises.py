@@ -138,9 +138,9 @@ def test_an_order_nobody_here_sent_is_booked_and_halts() -> None:
     say(world, E.TRADE_CANCEL, S.NEW, 0, exec_id="X2", exec_ref_id="X1", **PHONED)
     assert (world.cash, world.positions["AAA"]) == (money, 50)
     say(world, E.TRADE, S.FILLED, 11, exec_id="X3", last_qty=11, last_px=99, **PHONED)
-    assert "over-fill" in world.state.halts["main"]
+    assert "over-fill" in world.state.halt_reason("main")
     say(world, E.TRADE, S.PARTIALLY_FILLED, 8, exec_id="X4", last_qty=5, last_px=99, **PHONED)
-    assert world.state.halts["main"].endswith("is booked, 3 executed but never reported")
+    assert world.state.halt_reason("main").endswith("is booked, 3 executed but never reported")
     world.is_deterministic()
 
 

@@ -249,7 +249,9 @@ def check_state(state: State, *, money: bool = True) -> None:
         assert not money or account.cash >= 0, f"{account.name} owes {account.cash}"
         assert not money or all(qty > 0 for qty in account.positions.values()), account.positions
     for order in state.orders.values():
-        assert ZERO <= order.cum_qty <= order.spec.order_qty
+        cash = order.spec.cash_order_qty
+        assert ZERO <= order.cum_qty <= (order.spec.order_qty if cash is None else order.order_qty)
+        assert cash is None or order.notional <= cash
         assert len(set(order.exec_ids)) == len(order.exec_ids)
     owner: dict[str, Request] = {}
     for request in state.requests.values():

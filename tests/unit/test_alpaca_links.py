@@ -110,6 +110,21 @@ def test_the_keys_of_one_account_serve_one_account(paper: Path) -> None:
         load(paper)
 
 
+def test_an_account_may_buy_in_money_where_market_orders_trade(paper: Path) -> None:
+    accounts = paper.parent / "accounts-alpaca-paper.toml"
+    written(accounts, 'ord_type = "limit"', 'ord_type = "limit"\ncash_orders = true')
+    with pytest.raises(ConfigError, match='cash_orders have no limit: set ord_type = "market"'):
+        load(paper)
+    written(accounts, 'ord_type = "limit"', 'ord_type = "market"\nstyle = "twap"')
+    with pytest.raises(ConfigError, match='style is worked in slices of a quantity: take "at_once"'):
+        load(paper)
+    written(accounts, 'style = "twap"\n', "")
+    assert load(paper).settings().accounts["main"].execution.cash_orders
+    assert make_brokers(load(paper), SystemClock())["alpaca"].capabilities.cash_orders
+    with pytest.raises(ConfigError, match="link alpaca trades in extended hours, where only limit orders do"):
+        load(written(paper, "# extended_hours", "extended_hours"))
+
+
 def test_a_simulator_needs_an_address(paper: Path) -> None:
     config = load(written(paper, '"paper"', '"simulator"'))
     with pytest.raises(ConfigError, match="a simulator's address is needed"):

@@ -220,11 +220,22 @@ def test_a_drop_copy_names_a_link_and_says_what_a_difference_does(tmp_path: Path
         ('style = "twap"\nduration_s = 1\nslices = 100', "less than 0.1 s a slice"),
         ("volume_curve = [1, -1]", "volume_curve write at most 1000 numbers"),
         ("chase_limit_bps = 20000", "chase_limit_bps write 0 to 10000"),
+        ("cash_orders = true", 'cash_orders are for the day: set time_in_force = "day"'),
     ],
 )
 def test_an_execution_style_that_cannot_be_names_the_key(tmp_path: Path, written: str, wrong: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(wrong)):
         load(write(tmp_path, accounts=written))
+
+
+def test_buying_in_money_takes_a_venue_of_money(tmp_path: Path) -> None:
+    write(tmp_path)
+    accounts = tmp_path / "accounts.toml"
+    text = accounts.read_text(encoding="utf-8")
+    accounts.write_text(text.replace('"ioc"', '"day"\ncash_orders = true'), encoding="utf-8")
+    words = "accounts.main.execution.cash_orders: link sim takes orders of a quantity only; set it to false"
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        load(tmp_path / "gateway.toml")
 
 
 def test_an_accounts_execution_style_is_read(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ class Terms(TypedDict):
     connects_per_minute: int
     orders_per_s: float
     groups: tuple[tuple[int, ...], ...]
+    received_groups: Mapping[str, tuple[int, ...]]
     notes_sent: bool
 
 
@@ -79,5 +80,6 @@ def session_terms(venue: Venue, *, reset_on_logon: bool, heartbeat_s: int, order
         connects_per_minute=dialect.connects_per_minute,
         orders_per_s=min(limits, default=0.0),
         groups=dialect.groups,
+        received_groups=dialect.received_groups,
         notes_sent=not venue.look_up,
     )

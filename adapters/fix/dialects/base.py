@@ -113,7 +113,8 @@ class Dialect:
     `sends` holds, per MsgType(35), the tags of the body we build; `reads` those we look at. `reset`
     says when both sides begin at number 1 (ResetSeqNumFlag(141)): at each logon, at the first logon of
     a week, or as the link is configured. `groups` are repeating groups on the wire: the counting tag,
-    the first tag of an entry, its other tags. `heartbeat_s`, `connects_per_minute` and `orders_per_s` are
+    the first tag of an entry, its other tags; `received_groups` those of the venue's messages that the
+    standard does not have, by MsgType(35). `heartbeat_s`, `connects_per_minute` and `orders_per_s` are
     0 where the venue leaves them free. `replays` says whether executions that happened while we were
     away come again after logon. `ord_types` are the venue's words for ours, empty where FIX's own are
     used. With `is_tolerant`, a report may lack LastQty(32) and LastPx(31), and OrderID(37) names its order
@@ -132,6 +133,7 @@ class Dialect:
     fixed: Mapping[str, str] = field(default_factory=dict)
     ord_types: Mapping[str, str] = field(default_factory=dict)
     groups: tuple[tuple[int, ...], ...] = ()
+    received_groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     credentials: Literal["optional", "required", "never"] = "optional"
     reset: Literal["logon", "week", "link"] = "link"
     heartbeat_s: int = 0

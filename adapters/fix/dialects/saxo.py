@@ -22,13 +22,18 @@ from adapters.fix.dialects.base import (
     our_symbol,
     symbol_at,
 )
+from adapters.fix.dialects.notices import ALLOC_CUM_QTY
 from adapters.fix.dialects.plain import READS_KEYED as READS
+from adapters.fix.dialects.wire import plain
 from gateway.domain.order import OrderSpec
 
 CLIENT_ID, ACCOUNT, TRADER = "3", "38", "11"
 """PartyRole(452)."""
 
 PARTIES = (453, 448, 447, 452)
+ALLOCATIONS = (78, 79, 80)
+"""NoAllocs of AllocAccount and AllocQty."""
+
 OLD = "FIX.4.3"
 FX = "FOR"
 ISIN = "4"
@@ -54,6 +59,7 @@ def _values(spec: OrderSpec, venue: Venue) -> dict[str, Field | None]:
     values: dict[str, Field | None] = {
         "1": f"{venue.text('client_id')}/{account_of(spec, venue)}" if is_old else None,
         "453": None if is_old else _parties(spec, venue),
+        **_allocations(spec, venue),
         "55": symbol, "167": kind or None, "460": "4" if is_fx and is_old else None,
         "775": venue.text("booking_type") or None,
         "15": spec.currency if venue.is_on("send_currency") else None,
@@ -71,10 +77,19 @@ def _values(spec: OrderSpec, venue: Venue) -> dict[str, Field | None]:
 
 
 def _parties(spec: OrderSpec, venue: Venue) -> Entries:
-    named = [(venue.text("client_id"), CLIENT_ID), (account_of(spec, venue), ACCOUNT)]
+    account = venue.text("block_account") or account_of(spec, venue)
+    named = [(venue.text("client_id"), CLIENT_ID), (account, ACCOUNT)]
     if trader := venue.text("trader"):
         named.append((trader, TRADER))
     return tuple((("448", who), ("447", "D"), ("452", role)) for who, role in named)
+
+
+def _allocations(spec: OrderSpec, venue: Venue) -> dict[str, Field | None]:
+    """Allocate an order of the block account to the account it is meant for: AllocID(70), NoAllocs(78)."""
+    if not venue.text("block_account"):
+        return {}
+    entry = (("79", account_of(spec, venue)), ("80", plain(spec.order_qty)))
+    return {"70": spec.cl_ord_id, "78": (entry,)}
 
 
 def _symbol(fields: Fields, venue: Venue) -> str:
@@ -86,18 +101,25 @@ DIALECT = Dialect(
     title="Saxo Bank",
     begin_strings=("FIX.4.4", OLD),
     sends={
-        "D": ("11", "453", "1", "21", *ORDER, "12108", "12121"),
+        "D": ("11", "453", "1", "70", "78", "21", *ORDER, "12108", "12121"),
         "F": ("11", "41", "37", "453", "1", *INSTRUMENT, "54", "60", "38"),
         "G": ("11", "41", "37", "453", "1", "21", *ORDER),
         "H": ("11", "37", "453", "1", "55", "54"),
         "V": (*market_data.SENDS, "167"),
     },
-    reads={**READS, **market_data.READS, "8": (*READS["8"], ADDITIONAL_COSTS)},
+    reads={
+        **READS,
+        **market_data.READS,
+        "8": (*READS["8"], ADDITIONAL_COSTS),
+        "P": ("70", "87", "58"),
+        "AS": ("70", "87", "78", "79", ALLOC_CUM_QTY),
+    },
     values=_values,
     symbol_of=_symbol,
     fixed={"21": "1"},
     ord_types={"MARKET": "1", "LIMIT": "2", "STOP": "3"},
-    groups=(PARTIES, *market_data.GROUPS),
+    groups=(PARTIES, ALLOCATIONS, *market_data.GROUPS),
+    received_groups={"AS": (78, 79, int(ALLOC_CUM_QTY))},
     credentials="required",
     reset="week",
     heartbeat_s=30,
@@ -105,6 +127,11 @@ DIALECT = Dialect(
     cost_tags=(ADDITIONAL_COSTS,),
     keys=keys_with(
         Key("client_id", "", "the client id of the Parties group, PartyRole(452)=3", is_required=True),
+        Key(
+            "block_account",
+            "",
+            "the account orders are placed for, each allocated to its own; empty places them for its own",
+        ),
         Key("trader", "", "the order-origination trader, PartyRole(452)=11; futures need one"),
         Key("heartbeat_s", 30, "HeartBtInt(108): must be 30 unless agreed otherwise"),
         Key("week_starts", "Mon 05:00", "when numbers begin again at 1"),

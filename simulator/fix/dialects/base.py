@@ -15,8 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from simulator.fix.message import Message
+
 Body = Sequence[tuple[int, str]]
 Pairs = tuple[tuple[int, str], ...]
+Around = tuple[Sequence[Message], Sequence[Message]]
 SYMBOL, ACCOUNT, ORD_TYPE = 55, 1, 40
 CLOSE_EXPOSURE = "Z"
 """OrdType(40): trade whatever brings the account's net position to zero."""
@@ -37,6 +40,11 @@ def nothing(_body: Body) -> Pairs:
     return ()
 
 
+def alone(_msg_type: str, _body: Body) -> Around:
+    """Send nothing before an answer and nothing after it."""
+    return (), ()
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One venue's differences.
@@ -49,7 +57,8 @@ class Dialect:
     With `quotes`, MarketDataRequest(V) is answered. With `states_positions`, U7 is answered, fills are
     followed by account and positions, and the end of a day by what is carried overnight (U4). With
     `closes_exposure`, an order of type Z trades the account's net position. With `echoes_in_rejects`, a
-    request's `echo` fields are in its OrderCancelReject(9). `positions_limit` is how many open positions an
+    request's `echo` fields are in its OrderCancelReject(9). `around` says what goes out before and after an
+    answer, which it is given in plain FIX. `positions_limit` is how many open positions an
     account may have, 0 for any number.
     Beyond the standard's dictionary the venue takes `also_tags` in a message type and `also_values`,
     (tag, value) pairs.
@@ -75,6 +84,7 @@ class Dialect:
     said: Callable[[str, Body], Pairs] = field(default=unchanged)
     fault: Callable[[str, Body], str] = field(default=faultless)
     echo: Callable[[Body], Pairs] = field(default=nothing)
+    around: Callable[[str, Body], Around] = field(default=alone)
 
 
 def first(body: Body, tag: int) -> str:

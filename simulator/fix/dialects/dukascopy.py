@@ -1,7 +1,8 @@
 """Dukascopy's FIX 4.4 trading session as a venue: currency pairs, no memory over a logon, totals only.
 
 Source: the vendor's programming guide and data dictionary. The answer to AF is not documented; here it
-names every order of the day. Not spoken here: activation of users (U5, U6), quote and trading session status.
+names every order of the day; the answer to U5 names the session's own user. Not spoken here: quote status and
+trading session status.
 """
 
 from __future__ import annotations

@@ -15,12 +15,17 @@ from typing import Any
 import pytest
 from alpaca_world import KEYS, Market, desk, market
 
-from adapters.alpaca import around, asking, assets, outbox, quotes
-from adapters.alpaca.outbox import Outbox
+from adapters.alpaca import around, asking, assets, quotes
 from adapters.alpaca.quotes import AlpacaQuotes
 from gateway.domain.order import OrdStatus
-from gateway.errors import ConfigError
-from gateway.events import ActivityStated, OrderUnknown, PositionStated, PricesUpdated, ReportReceived
+from gateway.events import (
+    ActivityStated,
+    OrderUnknown,
+    PositionStated,
+    PowerStated,
+    PricesUpdated,
+    ReportReceived,
+)
 
 
 @pytest.fixture
@@ -130,6 +135,30 @@ async def test_positions_are_not_stated_while_something_is_open_or_heard(
         assert len(there.of(PositionStated)) == 5
 
 
+async def test_buying_power_is_stated_when_it_moves_and_nothing_is_open(
+    venue: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(venue, activities_s=0.2) as there:
+        await there.until(lambda: bool(there.of(PowerStated)))
+        assert (there.of(PowerStated)[0].account, there.of(PowerStated)[0].power) == ("main", 100_000)
+        venue.operate("activity", kind="FEE", cash="-25")
+        await there.until(lambda: len(there.of(PowerStated)) > 1)
+        assert there.of(PowerStated)[-1].power == 99_975
+        resting = there.order()
+        there.submit(resting)
+        await there.report(resting, lambda one: bool(one.order_id))
+        await asyncio.sleep(0.8)
+        assert len(there.of(PowerStated)) == 2, "an open buy holds some of it"
+        there.cancel(resting)
+        await there.report(resting, lambda one: one.ord_status is OrdStatus.CANCELED)
+        there.broker._memory.sold_at = asyncio.get_running_loop().time()
+        venue.operate("activity", kind="FEE", cash="-5")
+        await asyncio.sleep(0.8)
+        assert len(there.of(PowerStated)) == 2, "proceeds may be on the way"
+        monkeypatch.setattr(around, "SOLD_S", 0.0)
+        await there.until(lambda: len(there.of(PowerStated)) > 2)
+
+
 async def test_positions_are_left_alone_where_the_link_says_so(venue: Market) -> None:
     async with desk(venue, compare_positions=False) as there:
         await there.until(lambda: bool(there.broker._around._assets._assets))
@@ -179,26 +208,6 @@ async def test_paging_goes_on_until_every_order_wanted_was_seen(
         })  # fmt: skip
         assert not there.of(OrderUnknown)
         assert all(any(one.exec_id for one in there.reports(spec)) for spec in specs)
-
-
-async def test_the_outbox_makes_whoever_brings_too_much_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "CROWDED", 2)
-    box = Outbox("alpaca", lambda: datetime.now(UTC))
-    for name in ("a", "b", "c"):
-        box.unknown(name)
-    waiting = asyncio.create_task(box.room())
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    batches = box.batches()
-    assert len(await anext(batches)) == 3
-    await waiting
-    box.withheld("d", "late")
-    box.fail(ConfigError("first"))
-    box.fail(ConfigError("second"))
-    box.withheld("e", "after the end")
-    assert len(await anext(batches)) == 1
-    with pytest.raises(ConfigError, match="first"):
-        await anext(batches)
 
 
 # Prices.

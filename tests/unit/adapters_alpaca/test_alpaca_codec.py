@@ -15,6 +15,7 @@ from adapters.alpaca import codec
 from gateway.domain.order import ExecType, OrderSpec, OrdStatus, OrdType, Side, TimeInForce
 
 CENTS = st.decimals(min_value="1", max_value="100000", places=2)
+IN_CASH = {"ord_type": OrdType.MARKET, "price": None, "cash_order_qty": Decimal("1234.50")}
 QTYS = st.decimals(min_value="0.000000001", max_value="1000000", places=9)
 
 
@@ -73,6 +74,11 @@ def test_a_report_survives_any_words(
         ({"order_qty": Decimal("0.01")}, r"\$1"),
         ({"price": Decimal("10.505")}, "more than 2 decimals"),
         ({"price": Decimal("0.50505")}, "more than 4 decimals"),
+        ({"cash_order_qty": Decimal(50)}, "only buys, and at market"),
+        ({**IN_CASH, "side": Side.SELL}, "only buys, and at market"),
+        ({**IN_CASH, "cash_order_qty": Decimal("0.99")}, r"\$1 at least; set min_notional of BRK.B"),
+        ({**IN_CASH, "cash_order_qty": Decimal("9.999")}, "amount 9.999 has more than 2 decimals"),
+        ({**IN_CASH, "time_in_force": TimeInForce.GOOD_TILL_CANCEL}, "for the day only"),
     ],
 )
 def test_what_the_venue_would_refuse_for_its_form_never_leaves(changes: dict[str, Any], words: str) -> None:
@@ -85,6 +91,13 @@ def test_a_market_order_has_no_price_and_a_short_sale_is_a_sale() -> None:
         spec(ord_type=OrdType.MARKET, price=None, side=Side.SELL_SHORT), extended_hours=False
     )
     assert (body["type"], body["side"], "limit_price" in body) == ("market", "sell", False)
+
+
+def test_an_order_of_money_says_how_much_and_no_quantity() -> None:
+    body = codec.order_body(spec(**IN_CASH), extended_hours=False)
+    assert (body["notional"], body["type"], body["time_in_force"]) == ("1234.5", "market", "day")
+    assert "qty" not in body
+    assert codec.trades_fraction(spec(**IN_CASH)), "whatever it buys"
 
 
 def test_sub_dollar_prices_have_four_decimals() -> None:

@@ -11,6 +11,7 @@ import pytest
 from alpaca_world import Market, desk, desk_at, market
 
 from adapters.alpaca import sending
+from adapters.alpaca.client import Answer
 from adapters.base import NotSent
 from gateway.domain.order import OrdStatus, OrdType, Side, TimeInForce
 from gateway.events import (
@@ -26,6 +27,7 @@ from gateway.events import (
     SendOrder,
     SendWithheld,
 )
+from simulator.alpaca import refusals
 
 
 @pytest.fixture
@@ -73,12 +75,13 @@ async def test_an_answer_that_never_comes_is_waited_for_five_seconds_at_most(
 ) -> None:
     monkeypatch.setattr("adapters.alpaca.client.ANSWER_S", 0.3)
     async with desk(venue) as there:
-        venue.fault("post_timeout_after")
-        spec = there.order()
-        there.submit(spec)
-        await there.until(lambda: bool(there.of(SendInDoubt)), 2.0)
-        assert "waiting for the answer" in there.of(SendInDoubt)[0].reason
-        assert len(venue.orders()) == 1
+        for count, fault in ((0, "post_timeout_before"), (1, "post_timeout_after")):
+            venue.fault(fault)
+            there.said.clear()
+            there.submit(there.order())
+            await there.until(lambda: bool(there.of(SendInDoubt)), 2.0)
+            assert "waiting for the answer" in there.of(SendInDoubt)[0].reason
+            assert len(venue.orders()) == count
 
 
 async def test_a_429_is_waited_out_and_the_order_leaves_once(venue: Market) -> None:
@@ -203,6 +206,31 @@ async def test_our_own_order_on_the_other_side_is_cancelled_its_end_awaited_then
         await there.report(buying, lambda one: one.ord_status is OrdStatus.FILLED)
         await there.report(resting, lambda one: one.ord_status is OrdStatus.CANCELED)
         assert [one["status"] for one in venue.orders()] == ["canceled", "filled"]
+
+
+async def test_all_our_orders_on_the_other_side_go_and_a_refusal_need_not_name_them(
+    venue: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(venue) as there:
+        for price in ("51.00", "51.50"):
+            resting = there.order(symbol="BBB", side=Side.SELL, price=Decimal(price), order_qty=Decimal(2))
+            there.submit(resting)
+            await there.report(resting, lambda one: one.ord_status is OrdStatus.NEW)
+        plain = refusals.forbidden("potential wash trade detected. use complex orders")
+        monkeypatch.setattr(refusals, "wash_trade", lambda *_: plain)
+        buying = there.order(symbol="BBB", price=Decimal("52.00"), order_qty=Decimal(1))
+        there.submit(buying)
+        await there.report(buying, lambda one: one.ord_status is OrdStatus.FILLED)
+        assert [one["status"] for one in venue.orders()] == ["canceled", "canceled", "filled"]
+
+
+async def test_a_refusal_that_names_nobody_where_nobody_is_stays_one(venue: Market) -> None:
+    async with desk(venue) as there:
+        answer = Answer(403, {"message": "potential wash trade detected"})
+        wish = SendOrder(there.order(side=Side.SELL))
+        assert not await there.broker._sending._clear_the_way(wish, answer)
+        gone = Answer(403, {"message": "potential wash trade detected", "existing_order_id": "gone"})
+        assert await there.broker._sending._clear_the_way(wish, gone), "it has ended meanwhile"
 
 
 async def test_somebody_elses_order_on_the_other_side_is_left_alone(venue: Market) -> None:

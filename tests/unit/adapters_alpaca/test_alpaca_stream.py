@@ -20,12 +20,15 @@ from gateway.domain.order import ExecType, OrdStatus
 from gateway.errors import ConfigError
 from gateway.events import (
     LinkDown,
+    LinkNoticed,
     LinkUp,
+    LookUpOrder,
     OrderUnknown,
     ReportReceived,
     ReportUnreadable,
     SendInDoubt,
 )
+from simulator.alpaca.telling import SPOKEN
 
 
 @pytest.fixture
@@ -209,11 +212,18 @@ async def test_a_venue_not_there_yet_is_waited_for(
     await again.stop()
 
 
-async def test_a_blocked_account_is_said(venue: Market, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_person_is_told_of_a_blocked_account_and_of_assets_that_change(venue: Market) -> None:
     venue.world.door.configuration["suspend_trade"] = True
+    venue.operate("deactivate", symbol="CCC")
     async with desk(venue) as there:
-        assert "will refuse orders: trade_suspended_by_user" in caplog.text
-        await there.until(lambda: "suspend trading" in caplog.text)
+        await there.until(lambda: len(there.of(LinkNoticed)) >= 4)
+        told = {one.text: (one.severity, one.account) for one in there.of(LinkNoticed)}
+        assert told == {
+            "the venue will refuse orders: trade_suspended_by_user": ("critical", "main"),
+            "the account's own settings suspend trading": ("warning", "main"),
+            "CCC: status is inactive now": ("warning", "main"),
+            "CCC: tradable is False now": ("warning", "main"),
+        }
 
 
 async def test_a_stream_gone_for_long_is_a_link_down_until_it_is_back(
@@ -267,6 +277,67 @@ async def test_words_nobody_knows_leave_an_order_working(venue: Market) -> None:
         await there.until(lambda: there.of(ReportReceived)[-1].report.ord_status is OrdStatus.SUSPENDED)
         assert "a_brand_new_status" in there.of(ReportReceived)[-2].report.text
         assert there.of(ReportReceived)[-2].report.ord_status is OrdStatus.NEW
+        venue.operate("fill", cl_ord_id=name, qty="10")
+        await there.until(lambda: cum_qty(there, name) == 10)
+
+
+async def test_a_halted_symbol_is_told_to_a_person_each_time_once_and_its_order_goes_on(
+    venue: Market,
+) -> None:
+    async with desk(venue) as there:
+        (name,) = await resting(there)
+        for times in (1, 2):
+            venue.operate("halt", symbol="AAA")
+            await there.until(lambda times=times: len(there.of(LinkNoticed)) == times)
+            there.broker.look_up(LookUpOrder(there.order(cl_ord_id=name), ""))
+            there.broker.flush()
+            told = len(there.of(ReportReceived))
+            await there.until(lambda told=told: len(there.of(ReportReceived)) > told)
+            assert there.of(ReportReceived)[-1].report.ord_status is OrdStatus.SUSPENDED
+            venue.operate("resume", symbol="AAA")
+            await there.until(lambda: there.of(ReportReceived)[-1].report.ord_status is OrdStatus.NEW)
+        assert len(there.of(LinkNoticed)) == 2
+        notice = there.of(LinkNoticed)[0]
+        assert (notice.account, notice.severity, notice.halts) == ("main", "warning", False)
+        assert "status suspended); AAA may be halted" in notice.text
+        venue.operate("fill", cl_ord_id=name, qty="10")
+        await there.until(lambda: cum_qty(there, name) == 10)
+
+
+async def test_a_halt_the_stream_did_not_speak_of_is_found_when_it_is_asked(venue: Market) -> None:
+    async with desk(venue) as there:
+        (name,) = await resting(there)
+        await there.until(lambda: len(there.of(ReportReceived)) == 2)
+        venue.fault("mute", seconds=3)
+        venue.operate("halt", symbol="AAA")
+        there.broker.look_up(LookUpOrder(there.order(cl_ord_id=name), ""))
+        there.broker.flush()
+        await there.until(lambda: bool(there.of(LinkNoticed)))
+
+
+async def test_a_replacement_that_is_rejected_leaves_the_order_working(venue: Market) -> None:
+    async with desk(venue) as there:
+        (name,) = await resting(there)
+        venue.fault("replace_rejected")
+        door = venue.world.door
+        door.replace(door.by_name(name).order_id, {"qty": "12"}, there.broker._now())
+        await there.until(lambda: len(there.of(ReportReceived)) >= 4)
+        venue.operate("fill", cl_ord_id=name, qty="10")
+        await there.until(lambda: cum_qty(there, name) == 10)
+        mine = [one.report.ord_status for one in there.of(ReportReceived) if one.report.cl_ord_id == name]
+        assert OrdStatus.PENDING_REPLACE in mine
+        assert mine[-1] is OrdStatus.FILLED
+
+
+@pytest.mark.parametrize("word", sorted(SPOKEN - {"fill", "partial_fill", "trade_bust", "trade_correct"}))
+async def test_no_event_alone_ends_an_order_that_works(venue: Market, word: str) -> None:
+    async with desk(venue) as there:
+        (name,) = await resting(there)
+        told = len(there.of(ReportReceived))
+        venue.operate("say", cl_ord_id=name, event=word, status="new")
+        await there.until(lambda: len(there.of(ReportReceived)) > told)
+        assert not there.of(ReportUnreadable)
+        assert there.of(ReportReceived)[-1].report.ord_status is OrdStatus.NEW
         venue.operate("fill", cl_ord_id=name, qty="10")
         await there.until(lambda: cum_qty(there, name) == 10)
 

@@ -15,7 +15,7 @@ import pytest
 from venues import AT, PAIR, SHARE
 
 from adapters.base import NotSent
-from adapters.fix import codec
+from adapters.fix import decoder
 from adapters.fix.broker import FixBroker
 from adapters.fix.dialects import speak
 from adapters.fix.dialects.notices import PositionInfo
@@ -23,12 +23,14 @@ from adapters.fix.drop_copy import DropCopy
 from adapters.fix.engine import Down, Incoming, Up, Withheld
 from adapters.fix.settings import FixSession
 from adapters.fix.spool import Spooled
+from gateway.domain.order import OrdType, Side
 from gateway.events import (
     CancelOrder,
     CopyLinked,
     ExecutionCopied,
     LinkBehind,
     LinkDown,
+    LinkNoticed,
     LinkUp,
     LookUpOrder,
     OrderUnknown,
@@ -61,7 +63,7 @@ class Paper:
 
     def send(self, kind: str, cl_ord_id: str, raw: str) -> bool:
         if self.is_up:
-            self.sent.append((kind, cl_ord_id, codec.split(raw)))
+            self.sent.append((kind, cl_ord_id, decoder.split(raw)))
         return self.is_up
 
     def flush(self) -> None:
@@ -220,17 +222,59 @@ async def test_what_the_venue_tells_people_reaches_them(caplog: pytest.LogCaptur
         spooled(3, t35="U3", t7004="A", t55="EUR/USD", t7008="-5", t44="1.1"),
         spooled(4, t35="AI", t55="EUR/USD", t537="1"),
         spooled(5, t35="U4", t1="A", t55="EUR/USD", t7008="-5"),
+        Spooled(6, "", "35=U6\x017010=2\x01553=anne\x011=A\x01553=bob\x011=B\x01"),
     )
-    assert events == [PositionStated(AT, "v", 3, "A", "EUR/USD", Decimal(-5))]
-    told = {record.getMessage(): record.levelname for record in caplog.records}
-    assert told == {
-        "v: the venue says: margin call": "WARNING",
-        "v: the venue says: hello": "INFO",
-        "v: carried overnight: -5 EUR/USD": "INFO",
-    }
-    found = desk.broker.stated["A", "EUR/USD"]
+    assert events == [
+        LinkNoticed(AT, "v", 1, "the venue says: margin call", "A"),
+        PositionStated(AT, "v", 3, "A", "EUR/USD", Decimal(-5)),
+    ]
+    assert [record.getMessage() for record in caplog.records] == [
+        "v: the venue says: margin call",
+        "v: the venue says: hello",
+        "v: carried overnight: -5 EUR/USD",
+        "v: activated: anne (A), bob (B)",
+    ]
+    found = desk.broker.told.stated["A", "EUR/USD"]
     assert isinstance(found, PositionInfo)
     assert found.qty == -5
+
+
+async def test_an_order_for_exactly_what_is_held_closes_it_where_that_is_wished() -> None:
+    held = spooled(1, t35="U3", t7004="main", t55="EUR/USD", t7008="250000", t44="1.1")
+    market = replace(PAIR, ord_type=OrdType.MARKET, price=None)
+    for wished, spec, expected in (
+        (True, market, ("Z", None)),
+        (True, replace(market, order_qty=Decimal(249_999)), ("1", "249999")),
+        (True, replace(market, side=Side.BUY), ("1", "250000")),
+        (True, PAIR, ("2", "250000")),
+        (False, market, ("1", "250000")),
+    ):
+        desk = Desk("dukascopy", close_exposure=wished)
+        await desk.hear(held)
+        desk.broker.submit(SendOrder(spec))
+        ((_, _, fields),) = desk.paper.sent
+        assert (fields["40"], fields.get("38")) == expected
+
+
+async def test_more_allocated_than_filled_and_a_refused_allocation_are_told() -> None:
+    desk = Desk("saxo", client_id="C", block_account="B", accounts={"main": "A"})
+    ours = SHARE.cl_ord_id
+    allocated = {"t35": "AS", "t70": ours, "t87": "0", "t78": "1", "t79": "A"}
+    events = await desk.hear(
+        spooled(1, **allocated, t12109="99"),
+        status(2, t11=ours, t150="F", t39="1", t14="10", t32="10", t31="1", t17="E1"),
+        spooled(3, **allocated, t12109="10"),
+        spooled(4, **allocated, t12109="11"),
+        spooled(5, **allocated, t12109="x"),
+        spooled(6, t35="P", t70=ours, t87="3"),
+        spooled(7, t35="P", t70=ours, t87="1", t58="no such account"),
+    )
+    assert [one for one in events if isinstance(one, LinkNoticed)] == [
+        LinkNoticed(
+            AT, "v", 4, f"AllocCumQty(12109) 11 of {ours} is more than the 10 that have filled", "main"
+        ),
+        LinkNoticed(AT, "v", 7, f"the allocation of {ours} was refused: no such account"),
+    ]
 
 
 async def test_what_is_missing_and_what_our_session_refused_is_said() -> None:

@@ -1,4 +1,4 @@
-"""The codec: strict going out, tolerant coming in, nothing dropped in silence."""
+"""Encoder and decoder: strict going out, tolerant coming in, nothing dropped in silence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.fix import codec
+from adapters.fix import decoder, encoder
+from adapters.fix.dialects.base import Unsendable
+from adapters.fix.dialects.wire import Unreadable, plain, utc_timestamp
 from gateway.domain.order import ExecType, OrderSpec, OrdStatus, OrdType, Side, TimeInForce
 from gateway.events import (
     CancelOrder,
@@ -48,8 +50,8 @@ def report(**tags: str) -> str:
     return "8=FIX.4.4\x01" + "".join(f"{tag}={value}\x01" for tag, value in fields.items() if value)
 
 
-def decode(raw: str, ref: str = "") -> codec.Decoded | None:
-    return codec.decode(raw, ref, "sim", 7, AT)
+def decode(raw: str, ref: str = "") -> decoder.Decoded | None:
+    return decoder.decode(raw, ref, "sim", 7, AT)
 
 
 def decoded_report(**tags: str) -> ReportReceived:
@@ -59,8 +61,8 @@ def decoded_report(**tags: str) -> ReportReceived:
 
 
 def test_a_limit_order_has_every_field_in_plain_text() -> None:
-    raw = codec.new_order(SendOrder(SPEC), codec.utc_timestamp(AT))
-    assert codec.split(raw) == {
+    raw = encoder.new_order(SendOrder(SPEC), utc_timestamp(AT))
+    assert decoder.split(raw) == {
         "8": "FIX.4.4", "9": "0", "35": "D", "11": "ABCDEFGHIJKLMNOP", "1": "main", "21": "1", "55": "AAPL",
         "54": "1", "60": "20240506-14:30:01.250", "38": "100", "40": "2", "44": "187.5", "15": "USD",
         "59": "0", "10": "000",
@@ -69,42 +71,42 @@ def test_a_limit_order_has_every_field_in_plain_text() -> None:
 
 def test_a_market_order_has_no_price_and_a_repeat_says_so() -> None:
     spec = replace(SPEC, ord_type=OrdType.MARKET, price=None)
-    fields = codec.split(codec.new_order(SendOrder(spec, poss_resend=True), "x"))
+    fields = decoder.split(encoder.new_order(SendOrder(spec, poss_resend=True), "x"))
     assert "44" not in fields
     assert fields["97"] == "Y"
     assert fields["40"] == "1"
 
 
 def test_a_limit_order_without_a_price_is_unsendable() -> None:
-    with pytest.raises(codec.Unsendable, match="Price"):
-        codec.new_order(SendOrder(replace(SPEC, price=None)), "x")
+    with pytest.raises(Unsendable, match="Price"):
+        encoder.new_order(SendOrder(replace(SPEC, price=None)), "x")
 
 
 @pytest.mark.parametrize("symbol", ["A\x0138=999999", "A\n", "", "A\x00"])
 def test_a_value_that_would_leave_its_field_is_unsendable(symbol: str) -> None:
-    with pytest.raises(codec.Unsendable, match="tag 55"):
-        codec.new_order(SendOrder(replace(SPEC, symbol=symbol)), "x")
+    with pytest.raises(Unsendable, match="tag 55"):
+        encoder.new_order(SendOrder(replace(SPEC, symbol=symbol)), "x")
 
 
 def test_a_quantity_that_is_no_number_is_unsendable() -> None:
-    with pytest.raises(codec.Unsendable, match="NaN"):
-        codec.new_order(SendOrder(replace(SPEC, order_qty=Decimal("NaN"))), "x")
+    with pytest.raises(Unsendable, match="NaN"):
+        encoder.new_order(SendOrder(replace(SPEC, order_qty=Decimal("NaN"))), "x")
 
 
 def test_cancel_and_status_name_the_order() -> None:
-    cancel = codec.split(codec.cancel_request(CancelOrder(SPEC, "ABCDEFGHIJKLMNOPC2", "O1"), "x"))
+    cancel = decoder.split(encoder.cancel_request(CancelOrder(SPEC, "ABCDEFGHIJKLMNOPC2", "O1"), "x"))
     assert (cancel["35"], cancel["11"], cancel["41"], cancel["37"]) == (
         "F", "ABCDEFGHIJKLMNOPC2", "ABCDEFGHIJKLMNOP", "O1",
     )  # fmt: skip
-    assert "37" not in codec.split(codec.cancel_request(CancelOrder(SPEC, "X", ""), "x"))
-    ask = codec.split(codec.status_request(LookUpOrder(SPEC, "O1")))
+    assert "37" not in decoder.split(encoder.cancel_request(CancelOrder(SPEC, "X", ""), "x"))
+    ask = decoder.split(encoder.status_request(LookUpOrder(SPEC, "O1")))
     assert (ask["35"], ask["11"], ask["37"]) == ("H", "ABCDEFGHIJKLMNOP", "O1")
-    assert "37" not in codec.split(codec.status_request(LookUpOrder(SPEC)))
+    assert "37" not in decoder.split(encoder.status_request(LookUpOrder(SPEC)))
 
 
 @given(st.decimals(min_value=Decimal("0.000001"), max_value=Decimal(10) ** 15, allow_nan=False))
 def test_numbers_go_out_without_an_exponent_and_come_back_equal(number: Decimal) -> None:
-    text = codec.plain(number)
+    text = plain(number)
     assert "E" not in text.upper()
     assert Decimal(text) == number
 
@@ -132,7 +134,7 @@ def test_commission_is_money_whatever_it_is_stated_in(kind: str, stated: str, ex
 
 
 def test_a_commission_of_an_unknown_kind_is_unreadable() -> None:
-    with pytest.raises(codec.Unreadable, match="CommType"):
+    with pytest.raises(Unreadable, match="CommType"):
         decode(report(t12="1", t13="Z"))
 
 
@@ -183,7 +185,7 @@ def test_fix_42_busts_and_corrections_are_seen(trans_type: str, expected: ExecTy
     ],
 )
 def test_what_cannot_be_understood_is_unreadable_and_says_why(tags: dict[str, str], reason: str) -> None:
-    with pytest.raises(codec.Unreadable, match=reason):
+    with pytest.raises(Unreadable, match=reason):
         decode(report(**tags))
 
 
@@ -230,6 +232,6 @@ def test_any_text_is_an_event_or_unreadable_with_a_reason(text: str) -> None:
     reason, found = "", None
     try:
         found = decode("35=8\x01" + text)
-    except codec.Unreadable as problem:
+    except Unreadable as problem:
         reason = str(problem)
     assert bool(reason) is (found is None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fuzz_decoder import Outcome, run, try_one, venues
 
-from adapters.fix import codec
+from adapters.fix import decoder
 
 
 def test_no_broken_message_crashes_hangs_or_fills_wrongly() -> None:
@@ -16,8 +16,8 @@ def test_no_broken_message_crashes_hangs_or_fills_wrongly() -> None:
 
 
 def test_the_judge_sees_a_wrong_fill(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = codec.number
-    monkeypatch.setattr(codec, "number", lambda fields, tag: right(fields, "14" if tag == "32" else tag))
+    right = decoder.number
+    monkeypatch.setattr(decoder, "number", lambda fields, tag: right(fields, "14" if tag == "32" else tag))
     outcome = Outcome(0)
     raw = "35=8|37=O1|11=ABCDEFGHIJKLMNOP|17=E|150=F|39=1|32=4|31=1|14=40|6=1|".replace("|", "\x01")
     for venue in venues():

@@ -125,7 +125,7 @@ def test_venues_lists_every_venue_with_its_keys(tmp_path: Path) -> None:
 
 def test_venues_is_a_table_for_people(tmp_path: Path) -> None:
     text = said(tmp_path, "fx").stdout
-    assert "dukascopy: Dukascopy (link fx); 20 keys not certified" in text
+    assert "dukascopy: Dukascopy (link fx); 21 keys not certified" in text
     assert "NOT certified" in text
     assert "saxo" not in text
     assert "no link, defaults" in said(tmp_path, "saxo").stdout

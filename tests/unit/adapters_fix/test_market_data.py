@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from venues import full, tags
 
-from adapters.fix import codec
+from adapters.fix import encoder
 from adapters.fix.dialects import speak
 from adapters.fix.dialects.market_data import Quote, Refusal, read
 
@@ -48,9 +48,9 @@ def test_our_own_name_of_the_symbol_comes_back() -> None:
     found = read(snapshot("269=0|270=1.1"), venue)
     assert isinstance(found, Quote)
     assert found.symbol == "EURUSD"
-    raw = codec.market_data_request("EURUSD", "3", venue)
+    raw = encoder.market_data_request("EURUSD", "3", venue)
     assert "|146=1|55=EUR/USD|167=FOR|10=" in raw.replace("\x01", "|")
-    assert 167 not in tags(codec.market_data_request("EUR/USD", "3", full("dukascopy")))
+    assert 167 not in tags(encoder.market_data_request("EUR/USD", "3", full("dukascopy")))
 
 
 def test_a_missing_side_stays_as_it_was() -> None:

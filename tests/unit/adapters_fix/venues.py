@@ -8,14 +8,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from adapters.fix import codec
+from adapters.fix import encoder
 from adapters.fix.dialects import DIALECTS, Venue, speak
+from adapters.fix.dialects.wire import utc_timestamp
 from gateway.domain.order import OrderSpec, OrdType, Side, TimeInForce
 from gateway.events import CancelOrder, LookUpOrder, SendOrder
 
 ROOT = Path(__file__).parents[3]
 AT = datetime(2024, 5, 6, 14, 30, 1, 250_000, tzinfo=UTC)
-NOW = codec.utc_timestamp(AT)
+NOW = utc_timestamp(AT)
 SHARE = OrderSpec(
     cl_ord_id="ABCDEFGHIJKLMNOP", request_id="r1", account="main", link="v", symbol="AAPL", side=Side.BUY,
     order_qty=Decimal(100), ord_type=OrdType.LIMIT, price=Decimal("187.50"),
@@ -29,11 +30,11 @@ FULL: dict[str, list[dict[str, Any]]] = {
             "client_id": "C1", "trader": "T1", "accounts": {"main": "A1"}, "identify_by": "isin",
             "isins": {"AAPL": "US0378331005"}, "exchanges": {"AAPL": "XNAS"}, "booking_type": "0",
             "send_currency": True, "cancellation_if_reduction": "Y", "extended_trading_hours": "N",
-            "order_status": "H",
+            "order_status": "H", "block_account": "B1",
         },
         {"client_id": "C1", "begin_string": "FIX.4.3", "order_status": "H"},
     ],
-    "dukascopy": [{"send_account": True, "send_currency": "base", "slippage": "2"}],
+    "dukascopy": [{"send_account": True, "send_currency": "base", "slippage": "2", "activation": "A1"}],
     "ibkr": [
         {
             "accounts": {"main": "U1"}, "primary_exchanges": {"AAPL": "ISLAND"}, "customer_or_firm": "0",
@@ -57,18 +58,20 @@ def built(venue: Venue, spec: OrderSpec) -> dict[str, str]:
     """Build every message the venue's table holds."""
     sends = venue.dialect.sends
     found = {
-        "D": codec.new_order(SendOrder(spec, poss_resend=True), NOW, venue),
-        "F": codec.cancel_request(CancelOrder(spec, f"{spec.cl_ord_id}C1", "O1"), NOW, venue),
-        "G": codec.replace_request(spec, f"{spec.cl_ord_id}R1", spec.cl_ord_id, "O1", NOW, venue),
+        "D": encoder.new_order(SendOrder(spec, poss_resend=True), NOW, venue),
+        "F": encoder.cancel_request(CancelOrder(spec, f"{spec.cl_ord_id}C1", "O1"), NOW, venue),
+        "G": encoder.replace_request(spec, f"{spec.cl_ord_id}R1", spec.cl_ord_id, "O1", NOW, venue),
     }
     if "H" in sends:
-        found["H"] = codec.status_request(LookUpOrder(spec, "O1"), venue)
+        found["H"] = encoder.status_request(LookUpOrder(spec, "O1"), venue)
     if "AF" in sends:
-        found["AF"] = codec.mass_status_request("M1", venue)
+        found["AF"] = encoder.mass_status_request("M1", venue)
+    if "U5" in sends:
+        found["U5"] = encoder.activation_request(venue)
     if "U7" in sends:
-        found["U7"] = codec.account_request(venue)
+        found["U7"] = encoder.account_request(venue)
     if "V" in sends:
-        found["V"] = codec.market_data_request(spec.symbol, "1", venue)
+        found["V"] = encoder.market_data_request(spec.symbol, "1", venue)
     assert set(found) == set(sends)
     return found
 

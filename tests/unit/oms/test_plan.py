@@ -73,3 +73,23 @@ def test_an_order_is_what_was_approved(price: str | None, ord_type: OrdType) -> 
     assert (spec.symbol, spec.side, spec.order_qty, spec.currency) == ("AAA", Side.SELL, 3, "EUR")
     assert (spec.ord_type, spec.price) == (ord_type, item.limit_price)
     assert spec.time_in_force is TimeInForce.GOOD_TILL_CANCEL
+
+
+@pytest.mark.parametrize(
+    ("side", "lot", "is_on", "cash"),
+    [
+        (Side.BUY, "0.0001", True, "30.77"),
+        (Side.BUY, "1.5", True, "30.77"),
+        (Side.BUY, "1", True, None),
+        (Side.SELL, "0.0001", True, None),
+        (Side.BUY, "0.0001", False, None),
+    ],
+)
+def test_only_a_buy_of_what_trades_in_fractions_is_of_money_down_to_a_cent(
+    side: Side, lot: str, is_on: bool, cash: str | None
+) -> None:
+    account = AccountSettings("main", "sim", execution=Execution(ord_type=OrdType.MARKET, cash_orders=is_on))
+    item = Approved(Proposal("AAA", side, Decimal("3.0777"), Decimal(10)), None)
+    spec = order_spec(item, "H", account, "R1", 1, Instrument("AAA", lot_size=Decimal(lot)))
+    assert spec.cash_order_qty == (None if cash is None else Decimal(cash))
+    assert spec.order_qty == Decimal("3.0777")

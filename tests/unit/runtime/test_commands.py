@@ -45,6 +45,10 @@ def raw(body: Any) -> bytes:
             HaltRequested(NOW, "A1", "drill é", "anna", cancel_working=True),
         ),
         ({"command": "resume", "account": "A1", "by": "anna"}, ResumeRequested(NOW, "A1", "anna")),
+        (
+            {"command": "resume", "account": "A1", "by": "anna", "reasons": ["drill", "more"]},
+            ResumeRequested(NOW, "A1", "anna", ("drill", "more")),
+        ),
         ({"command": "approve", "request_id": "r1", "by": "anna"}, ApprovalGiven(NOW, "r1", "anna")),
         ({"command": "cancel", "request_id": "r1", "reason": "x"}, CancelRequested(NOW, "r1", "unknown")),
         (
@@ -95,6 +99,9 @@ def test_a_good_command_becomes_its_event(body: dict[str, Any], event: object) -
         ({"command": "halt", "reason": "x" * 501}, "reason"),
         ({"command": "halt", "reason": "two\nlines"}, "reason"),
         ({"command": "halt", "by": "\ud800"}, "by"),
+        ({"command": "resume", "reasons": "drill"}, "reasons"),
+        ({"command": "resume", "reasons": [5]}, "reasons"),
+        ({"command": "resume", "reasons": [""]}, "reasons"),
         ({"command": "approve"}, "request_id"),
         ({"command": "cancel", "request_id": ""}, "request_id"),
         ({"command": "cancel", "request_id": "r1", "reason": 5}, "reason"),

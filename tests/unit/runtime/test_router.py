@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+
+import pytest
 
 from adapters.base import BrokerEvent, Capabilities, NotSent
 from gateway.domain.order import OrderSpec, OrdType, Side, TimeInForce
@@ -180,3 +183,12 @@ async def test_orders_waiting_for_a_dead_link_are_forgotten_because_they_are_in_
     assert desk.router.waiting() == 0
     assert desk.returned == []
     desk.router.close()
+
+
+@pytest.mark.parametrize("takes_money", [False, True])
+def test_an_order_of_money_does_not_leave_for_a_venue_of_quantities(takes_money: bool) -> None:
+    desk = Desk()
+    desk.tape.capabilities = replace(desk.tape.capabilities, cash_orders=takes_money)
+    desk.router.carry([SendOrder(replace(spec("A"), cash_order_qty=Decimal(50)))])
+    assert desk.tape.taken == (["order A"] if takes_money else [])
+    assert [type(one) for one in desk.returned] == ([] if takes_money else [SendWithheld])

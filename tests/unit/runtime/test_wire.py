@@ -58,6 +58,7 @@ from gateway.events import (
     OrderUnknown,
     PolicyName,
     PositionStated,
+    PowerStated,
     PricesUpdated,
     ReportReceived,
     ReportUnreadable,
@@ -75,8 +76,9 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "events_v1.jsonl"
 AT = datetime(2026, 3, 2, 14, 30, 0, 123456, UTC)
 D = Decimal
 SPEC = OrderSpec(
-    "r1-AAPL-1-1", "r1", "A1", "saxo", "AAPL", Side.BUY, D(10), OrdType.LIMIT, D("187.23"), TimeInForce.DAY, 1
-)
+    "r1-AAPL-1-1", "r1", "A1", "saxo", "AAPL", Side.BUY, D(10), OrdType.LIMIT, D("187.23"), TimeInForce.DAY,
+    1, "USD", D("1872.30"),
+)  # fmt: skip
 REPORT = Report(
     "r1-AAPL-1-1", "E-77", ExecType.TRADE, OrdStatus.PARTIALLY_FILLED, D(4), D(6), D(4), D("187.2100"),
     D("187.21"), D("0.35"), "O-9", "", "AAPL", Side.BUY, "", AT, D(10), "E-76", "2", "A1",
@@ -170,6 +172,7 @@ SAMPLES: list[Event] = [
         at=AT, link="saxo", link_seq=43, cl_ord_id="c1", orig_cl_ord_id="r1-AAPL-1-1", text="too late"
     ),
     OrderUnknown(at=AT, link="saxo", link_seq=44, cl_ord_id="r1-AAPL-1-1", is_certain=False),
+    PowerStated(at=AT, link="alpaca", link_seq=49, account="A1", power=D("99.5")),
     PositionStated(
         at=AT,
         link="saxo",
@@ -230,7 +233,7 @@ SAMPLES: list[Event] = [
         at=AT, account="A1", week="2026-W10", names=("MSFT",), loss=150.0, net=33.4, text="worth taking"
     ),
     HaltRequested(at=AT, account="A1", reason="drill", by="anna", cancel_working=True),
-    ResumeRequested(at=AT, account="A1", by="anna"),
+    ResumeRequested(at=AT, account="A1", by="anna", reasons=("drill",)),
     ApprovalGiven(at=AT, request_id="r1", by="anna"),
     CancelRequested(at=AT, request_id="r1", by="anna"),
 ]
@@ -248,7 +251,7 @@ def golden(line: str) -> tuple[str, int, bytes]:
 
 def test_every_event_type_stands_in_the_golden_file() -> None:
     assert {golden(line)[0] for line in golden_lines()} == set(wire.EVENT_TYPES)
-    assert len(wire.EVENT_TYPES) == 33, "a new event type? add it here and a line to the golden file"
+    assert len(wire.EVENT_TYPES) == 34, "a new event type? add it here and a line to the golden file"
 
 
 def is_within(old: Any, new: Any) -> bool:

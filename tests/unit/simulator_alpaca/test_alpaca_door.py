@@ -22,6 +22,8 @@ from simulator.alpaca.door import Door
 from simulator.alpaca.entry import buying_power
 from simulator.alpaca.mishaps import Mishap, Mishaps, read_chances
 from simulator.alpaca.refusals import Refused
+from simulator.alpaca.words import order_json
+from simulator.record import text
 from simulator.venue import VenueError
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
@@ -115,9 +117,45 @@ def test_money_buys_what_it_pays_for_to_nine_decimals_and_a_dollar_is_the_least(
     bench = Bench(tmp_path)
     ticket = bench.post(qty=None, notional="33.33", type="market", limit_price=None)
     assert (ticket.order.order_qty, ticket.notional) == (Decimal("0.333266673"), Decimal("33.33"))
-    with_limit = bench.post(qty=None, notional="50", limit_price="100.00")
-    assert with_limit.order.order_qty == Decimal("0.5")
-    assert refused(bench.post, qty=None, notional="0.99")[1].startswith("cost basis")
+    cheap = refused(bench.post, qty=None, notional="0.99", type="market", limit_price=None)
+    assert cheap[1].startswith("cost basis")
+    assert refused(bench.post, qty=None, notional="50")[1] == "notional orders must be market orders"
+    fine = refused(bench.post, qty=None, notional="50.001", type="market", limit_price=None)
+    assert fine == (422, "notional must be above 0 and in steps of 0.01")
+
+
+def test_money_is_held_to_the_cent_and_spent_at_the_prices_it_meets(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "--fill-delay-ms", "30", "--partials", "3", cash="1000")
+    spend = {"qty": None, "type": "market", "limit_price": None}
+    ticket = bench.post(notional="600", **spend)
+    assert buying_power(bench.door, bench.now) == 400
+    assert refused(bench.post, notional="400.01", **spend)[1] == "insufficient buying power"
+    bench.post(symbol="BBB", notional="400", **spend)
+    assert buying_power(bench.door, bench.now) == 0
+    bench.door.operate("price", {"symbol": "AAA", "price": "40"}, bench.now)
+    for _ in range(10):
+        bench.now += timedelta(seconds=2)
+        bench.door.advance(bench.now)
+    order = ticket.order
+    assert order.ord_status.name == "FILLED"
+    assert Decimal("599.99") < order.value <= 600
+    assert order.cum_qty > 10
+    assert order_json(ticket)["qty"] is None
+    assert order_json(ticket)["filled_qty"] == text(order.cum_qty)
+
+
+def test_money_given_while_the_market_is_closed_is_spent_at_the_open(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "--store", str(tmp_path / "store"))
+    bench.operate("close_market")
+    bench.post(client_order_id="wait", qty=None, notional="600", type="market", limit_price=None)
+    bench.operate("price", symbol="AAA", price="200")
+    bench.operate("open_market")
+    (ticket,) = bench.door.tickets.values()
+    assert ticket.status == "filled"
+    assert Decimal("599.99") < ticket.order.value <= 600
+    before = bench.door.record()
+    bench.restart()
+    assert bench.door.record() == before
 
 
 def test_buying_power_is_held_by_open_buys_and_brought_by_filled_sells_only(tmp_path: Path) -> None:
@@ -359,9 +397,11 @@ def test_a_restart_at_any_moment_changes_nothing(
         chosen = tickets[qty % len(tickets)].order_id if tickets else "none"
         try:
             if what in ("post", "sell", "money"):
-                size = {"notional": str(qty * 10), "qty": None} if what == "money" else {"qty": str(qty)}
+                size = {"qty": str(qty), "limit_price": price}
+                if what == "money":
+                    size = {"notional": str(qty * 10), "qty": None, "limit_price": None, "type": "market"}
                 side = "sell" if what == "sell" else "buy"
-                bench.post(client_order_id=f"n{number}", side=side, limit_price=price, **size)
+                bench.post(client_order_id=f"n{number}", side=side, **size)
             elif what == "cancel":
                 bench.door.cancel(chosen, bench.now)
             elif what == "replace":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -92,3 +93,12 @@ def test_a_day_s_volume_moves_a_price_where_the_instrument_has_none() -> None:
         venue.close()
         venue.take(SendOrder(order(qty=1000)), AT)
     assert quiet.traded[0].px > busy.traded[0].px > unknown.traded[0].px == 10
+
+
+def test_money_buys_what_it_pays_for_at_the_price_of_history() -> None:
+    venue = tape()
+    venue.close()
+    (found,) = venue.take(SendOrder(replace(order(qty=3), cash_order_qty=Decimal("33.33"))), AT)
+    assert isinstance(found, ReportReceived)
+    assert (found.report.cum_qty, found.report.last_px) == (Decimal("3.333"), 10)
+    assert venue.traded[0].qty == Decimal("3.333")

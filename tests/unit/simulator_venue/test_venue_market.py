@@ -182,3 +182,18 @@ def test_price_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_bytes(b"symbol,price\n\xff,1\n")
     with pytest.raises(SettingError, match="is not CSV text"):
         read_prices(tmp_path / "b.csv")
+
+
+def test_money_is_sized_anew_at_each_price_and_what_buys_no_lot_more_is_left() -> None:
+    shape = MarketSettings(half_spread_bps=D(0), displayed=1, depth=1, replenish_ms=1000)
+    venue = a_venue(market=shape)
+    order = buy("C1", "0")
+    order.cash_order_qty = D(450)
+    venue.submit(order, at(0))
+    working = venue.named("C1")
+    assert (working.cum_qty, working.order_qty, working.value) == (1, 4, 100)
+    venue.set_price("AAPL", D(150), at(10))
+    assert (working.cum_qty, working.order_qty, working.value) == (2, 3, 250)
+    said = venue.set_price("AAPL", D(201), at(20))
+    assert (working.cum_qty, working.ord_status.name) == (2, "CANCELED")
+    assert [getattr(one, "text", "") for one in said] == ["the money left buys no lot"]
