@@ -174,7 +174,7 @@ class IbkrSection(Section):
     accounts: dict[str, str] = Field(default_factory=dict)
     contracts: dict[str, ContractSection] = Field(default_factory=dict)
     restarts: tuple[RestartSection, ...] = ()
-    messages_per_s: int = Field(default=40, ge=2, le=100_000)
+    messages_per_s: int = Field(default=50, ge=2, le=100_000)
     working_orders: int = Field(default=20, ge=1, le=1_000)
     outside_rth: bool = False
     fractional: bool = False

@@ -195,8 +195,24 @@ def _ibkr(
 ) -> Broker:
     """Build the adapter of a TWS; its library is imported only here, for it is heavy."""
     broker = _imported("adapters.ibkr.broker", name, "ibkr").IbkrBroker
-    made: Broker = broker(_ibkr_settings(name, link, config), clock.now, remembered)
+    made: Broker = broker(_ibkr_settings(name, link, config), clock.now, remembered, _ibkr_pace(link, config))
     return made
+
+
+def _ibkr_pace(link: IbkrSection, config: GatewayConfig) -> Any:
+    """Return the pace of everybody in this process who speaks to one TWS: it counts them together."""
+    limits = [
+        one.messages_per_s
+        for one in config.tws_links().values()
+        if (one.host, one.port) == (link.host, link.port)
+    ]
+    return _pace(link.host, link.port, min(limits))
+
+
+@cache
+def _pace(host: str, port: int, per_s: int) -> Any:
+    """Make the pace of one TWS, once."""
+    return _imported("adapters.ibkr.pace", f"{host}:{port}", "ibkr").Pace(per_s)
 
 
 def _ibkr_settings(name: str, link: IbkrSection, config: GatewayConfig) -> Any:
@@ -242,6 +258,7 @@ def _ibkr_quotes(name: str, section: IbkrQuotesSection, config: GatewayConfig, c
     made: Source = _imported("adapters.ibkr.quotes", section.of, "ibkr").IbkrQuotes(
         settings, section.symbols or tuple(config.instruments), clock.now,
         is_delayed=section.delayed, interval_s=section.interval_s, together=section.together,
+        pace=_ibkr_pace(link, config),
     )  # fmt: skip
     return made
 

@@ -13,6 +13,7 @@ WORLDS = {
     "fix": "simulator.fix.command",
     "alpaca": "simulator.alpaca.command",
     "tws": "simulator.tws.command",
+    "ibkr": "simulator.channels",
 }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
@@ -62,6 +63,8 @@ class Accounts:
 
     def __init__(self, opening: dict[str, tuple[Decimal, dict[str, Decimal]]] | None = None) -> None:
         self.is_open = opening is None
+        self.watch: Callable[[Order], None] | None = None
+        """Is told of the order of whatever is booked."""
         self._accounts = {
             name: Account(name, cash, dict(positions), cash, dict(positions))
             for name, (cash, positions) in (opening or {}).items()
@@ -99,6 +102,8 @@ class Accounts:
         else:
             account.cash += last_qty * last_px - commission
             positions[order.symbol] = held - last_qty
+        if self.watch is not None:
+            self.watch(order)
 
 
 def read_accounts(path: Path) -> Accounts:

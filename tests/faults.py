@@ -29,8 +29,12 @@ from simulator.control import ask
 from simulator.venue import VenueError
 from tests.torture import KITS, Torture
 
+RESTING = ("cancel", "amend", "double")
 KIT = replace(KITS["ibkr"], names=110, lookup_wait_s=0.3, victims=())
-BASKET_S = 45.0
+BASKET_S = 120.0
+SETTLED_S = 0.5
+A_DAY = 10
+"""So many cases are played on one stage: a reconciliation asks for all of a day's executions."""
 GATEWAY = 11
 
 Deed = tuple[float, str, dict[str, Any]]
@@ -82,6 +86,9 @@ CASES = (
     Case("cancels refused (161)", (plan("reject_cancel", count=10),), "cancel"),
     Case("cancel frames lost, socket cut", (plan("cut_before_cancel", skip=3),), "cancel"),
     Case("cancels done, socket cut before a word", (plan("cut_after_cancel", skip=3),), "cancel"),
+    Case("a person changes quantities and limits", special="amend"),
+    Case("changes refused, the originals live", (plan("reject_change", count=10),), "amend"),
+    Case("a change in an outage makes a second order", (plan("change_doubles"),), "double"),
     Case("orders refused (201)", (plan("reject_order", count=5, skip=5),), refused=5),
     Case("orders refused (103, id used)", (plan("reject_order", count=5, skip=5, code=103),)),
     Case("10349 on living orders", (plan("inform", count=50),)),
@@ -103,10 +110,15 @@ CASES = (
 )  # fmt: skip
 
 
+def _texts(words: dict[str, Decimal]) -> dict[str, str]:
+    return {name: str(number) for name, number in words.items()}
+
+
 class Faults(Torture):
     """Play every case on one stage."""
 
     refused = 0
+    by_hand = 0
 
     async def begin(self) -> None:
         """Start the three processes, and give prices."""
@@ -120,9 +132,12 @@ class Faults(Torture):
     async def play(self, case: Case) -> dict[str, Any]:
         """Play one case; return its row."""
         tally = self.tally
+        if case.special == "cancel":
+            await self._basket(Case("every name is held, to be sold"))
+            await self.compare()
         before = (tally.orders, tally.lost, tally.doubled, tally.book_differences, self.refused)
         began = time.monotonic()
-        struck = sum(self.tell("struck")["struck"].values())
+        struck, self.by_hand = sum(self.tell("struck")["struck"].values()), 0
         state = await self._basket(case)
         self.tell("clear")
         await self.compare()
@@ -132,6 +147,7 @@ class Faults(Torture):
             self.complain(f"{refused} orders are refused, not {case.refused}")
             lost += abs(refused - case.refused)
         struck = max(0, sum(self.tell("struck")["struck"].values()) - struck)  # it forgets when it is killed
+        struck += self.by_hand
         return {
             "case": case.name, "orders": orders, "struck": struck, "ended": state, "lost": lost,
             "doubled": doubled, "differences": differences, "seconds": time.monotonic() - began,
@@ -157,16 +173,19 @@ class Faults(Torture):
         for at, command, words in case.deeds:
             if not at:
                 self.tell(command, **words)
-        if case.special == "cancel":
-            self._move_prices("0.95")  # sales rest: there is something to cancel
+        if case.special in RESTING:
+            self._move_prices("0.95")  # sales rest: there is something to cancel or to change
         async with self.client() as client:
             targets = self.household.targets(self.rng)
+            if case.special == "cancel":  # a hundred sales at once, none of which waits for another
+                targets = dict.fromkeys(targets, "0")
             await client.submit(targets, account="main", request_id=request_id, lifetime_s=3600)
         began = time.monotonic()
         for at, command, words in sorted(case.deeds, key=lambda deed: deed[0]):
             if at:
                 await asyncio.sleep(max(0.0, began + at - time.monotonic()))
                 self.tell(command, **words)
+                self.by_hand += command != "fault"
         if case.special:
             await self._special(case.special, request_id)
         while time.monotonic() - began < BASKET_S:
@@ -183,11 +202,18 @@ class Faults(Torture):
         await asyncio.sleep(0.5)
         if what.startswith("kill"):
             await self.kill(what.removeprefix("kill "))
+            self.by_hand += 1
         elif what == "cancel":
+            await self._all_rest()
             async with self.client() as client:
                 await client.cancel(request_id)
             await asyncio.sleep(1.0)
             self._move_prices("1")
+        elif what == "amend":
+            await self._amend()
+            self._move_prices("1")
+        elif what == "double":
+            await self._double(request_id)
         else:
             await self._correct(times=2 if what.endswith("twice") else 1)
 
@@ -197,6 +223,57 @@ class Faults(Torture):
             px = (Decimal(by) * cents / 100).quantize(Decimal("0.01"))
             self.tell("price", symbol=symbol, price=str(px))
 
+    async def _resting(self, least: int = 1) -> list[dict[str, Any]]:
+        """Return what works at the venue, once at least so much does."""
+        for _ in range(100):
+            found = [one for one in self.stage.record()["orders"] if one["status"] == "new"]
+            if len(found) >= least:
+                return found
+            await asyncio.sleep(0.1)
+        raise TimeoutError(f"{least} orders never rested")
+
+    async def _all_rest(self) -> None:
+        """Wait until the whole wave rests: its number has not changed for half a second."""
+        seen, since = 0, time.monotonic()
+        while not seen or time.monotonic() - since < SETTLED_S:
+            resting = len(await self._resting())
+            if resting != seen:
+                seen, since = resting, time.monotonic()
+            await asyncio.sleep(0.1)
+
+    async def _amend(self) -> None:
+        """Change orders as a person at the screen of TWS does: more, less, at another limit."""
+        for number, one in enumerate((await self._resting(15))[:15]):
+            qty, price = Decimal(str(one["qty"])), Decimal(str(one["price"]))
+            words = ({"qty": qty + 1}, {"qty": max(qty - 3, Decimal(1))}, {"price": price - Decimal("0.02")})
+            answer = self.tell("amend", cl_ord_id=str(one["perm_id"]), **_texts(words[number % 3]))
+            self.by_hand += "refused" not in answer  # what is refused is counted where it struck
+
+    async def _double(self, request_id: str) -> None:
+        """Change an order while TWS has lost IBKR: two live then, until a person cancels one and resumes."""
+        first = (await self._resting(15))[0]
+        self.tell("lost")
+        self.tell("amend", cl_ord_id=str(first["perm_id"]), qty=str(Decimal(str(first["qty"])) - 1))
+        self.tell("restored", code=1102)
+        await self._until_halted(request_id)
+        same = [one for one in await self._resting() if one["cl_ord_id"] == first["cl_ord_id"]]
+        (second,) = [one for one in same if one["perm_id"] != first["perm_id"]]
+        self.tell("withdraw", cl_ord_id=str(second["perm_id"]))
+        self._move_prices("1")
+        async with self.client() as client:
+            await client.resume("main")
+
+    async def _until_halted(self, request_id: str) -> None:
+        """Wait until the gateway has stopped the account, as it must."""
+        for _ in range(100):
+            async with self.client() as client:
+                status = await client.status()
+            if status is not None and "two orders at the broker" in str(status):
+                return
+            await asyncio.sleep(0.1)
+        self.complain(f"{request_id}: two orders under one reference, and nobody stopped the account")
+        self.tally.doubled += 1
+
     async def _correct(self, times: int) -> None:
         """Correct (or bust and correct) some executions of the last orders, as a broker does."""
         await asyncio.sleep(1.0)
@@ -205,6 +282,7 @@ class Faults(Torture):
             for fill in (one["fills"][0] for one in orders):
                 px = f"{float(fill['last_px']) - 0.01 * times:.2f}"
                 self.tell("correct", exec_id=fill["exec_id"], qty=str(fill["last_qty"]), price=px)
+                self.by_hand += 1
 
     def tell(self, command: str, **words: Any) -> dict[str, Any]:
         """Tell the venue something; one that is restarting is told again."""
@@ -219,21 +297,28 @@ class Faults(Torture):
         raise TimeoutError(command)
 
 
-async def run(faults: Faults, cases: list[Case]) -> list[dict[str, Any]]:
-    """Play the cases, printing a row each."""
-    await faults.begin()
+async def run(folder: Path, seed: int, cases: list[Case]) -> list[dict[str, Any]]:
+    """Play the cases, printing a row each; every so many begin a new day on a stage of their own."""
     print(f"{'fault':45s} {'orders':>6s} {'struck':>6s} {'ended':>10s} lost doubled book  seconds")
     rows = []
-    for case in cases:
-        row = await faults.play(case)
-        rows.append(row)
-        book = "DIFFERS" if row["differences"] else "equal"
-        print(
-            f"{row['case']:45s} {row['orders']:6d} {row['struck']:6d} {row['ended']:>10s} {row['lost']:4d} "
-            f"{row['doubled']:7d} {book:7s} {row['seconds']:4.0f}",
-            flush=True,
-        )
+    for day, first in enumerate(range(0, len(cases), A_DAY)):
+        faults = Faults(folder / f"day-{day}", seed + day, KIT)
+        try:
+            await faults.begin()
+            for case in cases[first : first + A_DAY]:
+                rows.append(await faults.play(case))
+                print(_words(rows[-1]), flush=True)
+        finally:
+            faults.stage.close()
     return rows
+
+
+def _words(row: dict[str, Any]) -> str:
+    book = "DIFFERS" if row["differences"] else "equal"
+    return (
+        f"{row['case']:45s} {row['orders']:6d} {row['struck']:6d} {row['ended']:>10s} {row['lost']:4d} "
+        f"{row['doubled']:7d} {book:7s} {row['seconds']:4.0f}"
+    )
 
 
 def main() -> int:
@@ -245,11 +330,7 @@ def main() -> int:
     arguments = parser.parse_args()
     cases = [case for case in CASES if arguments.only in case.name]
     folder = arguments.keep or Path(tempfile.mkdtemp(prefix="gateway-faults-"))
-    faults = Faults(folder, arguments.seed, KIT)
-    try:
-        rows = asyncio.run(run(faults, cases))
-    finally:
-        faults.stage.close()
+    rows = asyncio.run(run(folder, arguments.seed, cases))
     wrong = [row["case"] for row in rows if row["lost"] or row["doubled"] or row["differences"]]
     if arguments.keep is None and not wrong:
         shutil.rmtree(folder, ignore_errors=True)

@@ -210,7 +210,7 @@ class Torture:
         record = self.stage.record()
         engine, intended = await self.replayed()
         self.tally.orders = len(intended)
-        at_venue = Counter(order["cl_ord_id"] for order in record["orders"])
+        at_venue = Counter(one["cl_ord_id"] for one in record["orders"] if not one.get("is_stray"))
         lost = [one for one in intended if at_venue[one] == 0]
         doubled = [one for one, count in at_venue.items() if count > 1 or one not in intended]
         self.tally.lost += len(lost)

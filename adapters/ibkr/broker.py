@@ -56,10 +56,17 @@ NOTED = 5_000
 
 
 class IbkrBroker:
-    """Carry orders to the accounts of one TWS; `now` is the gateway's clock."""
+    """Carry orders to the accounts of one TWS.
 
-    def __init__(self, settings: IbkrSettings, now: Callable[[], datetime], remembered: Remembered) -> None:
+    `now` is the gateway's clock; `pace` is shared by everybody who speaks to this TWS.
+    """
+
+    def __init__(
+        self, settings: IbkrSettings, now: Callable[[], datetime], remembered: Remembered,
+        pace: Pace | None = None,
+    ) -> None:  # fmt: skip
         self.name = settings.name
+        self._pace = pace or Pace(settings.messages_per_s)
         self.capabilities = Capabilities(
             refuses_duplicate_client_id=False, can_look_up=True, replays_executions=True,
             fractional=settings.fractional, orders_per_s=0,
@@ -78,7 +85,6 @@ class IbkrBroker:
         """Connect in the background; places go on behind `after_seq`."""
         one = self._settings
         self._outbox = Outbox(self.name, self._now, after_seq)
-        self._pace = Pace(one.messages_per_s)
         self._ids = Ids(self._remembered)
         self._contracts = Contracts(one.terms, one.answer_timeout_s)
         self._ledger = Ledger(one, self._contracts.symbol_of)
@@ -104,8 +110,6 @@ class IbkrBroker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._session is not None:
-            self._pace.close()
         self._outbox.close()
 
     async def events(self) -> AsyncIterator[Sequence[BrokerEvent]]:

@@ -69,7 +69,8 @@ class Known:
     """One order: `ref` is our ClOrdID(11), or what a stranger is called; `order_id` is of `client_id`.
 
     `status` is TWS's own word, `filled` what it counts. `cancel_id` is the cancel that waits for an answer.
-    `refusal` is why it was refused. `is_asked_for`: the gateway wants to know how it stands.
+    `refusal` is why it was refused. `is_asked_for`: the gateway wants to know how it stands. `stated` is the
+    quantity the gateway takes it to have, `limit` its price: TWS says when somebody has changed either.
     """
 
     ref: str
@@ -77,6 +78,8 @@ class Known:
     symbol: str = ""
     side: Side | None = None
     qty: Decimal = ZERO
+    stated: Decimal = ZERO
+    limit: Decimal | None = None
     order_id: int = 0
     client_id: int = 0
     perm_id: int = 0

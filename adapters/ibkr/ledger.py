@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from adapters.ibkr import said
+from adapters.ibkr.changes import changed, doubled, is_spent
 from adapters.ibkr.codes import REFUSALS, Action, row_of, words
 from adapters.ibkr.known import ENDED, INACTIVE, WORKING, Deal, Known, Life
 from adapters.ibkr.outcomes import About, Ask, Bar, CancelRefused, IdUsed, Notice, Outcome, SendWhole
@@ -51,7 +52,9 @@ class Ledger:
 
     # What we do ourselves.
 
-    def sent(self, spec: OrderSpec, order_id: int, client_id: int, qty: Decimal) -> None:
+    def sent(
+        self, spec: OrderSpec, order_id: int, client_id: int, qty: Decimal, limit: Decimal | None = None
+    ) -> None:
         """Note an order in the same step in which it leaves."""
         one = self.order(spec)
         if one.perm_id:
@@ -59,9 +62,9 @@ class Ledger:
             self._by_perm.pop(one.perm_id, None)
         self._by_id.pop(one.order_id, None)
         one.perm_id, one.order_id, one.client_id, one.qty = 0, order_id, client_id, qty
-        one.life, one.status, one.refusal, one.told = Life.SENT, "", "", None
+        one.life, one.status, one.refusal, one.told, one.limit = Life.SENT, "", "", None, limit
         self._by_id[order_id] = one
-        self._used(order_id)
+        self.highest_id = max(self.highest_id, order_id)
 
     def order(self, spec: OrderSpec) -> Known:
         """Return what is known of an order of ours, which may be nothing yet."""
@@ -69,7 +72,7 @@ class Ledger:
         if one is None:
             one = self._remember(Known(spec.cl_ord_id))
         one.account, one.symbol, one.side = spec.account, spec.symbol, spec.side
-        one.qty = one.qty or spec.order_qty
+        one.qty, one.stated = one.qty or spec.order_qty, one.stated or spec.order_qty
         return one
 
     def find(self, ref: str) -> Known | None:
@@ -153,13 +156,13 @@ class Ledger:
         return outcomes + self._told(found, now_s)
 
     def _open(self, message: said.OpenSaid, now_s: float) -> list[Outcome]:
-        self._used(message.order_id)
+        self.highest_id = max(self.highest_id, message.order_id)
         found, outcomes = self._find(message.perm_id, message.client_id, message.order_id, message.ref)
         if found is None:
             return outcomes
         self._describe(found, message)
         self.seen[OPEN_END].add(found.ref)
-        found.qty = message.qty or found.qty
+        outcomes += changed(found, message)
         if message.client_id == found.client_id or not found.order_id:
             found.order_id, found.client_id = message.order_id, message.client_id
             self._by_id[message.order_id] = found
@@ -170,6 +173,8 @@ class Ledger:
         return outcomes + self._told(found, now_s)
 
     def _completed(self, message: said.CompletedSaid, now_s: float) -> list[Outcome]:
+        if message.perm_id not in self._by_perm and is_spent(self._orders.get(message.ref), message):
+            return []
         found, outcomes = self._find(message.perm_id, 0, 0, message.ref)
         if found is None:
             return outcomes
@@ -357,11 +362,7 @@ class Ledger:
             )
         )  # fmt: skip
         self._by_perm[perm_id] = other
-        text = (
-            f"{first.symbol} {first.ref}: two orders at the broker under one reference, permId "
-            f"{first.perm_id} and {perm_id}; cancel one in TWS, compare positions, then resume"
-        )
-        return other, [Notice("critical", text, first.account, halts=True)]
+        return other, [doubled(first, perm_id)]
 
     def _stranger(self, message: said.ExecutionSaid) -> Known | None:
         """Follow an order somebody else made on an account of ours, unless another link answers for it."""
@@ -395,6 +396,3 @@ class Ledger:
         self._by_perm.pop(found.perm_id, None)
         for deal in found.deals.values():
             self._deals.pop(deal.exec_id, None)
-
-    def _used(self, order_id: int) -> None:
-        self.highest_id = max(self.highest_id, order_id)

@@ -231,7 +231,7 @@ class _Listener:
             said.OpenSaid(
                 order_id, order.permId, order.clientId, order.orderRef, order.account, contract.conId,
                 contract.symbol, wire.side_in(order.action), _exact(order.totalQuantity), state.status,
-                bool(order.whatIf), margins, state.warningText or "",
+                bool(order.whatIf), margins, state.warningText or "", _exact(order.lmtPrice) or None,
             )
         )  # fmt: skip
 
@@ -293,7 +293,10 @@ def _contract(terms: Terms) -> Any:
 def _exact(number: Any) -> Decimal:
     """Return the decimal a float was read from, 0 for one that was not set."""
     found = Decimal(str(number))
-    return Decimal(0) if not found.is_finite() or found == wire.UNSET else found
+    if not found.is_finite() or found == wire.UNSET:
+        return Decimal(0)
+    whole = found.to_integral_value()
+    return whole if whole == found else found
 
 
 def _read_status(fields: list[str]) -> said.Said:

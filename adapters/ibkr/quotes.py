@@ -4,7 +4,7 @@ Rules of this room:
 1. A price is the middle of bid and ask of one snapshot, true as of its answer; with one side missing, or
    crossed, there is none.
 2. Delayed prices are taken only when that is configured, and are then dated as late as they are.
-3. It speaks over a client id of its own and never sends an order.
+3. It speaks over a client id of its own and never sends an order. It shares the pace of its TWS: last of all.
 """
 
 from __future__ import annotations
@@ -36,8 +36,6 @@ DELAY = timedelta(minutes=15)
 SNAPSHOT_S = 12.0
 """TWS ends a snapshot within eleven seconds."""
 RESTATED_EVERY = timedelta(seconds=15)
-MESSAGES_PER_S = 20
-"""The orders' connection has a limit of its own; TWS is spared all the same."""
 
 
 class IbkrQuotes:
@@ -45,10 +43,11 @@ class IbkrQuotes:
 
     def __init__(
         self, settings: IbkrSettings, symbols: Sequence[str], now: Callable[[], datetime], *,
-        is_delayed: bool = False, interval_s: float = 10.0, together: int = 40,
+        is_delayed: bool = False, interval_s: float = 10.0, together: int = 40, pace: Pace | None = None,
     ) -> None:  # fmt: skip
         self.name = settings.name
         self._settings = settings
+        self._pace = pace or Pace(settings.messages_per_s)
         self._symbols = tuple(symbols)
         self._now = now
         self._is_delayed = is_delayed
@@ -63,7 +62,6 @@ class IbkrQuotes:
     async def start(self, after_seq: int) -> None:
         """Connect with the first question; old prices are worth nothing."""
         del after_seq
-        self._pace = Pace(min(MESSAGES_PER_S, self._settings.messages_per_s))
         self._ids = Ids(InThisProcess())
         self._contracts = Contracts(self._settings.terms, self._settings.answer_timeout_s)
 

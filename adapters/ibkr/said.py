@@ -44,6 +44,7 @@ class OpenSaid:
     is_what_if: bool = False
     margins: dict[str, str] = field(default_factory=dict)
     warning: str = ""
+    limit: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ class Sender:
                 continue
             del self._waiting[ref]
             self._note(one.wish)
-            self._ledger.sent(one.wish.order, given[ref], self.client_id, one.ticket.qty)
+            self._ledger.sent(one.wish.order, given[ref], self.client_id, one.ticket.qty, one.ticket.limit)
             self.expected[ref] = asyncio.get_running_loop().time() + self._settings.mute_after_s
             line.tws.place(given[ref], one.ticket)
 

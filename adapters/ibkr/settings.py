@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from adapters.ibkr.pauses import Restart
 
-WINDOW_MESSAGES = 40
-"""TWS allows 50 a second, for everything together; a network may bunch what left evenly."""
+MESSAGES = 50
+"""TWS allows so many in a second, for everything together; `pace` leaves room for a network that bunches."""
 WORKING_ORDERS = 20
 """IBKR takes so many working orders for one contract, side and account."""
 
@@ -48,7 +48,7 @@ class IbkrSettings:
     client_id: int = 11
     spare_client_id: int = 0
     environment: str = "paper"
-    messages_per_s: int = WINDOW_MESSAGES
+    messages_per_s: int = MESSAGES
     working_orders: int = WORKING_ORDERS
     outside_rth: bool = False
     fractional: bool = False

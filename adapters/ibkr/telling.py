@@ -1,8 +1,9 @@
 """From what is known of an order to the reports the gateway gets. Pure.
 
 Rules of this room:
-1. Executions first, each once, in the order they came; then how the order stands. What TWS counts and what
-   was told execution by execution must agree, or the executions are asked for before anything is said.
+1. A changed quantity first, or its executions would over-fill; then executions, each once, in the order they
+   came; then how the order stands. What TWS counts and what was told execution by execution must agree, or
+   the executions are asked for before anything is said.
 2. A correction names the execution it replaces. Where the first word of that execution is not known here (a
    new process), it is said once more as it stands now: whoever knows it takes no notice.
 """
@@ -21,7 +22,7 @@ FIRST = "01"
 
 def tell_deals(found: Known, now_s: float, wait_s: float) -> list[Outcome]:
     """Tell the executions whose commission is known, or that have waited long enough; ask for it before."""
-    outcomes: list[Outcome] = []
+    outcomes = tell_qty(found)
     for deal in found.deals.values():
         if deal.commission is None and not deal.is_asked_for and now_s - deal.since >= wait_s / 2:
             deal.is_asked_for = True
@@ -29,6 +30,15 @@ def tell_deals(found: Known, now_s: float, wait_s: float) -> list[Outcome]:
         if not deal.is_told and (deal.commission is not None or now_s - deal.since >= wait_s):
             outcomes += _tell_deal(found, deal)
     return outcomes
+
+
+def tell_qty(found: Known) -> list[Outcome]:
+    """Tell that an order's quantity is not what the gateway takes it to be."""
+    if found.is_stranger or found.life is not Life.LIVE or found.qty in (Decimal(0), found.stated):
+        return []
+    found.stated = found.qty
+    status = OrdStatus.PARTIALLY_FILLED if found.told_qty else OrdStatus.NEW
+    return [Told(_report(found, ExecType.RESTATED, status))]
 
 
 def _tell_deal(found: Known, deal: Deal) -> list[Outcome]:
@@ -104,6 +114,13 @@ def _report(
         avg_px=None, commission=commission, order_id=str(found.perm_id) if found.perm_id else "",
         symbol=found.symbol, side=found.side, text=found.refusal,
         transact_time=deal.at if deal is not None else None,
-        order_qty=(cum if ord_status is OrdStatus.FILLED else found.qty) or None,
+        order_qty=_order_qty(found, exec_type, ord_status, cum) or None,
         exec_ref_id=exec_ref_id, account=found.account,
     )  # fmt: skip
+
+
+def _order_qty(found: Known, exec_type: ExecType, ord_status: OrdStatus, cum: Decimal) -> Decimal:
+    """OrderQty(38): what has filled where that is all of it, and never less than that."""
+    if exec_type.is_trade:
+        return max(found.qty, cum)
+    return cum if ord_status is OrdStatus.FILLED else found.qty

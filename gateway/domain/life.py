@@ -123,9 +123,10 @@ def _amended(order: Order, report: Report, cum_qty: Decimal) -> Decimal | None:
         qty = cum_qty if is_all else max(cum_qty, order.order_qty)
         return None if qty == order.order_qty else qty
     said = report.order_qty
-    if said is None or said == order.order_qty or report.exec_type not in _SAYS_QTY or said < report.cum_qty:
+    if said is None or said == order.order_qty or said < report.cum_qty:
         return None
-    return said
+    has_grown = report.exec_type.is_trade and said > order.order_qty  # a fill of an order somebody enlarged
+    return said if has_grown or report.exec_type in _SAYS_QTY else None
 
 
 def _knows_its_whole(order: Order, report: Report, cum_qty: Decimal) -> bool:

@@ -143,7 +143,7 @@ async def _run(
     options: argparse.Namespace, ended: asyncio.Future[float | None], *, is_first: bool
 ) -> float | None:
     """Run one world to its end: None for good, or the seconds until the next one begins."""
-    acceptor, application = _build(options)
+    acceptor, application = build(options)
     try:
         await acceptor.start()
     except OSError as error:
@@ -212,7 +212,10 @@ def _crash(
         ended.set_exception(error)
 
 
-def _build(options: argparse.Namespace) -> tuple[Acceptor, Application]:
+def build(
+    options: argparse.Namespace, application: Application | None = None
+) -> tuple[Acceptor, Application]:
+    """Make the acceptor, and what answers behind it unless that is given."""
     if not 0 <= options.port <= _MAX_PORT:
         raise UsageError(f"--port {options.port} is no port; give a number from 0 to {_MAX_PORT}")
     if options.heartbeat is not None and not 0 <= options.heartbeat <= MAX_HEARTBEAT_S:
@@ -223,10 +226,9 @@ def _build(options: argparse.Namespace) -> tuple[Acceptor, Application]:
     if not _is_name(options.comp_id):
         raise UsageError(f"--comp-id {options.comp_id!r} is no name; give printable ASCII")
     configs = [_session(options, item, _password(options.password_file)) for item in options.accept]
-    if options.profile == "venue":
-        application: Application = importlib.import_module(_VENUE).from_options(options)
-    else:
-        application = Echo()
+    if application is None:
+        is_venue = options.profile == "venue"
+        application = importlib.import_module(_VENUE).from_options(options) if is_venue else Echo()
     acceptor = Acceptor(
         application,
         configs,

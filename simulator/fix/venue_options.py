@@ -13,6 +13,7 @@ from simulator.accounts import Accounts, SettingError, Tariff, read_accounts
 from simulator.fix.dialects import DIALECTS, PLAIN, Dialect
 from simulator.fix.message import SessionId
 from simulator.floor import VenueSettings
+from simulator.ground import Ground
 from simulator.market import Market, MarketSettings, read_prices
 from simulator.orders import OrdStatus
 from simulator.venue import Venue
@@ -93,8 +94,8 @@ def add_options(options: argparse.ArgumentParser) -> None:
     add("--commission-bps", type=_decimal, default=Decimal(0), metavar="BPS", help="of the value (default 0)")
 
 
-def read_options(options: argparse.Namespace) -> Terms:
-    """Read the files the options name and say what they make."""
+def read_options(options: argparse.Namespace, ground: Ground | None = None) -> Terms:
+    """Read the files the options name and say what they make; on a `ground` others trade, too."""
     if (options.control_port or 0) > _MAX_PORT:
         raise SettingError(f"--control-port {options.control_port} is no port; give one up to {_MAX_PORT}")
     for name in (*_DESCRIBED, "control_port"):
@@ -110,6 +111,8 @@ def read_options(options: argparse.Namespace) -> Terms:
     )  # fmt: skip
 
     def build(prefix: str) -> Venue:
+        if ground is not None:
+            return Venue(ground.market, ground.accounts, _settings(options, prefix))
         accounts = Accounts() if options.accounts is None else read_accounts(options.accounts)
         return Venue(Market(listings, market), accounts, _settings(options, prefix))
 

@@ -129,6 +129,10 @@ class Books:
             if symbol in self._market
         ]
 
+    def opening(self, symbol: str) -> Decimal:
+        """Return the price a symbol had when the books were opened: yesterday's close, to a client."""
+        return self._opening[symbol]
+
     def price(self, symbol: str, now: datetime) -> Decimal:
         """Return the market's price."""
         return self._market.price(symbol, now)

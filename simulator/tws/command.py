@@ -22,14 +22,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from simulator.accounts import SettingError, Tariff, read_accounts
 from simulator.control import Control
 from simulator.floor import VenueSettings
+from simulator.ground import Ground
 from simulator.market import Market, MarketSettings, read_prices
-from simulator.orders import OrdStatus
+from simulator.orders import Order, OrdStatus
 from simulator.tws.books import Books, MarginRule
 from simulator.tws.contracts import read_catalogue
 from simulator.tws.desk import Desk, Manners
 from simulator.tws.door import Door, Terms
 from simulator.tws.entry import LOT
 from simulator.tws.feeds import Supply
+from simulator.tws.happenings import Moved
+from simulator.tws.house import OWNER
 from simulator.tws.journal import Journal
 from simulator.tws.mishaps import TIMED, Mishaps, read_spec
 from simulator.tws.server import LEAST, MOST, Limits, Server
@@ -134,10 +137,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run until SIGTERM or SIGINT; return the exit code."""
     port = "?"
     try:
-        options = parser().parse_args(arguments)
+        options = read_options(arguments)
         port = options.port
-        _check(options)
-        asyncio.run(_serve(options))
+        asyncio.run(serve(options))
     except (SettingError, VenueError) as error:
         sys.stderr.write(f"simulator tws: {error}\n")
         return 2
@@ -146,6 +148,13 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"simulator tws: --port {port}: {why}; choose another, or 0\n")
         return 2
     return 0
+
+
+def read_options(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line; raises `SettingError`."""
+    options = parser().parse_args(arguments)
+    _check(options)
+    return options
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -164,7 +173,8 @@ def _check(options: argparse.Namespace) -> None:
             raise SettingError(f"--{name.replace('_', '-')} must be above 0 and at most 1")
 
 
-async def _serve(options: argparse.Namespace) -> None:
+async def serve(options: argparse.Namespace, ground: Ground | None = None) -> None:
+    """Serve until a signal or the control port ends it; on a `ground` other doors trade the same accounts."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
@@ -172,9 +182,11 @@ async def _serve(options: argparse.Namespace) -> None:
     manners = Manners(options.time_zone, options.master_client, Supply(options.market_data))
     desk = Desk(mishaps, manners, utc_now, loop.call_later)
     journal, prefix = Journal(options.store), f"{int(utc_now().timestamp() * 1000):x}-"
-    door = _door(options, desk, journal, prefix)
+    door = _door(options, desk, journal, prefix, ground)
     desk.serve(door)
     door.recover(prefix, utc_now())
+    if ground is not None:
+        ground.accounts.watch = partial(_moved_elsewhere, desk)
     if options.rollback:
         door.operate("rollback", {"count": options.rollback}, utc_now())
     server = Server(desk, Limits(options.server_version, options.max_rate))
@@ -215,7 +227,15 @@ async def _tick(desk: Desk) -> None:
         await asyncio.sleep(min(wait_s, TICK_S))
 
 
-def _door(options: argparse.Namespace, desk: Desk, journal: Journal, prefix: str) -> Door:
+def _moved_elsewhere(desk: Desk, order: Order) -> None:
+    """Let positions be told that another door of these accounts has moved."""
+    if order.owner != OWNER:
+        asyncio.get_running_loop().call_soon(desk.say, [Moved(order.account, order.symbol)])
+
+
+def _door(
+    options: argparse.Namespace, desk: Desk, journal: Journal, prefix: str, ground: Ground | None
+) -> Door:
     listed = [one.symbol for one in read_prices(options.prices)]
     unknown = next((symbol for symbol in options.hard_to_borrow if symbol not in listed), None)
     if unknown is not None:
@@ -228,19 +248,25 @@ def _door(options: argparse.Namespace, desk: Desk, journal: Journal, prefix: str
         content = "none" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         described[f"--{name}"] = f"content {content}"
     return Door(
-        partial(_venue, options), partial(_books, options), read_catalogue(listed, options.contracts),
+        partial(_venue, options, ground), partial(_books, options), read_catalogue(listed, options.contracts),
         Terms(described, frozenset(options.hard_to_borrow)), journal, desk.say, prefix,
     )  # fmt: skip
 
 
-def _venue(options: argparse.Namespace, prefix: str) -> Venue:
+def read_ground(options: argparse.Namespace) -> Ground:
+    """Read market and accounts."""
+    market = MarketSettings(seed=options.seed, tick=options.tick, half_spread_bps=options.half_spread_bps)
+    return Ground(Market(read_prices(options.prices), market), read_accounts(options.accounts))
+
+
+def _venue(options: argparse.Namespace, ground: Ground | None, prefix: str) -> Venue:
     settings = VenueSettings(
         seed=options.seed, id_prefix=prefix, tariff=_tariff(options), fill_delay_ms=options.fill_delay_ms,
         partials=options.partials, pending_ms=options.cancel_ms or None, fills_by_hand=options.fills_by_hand,
         ack_delay_ms=options.ack_delay_ms, day_end=OrdStatus.EXPIRED, lot=LOT, piece=Decimal(1),
     )  # fmt: skip
-    market = MarketSettings(seed=options.seed, tick=options.tick, half_spread_bps=options.half_spread_bps)
-    return Venue(Market(read_prices(options.prices), market), read_accounts(options.accounts), settings)
+    ground = ground or read_ground(options)
+    return Venue(ground.market, ground.accounts, settings)
 
 
 def _books(options: argparse.Namespace, venue: Venue) -> Books:

@@ -105,6 +105,14 @@ class Catalogue:
             return [found] if found is not None else []
         return [one for one in self._by_symbol.get(asked.symbol or asked.local_symbol, ()) if one.fits(asked)]
 
+    def every(self) -> list[Contract]:
+        """Return every contract."""
+        return list(self._listed.values())
+
+    def of(self, con_id: int) -> Contract | None:
+        """Return the contract of an id."""
+        return self._by_id.get(con_id)
+
     def listed(self, symbol: str) -> Contract:
         """Return the contract of a market's symbol."""
         return self._listed[symbol]

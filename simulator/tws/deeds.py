@@ -9,20 +9,23 @@ Rules of this room:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from simulator.operations import OPERATIONS, number, operate, text
 from simulator.orders import TimeInForce
-from simulator.tws.entry import ACTIONS
+from simulator.tws.entry import ACTIONS, shape_fault
 from simulator.tws.house import OWNER, House, Whim
 from simulator.tws.placing import Asked, Placed
-from simulator.tws.tickets import CHILD, CLOSED, LOCATE, Ticket
+from simulator.tws.tickets import AT_CLOSE, AT_OPEN, CHILD, CLOSED, LOCATE, TRIGGER, Ticket
 from simulator.venue import VenueError
 
 Arguments = Mapping[str, Any]
 _PLAIN = Whim()
 MANUAL_CLIENT = 0
+EXPIRING = (CHILD, LOCATE, TRIGGER)
+"""What an order that waits for it does not get over night."""
 
 
 def do(house: House, name: str, arguments: Arguments, now: datetime) -> int:
@@ -76,6 +79,28 @@ def _manual(house: House, arguments: Arguments, now: datetime) -> int:
     return 1
 
 
+def _amend(house: House, arguments: Arguments, now: datetime) -> int:
+    """Change quantity or limit of an order as a user of TWS does, whoever gave it.
+
+    With `doubles` the change makes a second order and leaves the first alive, as one in an outage may.
+    """
+    ticket = house.named(text(arguments, "cl_ord_id"))
+    if not ticket.is_live:
+        raise VenueError(f"{arguments['cl_ord_id']} is {ticket.status}; name a living order")
+    was = ticket.placed
+    qty = number(arguments, "qty") if "qty" in arguments else ticket.order.order_qty
+    price = number(arguments, "price") if "price" in arguments else was.lmt_price
+    placed = replace(was, qty=qty, lmt_price=price, contract=Asked(con_id=ticket.contract.con_id))
+    refusal = shape_fault(placed, ticket.contract)
+    if refusal is not None:
+        raise VenueError(f"{refusal.code}: {refusal.text}")
+    if arguments.get("doubles") is True:
+        house.place(ticket.client_id, placed, Whim(is_doubled=True), now)
+    else:
+        house.change(ticket, placed, now)
+    return 1
+
+
 def _bind(house: House, arguments: Arguments, now: datetime) -> int:
     """Give every living order of a TWS user an orderId of client 0."""
     del arguments, now
@@ -122,25 +147,40 @@ def _withdraw(house: House, arguments: Arguments, now: datetime) -> int:
     return 1
 
 
+def _trigger(house: House, arguments: Arguments, now: datetime) -> int:
+    """Let an order work whose price has come."""
+    house.trigger(house.named(str(arguments["perm_id"])), now)
+    return 1
+
+
+def _auction(house: House, held: str, now: datetime) -> int:
+    """Send what waits for an auction."""
+    theirs = [one for one in house.tickets if one.held == held and one.is_live]
+    for ticket in theirs:
+        house.trigger(ticket, now)
+    return len(theirs)
+
+
 def _close(house: House, arguments: Arguments, now: datetime) -> int:
-    """End the day: DAY orders expire, those held here too."""
+    """End the day with its closing auction: DAY orders expire, those held here too."""
     del arguments
+    done = _auction(house, AT_CLOSE, now) if house.is_open else 0
     house.is_open = False
     said = house.venue.close(now)
     house.told(said, now)
-    over = [one for one in house.tickets if one.is_live and one.held in (CHILD, LOCATE) and _is_day(one)]
+    over = [one for one in house.tickets if one.is_live and one.held in EXPIRING and _is_day(one)]
     for ticket in over:
         house.end_held(ticket, now)
-    return len(said) + len(over)
+    return done + len(said) + len(over)
 
 
 def _reopen(house: House, arguments: Arguments, now: datetime) -> int:
-    """Begin the next day: what outlived the last one, and what was given since."""
+    """Begin the next day with its opening auction: what outlived the last one, and what was given since."""
     del arguments
     house.is_open, house.day_began = True, now
     said = house.venue.reopen(now)
     house.told(said, now)
-    return len(said) + house.release(CLOSED, now)
+    return len(said) + _auction(house, AT_OPEN, now) + house.release(CLOSED, now)
 
 
 def _is_day(ticket: Ticket) -> bool:
@@ -151,8 +191,10 @@ Deed = Callable[[House, Arguments, datetime], int]
 OWN: dict[str, tuple[Deed, frozenset[str]]] = {
     "manual": (_manual, frozenset({"symbol", "side", "qty", "price", "account"})),
     "telephone": (_manual, frozenset({"symbol", "side", "qty", "price", "account"})),
+    "amend": (_amend, frozenset({"cl_ord_id", "qty", "price", "doubles"})),
     "bind": (_bind, frozenset()),
     "rollback": (_rollback, frozenset({"count"})),
+    "trigger": (_trigger, frozenset({"perm_id"})),
     "release": (_release, frozenset({"held"})),
     "locate": (_locate, frozenset({"symbol"})),
     "deny_locate": (_deny, frozenset({"symbol"})),

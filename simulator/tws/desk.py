@@ -206,6 +206,7 @@ class Desk:
         now = self.now()
         for session in list(self.sessions.values()):
             session.feeds.look(now)
+            session.extras.look(now)
 
     def hours(self) -> str:
         """Word the trading hours of the next days as contract details have them."""

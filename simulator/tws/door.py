@@ -21,12 +21,13 @@ from simulator.tws.books import Books
 from simulator.tws.contracts import Catalogue, Contract
 from simulator.tws.entry import Refusal
 from simulator.tws.happenings import Failed, Happening
-from simulator.tws.house import OWNER, House, Say, Whim, cannot_cancel, waiting
+from simulator.tws.house import OWNER, House, Say, Whim, cannot_cancel
 from simulator.tws.journal import Journal
 from simulator.tws.placing import Placed, read_placed
 from simulator.tws.shown import Margin
 from simulator.tws.telling import REJECTED
-from simulator.tws.tickets import CLOSED, FILLED, NOT_SENT, OUTAGE, Execution, Ticket
+from simulator.tws.tickets import CLOSED, FILLED, NOT_SENT, OUTAGE, TRIGGER, Execution, Ticket, waiting
+from simulator.tws.triggers import WITH_LIMIT
 from simulator.venue import Venue, VenueError
 
 NOT_FOUND, BAD_ID, NO_PARENT = 10147, 10149, 135
@@ -117,6 +118,10 @@ class Door:
         if due is not None and due <= now:
             self._keep("tick", now)
             self.house.told(self.venue.advance(now), now)
+        for ticket in self.house.reached(now):
+            if ticket.held == TRIGGER:  # another of its family may have ended it
+                self._keep("op", now, op="trigger", a={"perm_id": ticket.perm_id})
+                self.house.trigger(ticket, now)
 
     # What clients ask.
 
@@ -207,6 +212,7 @@ class Door:
             row |= {
                 "cl_ord_id": ticket.placed.order_ref or row["cl_ord_id"], "perm_id": ticket.perm_id,
                 "tws_order_id": ticket.order_id, "client_id": ticket.client_id, "tws_status": ticket.status,
+                "is_stray": ticket.is_stray,
             }  # fmt: skip
             for fill in row["fills"]:
                 fill["exec_id"] = self.house.of_execution(fill["exec_id"]).exec_id
@@ -254,7 +260,7 @@ class Door:
 
     def _worst_price(self, placed: Placed, contract: Contract, now: datetime) -> Decimal:
         """Return what an order is valued at: its limit, or the other side's price."""
-        if placed.order_type == "LMT" and placed.lmt_price is not None:
+        if placed.order_type in WITH_LIMIT and placed.lmt_price is not None:
             return placed.lmt_price
         bid, ask = self.venue.market.quote(contract.listed, now)
         return ask if placed.is_buy else bid

@@ -17,13 +17,20 @@ from simulator.orders import MAX_NUMBER, ZERO, NewOrder, OrdType, Side, TimeInFo
 from simulator.tws.contracts import Catalogue, Contract
 from simulator.tws.placing import Placed
 from simulator.tws.tickets import Ticket
+from simulator.tws.triggers import ON_CLOSE, TRIGGERED, WITH_LIMIT, waits_for
 
 ACTIONS = {"BUY": Side.BUY, "SELL": Side.SELL, "SSHORT": Side.SELL}
-ORDER_TYPES = {"MKT": OrdType.MARKET, "LMT": OrdType.LIMIT}
+ORDER_TYPES = {
+    **dict.fromkeys(("MKT", "STP", "MIT", "MOC"), OrdType.MARKET),
+    **dict.fromkeys(WITH_LIMIT, OrdType.LIMIT),
+}  # fmt: skip
+"""What an order is once nothing holds it any more."""
 TIMES = {
     "": TimeInForce.DAY, "DAY": TimeInForce.DAY, "GTC": TimeInForce.GOOD_TILL_CANCEL,
     "IOC": TimeInForce.IMMEDIATE_OR_CANCEL, "FOK": TimeInForce.FILL_OR_KILL,
+    "OPG": TimeInForce.IMMEDIATE_OR_CANCEL,
 }  # fmt: skip
+NEVER_WAIT, GOES_ON = frozenset({"IOC", "FOK"}), frozenset({"GTC", "OPG"})
 LOT = Decimal("1E-4")
 MAX_REF = 1_000
 
@@ -72,8 +79,12 @@ def _word_fault(placed: Placed) -> Refusal | None:
         return Refusal(387, "Unsupported order type for this exchange and security type.")
     if placed.tif not in TIMES:
         return Refusal(
-            391, f"The time in force {placed.tif} is invalid; this venue serves DAY, GTC, IOC and FOK."
+            391, f"The time in force {placed.tif} is invalid; this venue serves DAY, GTC, IOC, FOK and OPG."
         )
+    if waits_for(placed) and placed.tif in NEVER_WAIT | (
+        GOES_ON if placed.order_type in ON_CLOSE else NEVER_WAIT
+    ):
+        return Refusal(391, f"The time in force {placed.tif} is invalid for order type {placed.order_type}.")
     return None
 
 
@@ -97,12 +108,15 @@ def _size_fault(qty: Decimal, contract: Contract) -> Refusal | None:
 
 
 def _price_fault(placed: Placed, contract: Contract) -> Refusal | None:
-    price = placed.lmt_price
-    if placed.order_type != "LMT":
-        return None
-    if price is None or not ZERO < price <= MAX_NUMBER:
-        return _invalid("Invalid limit price")
-    return OFF_TICK if price % contract.step_at(price) != ZERO else None
+    needs = {"limit price": placed.order_type in WITH_LIMIT, "stop price": placed.order_type in TRIGGERED}
+    for name, price in (("limit price", placed.lmt_price), ("stop price", placed.aux_price)):
+        if not needs[name]:
+            continue
+        if price is None or not ZERO < price <= MAX_NUMBER:
+            return _invalid(f"Invalid {name}")
+        if price % contract.step_at(price) != ZERO:
+            return OFF_TICK
+    return None
 
 
 def change_fault(ticket: Ticket, placed: Placed) -> Refusal | None:

@@ -32,9 +32,12 @@ MAX_SUMMARIES = 2
 TOO_MANY_SUMMARIES = Refusal(
     322, "Error processing request.-'b' : cause - Maximum number of account summary requests exceeded"
 )
-LIVE, FROZEN, DELAYED, DELAYED_FROZEN = 1, 2, 3, 4
-BID, ASK, LAST, CLOSE = 1, 2, 4, 9
-DELAYED_BID, DELAYED_ASK, DELAYED_LAST, DELAYED_CLOSE = 66, 67, 68, 75
+LIVE, FROZEN, LATE, LATE_FROZEN = 1, 2, 3, 4
+BID, ASK, LAST, HIGH, LOW, VOLUME, CLOSE, MARK = 1, 2, 4, 6, 7, 8, 9, 37
+DELAYED = {BID: 66, ASK: 67, LAST: 68, HIGH: 72, LOW: 73, VOLUME: 74, CLOSE: 75}
+"""The tick types of prices that come late."""
+MARK_PRICE = "221"
+"""The generic tick that brings the mark price."""
 SHOWN_SIZE = Decimal(100)
 SUMMARY_END, MULTI_END, ACCOUNT_END, SNAPSHOT_END = 64, 74, 54, 57
 
@@ -58,6 +61,7 @@ IN_USE = Refusal(10197, "No market data during competing live session")
 class _Ticker:
     contract: Contract
     is_delayed: bool
+    has_mark: bool = False
     said: tuple[Decimal, Decimal] | None = None
 
 
@@ -171,10 +175,11 @@ class Feeds:
     # Quotes.
 
     def quote(
-        self, req_id: int, contract: Contract, supply: Supply, now: datetime, *, is_snapshot: bool
-    ) -> list[Refusal]:
+        self, req_id: int, contract: Contract, supply: Supply, now: datetime, *, is_snapshot: bool,
+        generic: str = "",
+    ) -> list[Refusal]:  # fmt: skip
         """reqMktData(1): serve it, or say why not; a warning may come with delayed quotes."""
-        may_delay = self.data_type in (DELAYED, DELAYED_FROZEN)
+        may_delay = self.data_type in (LATE, LATE_FROZEN)
         if supply is Supply.COMPETING:
             return [IN_USE]
         if supply is Supply.NONE:
@@ -182,7 +187,7 @@ class Feeds:
         is_delayed = supply is Supply.DELAYED
         if is_delayed and not may_delay:
             return [NOT_SUBSCRIBED]
-        ticker = _Ticker(contract, is_delayed)
+        ticker = _Ticker(contract, is_delayed, MARK_PRICE in generic.split(",") and not is_delayed)
         kind = self.data_type if is_delayed else min(self.data_type, FROZEN)
         self._send(answers.tick_params(req_id, contract))
         self._send(answers.data_type(req_id, kind))
@@ -234,13 +239,15 @@ class Feeds:
     def _say_quote(self, req_id: int, ticker: _Ticker, now: datetime) -> None:
         market, symbol = self._door.venue.market, ticker.contract.listed
         bid, ask = ticker.said = market.quote(symbol, now)
-        price = market.price(symbol, now)
-        kinds = (
-            (DELAYED_BID, DELAYED_ASK, DELAYED_LAST, DELAYED_CLOSE)
-            if ticker.is_delayed
-            else (BID, ASK, LAST, CLOSE)
-        )
-        for kind, px, size in zip(
-            kinds, (bid, ask, price, price), (SHOWN_SIZE, SHOWN_SIZE, SHOWN_SIZE, ZERO), strict=True
-        ):
-            self._send(answers.tick_price(req_id, kind, px, size))
+        price, opening = market.price(symbol, now), self._books.opening(symbol)
+        prices = {
+            BID: (bid, SHOWN_SIZE), ASK: (ask, SHOWN_SIZE), LAST: (price, SHOWN_SIZE),
+            HIGH: (max(price, opening), ZERO), LOW: (min(price, opening), ZERO), CLOSE: (opening, ZERO),
+        }  # fmt: skip
+        kinds = DELAYED if ticker.is_delayed else {kind: kind for kind in DELAYED}
+        for kind, (px, size) in prices.items():
+            self._send(answers.tick_price(req_id, kinds[kind], px, size))
+        traded = Decimal(self._door.house.volumes[symbol])
+        self._send(answers.tick_size(req_id, kinds[VOLUME], traded))
+        if ticker.has_mark:
+            self._send(answers.tick_price(req_id, MARK, price, ZERO))

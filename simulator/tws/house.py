@@ -9,6 +9,7 @@ Rules of this room:
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,11 +24,10 @@ from simulator.orders import (
     CxlRejResponseTo,
     ExecType,
     NewOrder,
-    Order,
     OrdStatus,
     ReplaceOrder,
     Report,
-    Side,
+    TimeInForce,
 )  # fmt: skip
 from simulator.tws import entry, telling
 from simulator.tws.books import Books
@@ -36,7 +36,20 @@ from simulator.tws.entry import Refusal
 from simulator.tws.families import Families
 from simulator.tws.happenings import Failed, Happening
 from simulator.tws.placing import Placed
-from simulator.tws.tickets import CHILD, CLOSED, ENDED, LOCATE, NOT_SENT, OUTAGE, Execution, Ticket, word
+from simulator.tws.tickets import (
+    CHILD,
+    CLOSED,
+    ENDED,
+    LOCATE,
+    NOT_SENT,
+    OUTAGE,
+    TRIGGER,
+    Execution,
+    Ticket,
+    waiting,
+    word,
+)
+from simulator.tws.triggers import AUCTIONS, is_reached, waits_for
 from simulator.venue import Venue, VenueError
 
 Say = Callable[[Sequence[Happening]], None]
@@ -73,6 +86,8 @@ class House:
         self.day_began: datetime | None = None
         self.next_ids: dict[int, int] = {}
         self.bound = 0
+        self.stops: list[Ticket] = []
+        self.volumes: Counter[str] = Counter()
         self._hard_to_borrow = hard_to_borrow
         self._say = say
         self._by_id: dict[tuple[int, int], Ticket] = {}
@@ -132,7 +147,7 @@ class House:
         """Enter a new order, or change the living one of this orderId."""
         known = self.find(client, placed.order_id)
         if known is not None and known.is_live and not whim.is_doubled:
-            self._change(known, self.with_account(placed), now)
+            self.change(known, self.with_account(placed), now)
             return
         (contract,) = self.catalogue.find(placed.contract)
         if known is not None and known.is_live:
@@ -150,7 +165,7 @@ class House:
         self._families.join(ticket)
         ticket.held = "" if whim.refusal is not None else self._reason_to_hold(ticket, whim)
         if ticket.held:
-            self._say(_held(ticket))
+            self.hold(ticket, ticket.held)
         else:
             self.send(ticket, now, whim.refusal)
         if placed.transmit and not whim.is_held:
@@ -166,19 +181,63 @@ class House:
 
     def send(self, ticket: Ticket, now: datetime, refusal: Refusal | None = None) -> None:
         """Bring an order to the core, or find that it must wait for the market."""
-        if refusal is None and not self.is_open:
-            ticket.held = CLOSED
-            self._say(_held(ticket))
+        why = "" if refusal is not None or ticket.is_due else waits_for(ticket.placed)
+        if why or (refusal is None and not self.is_open):
+            self.hold(ticket, why or CLOSED)
             return
         held, ticket.held = ticket.order, ""
+        is_auction = waits_for(ticket.placed) in AUCTIONS
         new = NewOrder(
             str(ticket.perm_id), held.symbol, held.side, held.order_qty, held.ord_type, held.price,
-            held.time_in_force, held.account, owner=OWNER,
+            TimeInForce.IMMEDIATE_OR_CANCEL if is_auction else held.time_in_force, held.account, owner=OWNER,
         )  # fmt: skip
         said = self.venue.submit(new, now, None if refusal is None else refusal.text)
         ticket.order = self.venue.named(new.cl_ord_id, OWNER)
         self._by_core[ticket.order.order_id] = ticket
         self.told(said, now)
+
+    def change(self, ticket: Ticket, placed: Placed, now: datetime) -> None:
+        """Change quantity and price of a living order, whoever asks."""
+        order = ticket.order
+        if ticket.held:
+            order.order_qty, order.price = placed.qty, placed.lmt_price if order.price is not None else None
+            ticket.placed = placed
+            if ticket.held == NOT_SENT and placed.transmit:
+                self._families.transmit(ticket, now)
+            else:
+                self._say(_held(ticket))
+            return
+        ticket.changes += 1
+        name = f"{ticket.perm_id}/{ticket.changes}"
+        asked = ReplaceOrder(name, order.cl_ord_id, placed.qty, placed.lmt_price, owner=OWNER)
+        said = self.venue.replace(asked, now)
+        if not any(isinstance(one, CancelReject) and one.cl_ord_id == name for one in said):
+            ticket.placed = placed
+        self.told(said, now)
+
+    def hold(self, ticket: Ticket, why: str) -> None:
+        """Keep an order here, and say so."""
+        ticket.held = why
+        if why == TRIGGER and ticket not in self.stops:
+            self.stops.append(ticket)
+        self._say(_held(ticket))
+
+    def trigger(self, ticket: Ticket, now: datetime) -> None:
+        """Let an order work: what it waited for has come."""
+        ticket.is_due = True
+        if ticket in self.stops:
+            self.stops.remove(ticket)
+        self.send(ticket, now)
+
+    def reached(self, now: datetime) -> list[Ticket]:
+        """Return the orders whose price has come."""
+        self.stops = [one for one in self.stops if one.held == TRIGGER and one.is_live]
+        if not self.is_open:
+            return []
+        return [
+            one for one in self.stops
+            if is_reached(one.placed, self.venue.market.price(one.contract.listed, now))
+        ]  # fmt: skip
 
     def cancel(self, ticket: Ticket, now: datetime) -> None:
         """Cancel what is left of a living order."""
@@ -225,29 +284,13 @@ class House:
             return NOT_SENT
         if parent is not None and parent.is_live:
             return CHILD
+        if why := waits_for(placed):
+            return why
         if not self.is_open:
             return CLOSED
         held = self.books.account(placed.account).positions.get(listed, ZERO)
         is_short = not placed.is_buy and placed.qty > held
         return LOCATE if is_short and listed in self._hard_to_borrow else ""
-
-    def _change(self, ticket: Ticket, placed: Placed, now: datetime) -> None:
-        order = ticket.order
-        if ticket.held:
-            order.order_qty, order.price = placed.qty, placed.lmt_price if order.price is not None else None
-            ticket.placed = placed
-            if ticket.held == NOT_SENT and placed.transmit:
-                self._families.transmit(ticket, now)
-            else:
-                self._say(_held(ticket))
-            return
-        ticket.changes += 1
-        name = f"{ticket.perm_id}/{ticket.changes}"
-        asked = ReplaceOrder(name, order.cl_ord_id, placed.qty, placed.lmt_price, owner=OWNER)
-        said = self.venue.replace(asked, now)
-        if not any(isinstance(one, CancelReject) and one.cl_ord_id == name for one in said):
-            ticket.placed = placed
-        self.told(said, now)
 
     def _shrink(self, ticket: Ticket, qty: Decimal, now: datetime) -> None:
         """Leave less of a living order to fill."""
@@ -284,6 +327,7 @@ class House:
                 report.cum_qty, report.avg_px, commission, None,
             )  # fmt: skip
             one.realized = self._book(one)
+            self.volumes[ticket.contract.listed] += int(report.last_qty)
             self.executions.append(one)
             self._executed[report.exec_id] = one
             return one
@@ -328,14 +372,6 @@ def cannot_cancel(ticket: Ticket, state: str | None = None) -> Refusal:
         f"OrderId {ticket.order_id} that needs to be cancelled cannot be cancelled, "
         f"state: {state or ticket.status}.",
     )
-
-
-def waiting(new: NewOrder) -> Order:
-    """Make an order that the core has not seen."""
-    return Order(
-        new.owner, "", new.cl_ord_id, new.account, new.symbol, new.side, new.side == Side.BUY,
-        new.ord_type, new.price, new.time_in_force, new.order_qty,
-    )  # fmt: skip
 
 
 def _why(report: Report) -> str:

@@ -37,6 +37,8 @@ class Mishap(StrEnum):
     FILL_AFTER_CANCEL = "fill_after_cancel"
     CHANGE_DOUBLES = "change_doubles"
     INFORM = "inform"
+    WHAT_IF_UNSET = "what_if_unset"
+    WHAT_IF_LOST = "what_if_lost"
     COMMISSION_FIRST = "commission_first"
     COMMISSION_LATE = "commission_late"
     COMMISSION_LOST = "commission_lost"
@@ -72,6 +74,8 @@ MEANINGS = {
     M.FILL_AFTER_CANCEL: "the next cancels are confirmed; what was left fills `seconds` later all the same",
     M.CHANGE_DOUBLES: "the next changes make a second order with a new permId and leave the first alive",
     M.INFORM: "the next new orders live and get an error with `code` (10349) and `text` all the same",
+    M.WHAT_IF_UNSET: "the next what-ifs are answered with margins that are not set, then truly",
+    M.WHAT_IF_LOST: "the next what-ifs get no answer",
     M.COMMISSION_FIRST: "the next executions are told after their commission",
     M.COMMISSION_LATE: "the next commissions are told `seconds` late",
     M.COMMISSION_LOST: "the next commissions are not told; asking for executions brings them",

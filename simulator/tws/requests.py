@@ -27,6 +27,10 @@ def place_or_ask(desk: Desk, session: Session, fields: Sequence[str]) -> None:
         answer = door.what_if(client, fields, session.version, now)
         if answer is not None:
             ticket, margin = answer
+            if desk.mishaps.strikes(Mishap.WHAT_IF_LOST, client):
+                return
+            if desk.mishaps.strikes(Mishap.WHAT_IF_UNSET, client):
+                session.send(shown.open_order(session.version, ticket, ticket.shown()))
             session.send(shown.open_order(session.version, ticket, ticket.shown(), margin))
         return
     known = door.house.find(client, placed.order_id)

@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from simulator.tws import answers, shown
 from simulator.tws.contracts import SMART
 from simulator.tws.entry import NO_CONTRACT, Refusal
+from simulator.tws.extras import DENIED, Extras
 from simulator.tws.feeds import Feeds
-from simulator.tws.fields import Reader, Unreadable
+from simulator.tws.fields import INT_MAX, Reader, Unreadable
 from simulator.tws.frames import Fields
 from simulator.tws.happenings import (
     NO_ID,
@@ -38,7 +39,11 @@ from simulator.tws.tickets import Execution, Ticket
 if TYPE_CHECKING:
     from simulator.tws.desk import Desk
 
-START, CANCEL, IN_USE, UNREADABLE, UNKNOWN_MESSAGE, INVALID = 71, 4, 326, 320, 505, 321
+START, CANCEL, IN_USE, UNREADABLE, INVALID = 71, 4, 326, 320, 321
+_ID_AT = {1: 2, PLACE: 1, CANCEL: 2, 7: 2, 9: 2, 62: 2, 76: 2} | {
+    message: denied.at for message, denied in DENIED.items() if denied.at
+}
+"""Where a message has the id of its request or order."""
 WITH_MANUAL_CANCEL_TIME = 169
 FARMS = (
     (2104, "Market data farm connection is OK:usfarm"), (2106, "HMDS data farm connection is OK:ushmds"),
@@ -59,6 +64,7 @@ class Session:
         self._close = close
         self.client_id: int | None = None
         self.feeds = Feeds(desk.door, self.send, self.end, desk.later, desk.now)
+        self.extras = Extras(desk.door, self.send, self.end, self.fail)
 
     # Out.
 
@@ -104,6 +110,7 @@ class Session:
                 self.fail(order_id, Refusal(code, text))
             case Moved(account, symbol):
                 self.feeds.moved(account, symbol, self._desk.now())
+                self.extras.moved(account, symbol)
 
     # In.
 
@@ -115,14 +122,14 @@ class Session:
             message = 0
         if self.client_id is None and message != START:
             return
-        serve = self._SERVE.get(message)
-        if serve is None:
-            self.fail(NO_ID, Refusal(UNKNOWN_MESSAGE, f"Fatal Error: Unknown message id. {message}"))
-            return
+        serve, reader = self._SERVE.get(message), Reader(fields, 1)
         try:
-            serve(self, Reader(fields, 1))
+            if serve is not None:
+                serve(self, reader)
+            elif not self.extras.serve(message, reader, self._desk.now()):
+                self.fail(NO_ID, Refusal(UNREADABLE, f"Error reading request. Unknown message id {message}"))
         except Unreadable as problem:
-            self.fail(NO_ID, Refusal(UNREADABLE, f"Error reading request. {problem}"))
+            self.fail(id_of(message, fields), Refusal(UNREADABLE, f"Error reading request. {problem}"))
 
     def _start(self, reader: Reader) -> None:
         reader.skip(1)
@@ -228,13 +235,15 @@ class Session:
         req_id, asked = reader.integer(), read_asked(reader)
         if reader.flag():
             reader.skip(3)
-        reader.skip(1)
+        generic = reader.text()
         is_snapshot, found = reader.flag(), self._desk.door.catalogue.find(asked)
         if len(found) != 1:
             self.fail(req_id, NO_CONTRACT)
             return
         now, supply = self._desk.now(), self._desk.supply
-        for refusal in self.feeds.quote(req_id, found[0], supply, now, is_snapshot=is_snapshot):
+        for refusal in self.feeds.quote(
+            req_id, found[0], supply, now, is_snapshot=is_snapshot, generic=generic
+        ):
             self.fail(req_id, refusal)
 
     def _stop_market_data(self, reader: Reader) -> None:
@@ -329,6 +338,12 @@ class Session:
         49: _time_now, 58: _global_cancel, 59: _data_type, 61: _positions, 62: _summary, 63: _leave_summary,
         64: _leave_positions, START: _start, 76: _multi, 77: _leave_multi, 91: _market_rule, 99: _completed,
     }  # fmt: skip
+
+
+def id_of(message: int, fields: Sequence[str]) -> int:
+    """Return the id a message that cannot be read is about, as far as that can be read."""
+    said = fields[_ID_AT[message]] if 0 < _ID_AT.get(message, 0) < len(fields) else ""
+    return int(said) if said.isascii() and said.isdigit() and int(said) <= INT_MAX else NO_ID
 
 
 def ticket_of(happening: OpenOrder | Status | Executed | Commissioned) -> Ticket:

@@ -17,6 +17,7 @@ from simulator.tws.tickets import (
     INACTIVE,
     LOCATE,
     PRE_SUBMITTED,
+    TRIGGER,
     Execution,
     Shown,
     Ticket,
@@ -64,7 +65,7 @@ def held(ticket: Ticket) -> list[Happening]:
 
 def why_held(ticket: Ticket) -> str:
     """Word what an order waits for, as far as TWS says so."""
-    return ticket.held if ticket.held in (CHILD, LOCATE) else ""
+    return ticket.held if ticket.held in (CHILD, LOCATE, TRIGGER) else ""
 
 
 def gone(ticket: Ticket, text: str = "") -> list[Happening]:

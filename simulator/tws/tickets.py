@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from simulator.orders import ZERO, Order, OrdStatus, OrdType
+from simulator.orders import ZERO, NewOrder, Order, OrdStatus, OrdType, Side
 from simulator.tws.contracts import Contract
 from simulator.tws.placing import Placed
 
@@ -22,6 +22,7 @@ PRE_SUBMITTED, SUBMITTED, PENDING_SUBMIT, PENDING_CANCEL = (
 )  # fmt: skip
 ENDED = frozenset({CANCELLED, FILLED, INACTIVE})
 NOT_SENT, CHILD, LOCATE, CLOSED, OUTAGE = "not sent", "child", "locate", "closed", "outage"
+TRIGGER, AT_CLOSE, AT_OPEN = "trigger", "closing auction", "opening auction"
 """Why an order is not at the core yet."""
 
 
@@ -59,6 +60,8 @@ class Ticket:
     parent: Ticket | None = None
     children: list[Ticket] = field(default_factory=list)
     is_stray: bool = False
+    is_due: bool = False
+    """What it waited for, a price or an auction, has come."""
 
     @property
     def status(self) -> str:
@@ -103,6 +106,14 @@ class Execution:
     def exec_id(self) -> str:
         """Its id: the last component counts its corrections."""
         return f"{self.root}.{self.revision:02d}"
+
+
+def waiting(new: NewOrder) -> Order:
+    """Make an order that the core has not seen."""
+    return Order(
+        new.owner, "", new.cl_ord_id, new.account, new.symbol, new.side, new.side == Side.BUY,
+        new.ord_type, new.price, new.time_in_force, new.order_qty,
+    )  # fmt: skip
 
 
 def word(order: Order, status: OrdStatus) -> str:

@@ -17,6 +17,9 @@ from simulator.tws.mishaps import MAX_SECONDS, MEANINGS, TIMED, Mishap, read_pla
 from simulator.tws.server import Server
 from simulator.venue import VenueError
 
+INNER = frozenset({"release", "trigger", "amend"})
+"""What happens by itself, or is asked for in another way."""
+
 
 class World:
     """Everything one process serves."""
@@ -28,9 +31,10 @@ class World:
 
     def commands(self) -> Mapping[str, Carry]:
         """Return the control commands this venue has besides, or instead of, the common ones."""
-        deeds = {name: partial(self._deed, name) for name in OWN if name != "release"}
+        deeds = {name: partial(self._deed, name) for name in OWN if name not in INNER}
         return {
-            **deeds, "fault": self._fault, "faults": self._meanings, "struck": self._struck,
+            **deeds, "amend": self._amend,
+            "fault": self._fault, "faults": self._meanings, "struck": self._struck,
             "drop": self._drop, "lost": self._lost, "restored": self._restored, "restart": self._restart,
             "error": self._error,
             "order_status": self._order_status, "warn": self._warn, "market_data": self._market_data,
@@ -69,6 +73,18 @@ class World:
 
     def _deed(self, name: str, arguments: Answer) -> Answer:
         return {"reports": self.operate(name, arguments)}
+
+    def _amend(self, arguments: Answer) -> Answer:
+        """Change an order by a TWS user's hand, unless the change is refused, which its owner is told."""
+        mishaps, ticket = self._desk.mishaps, self._desk.door.house.named(text(arguments, "cl_ord_id"))
+        client = ticket.client_id
+        refused = mishaps.strike(Mishap.REJECT_CHANGE, client)
+        if refused is not None:
+            self._desk.say([Failed(client, ticket.order_id, refused.code, refused.text)])
+            return {"refused": refused.code}
+        if mishaps.strikes(Mishap.CHANGE_DOUBLES, client):
+            arguments = {**arguments, "doubles": True}
+        return {"reports": self.operate("amend", arguments)}
 
     def _fault(self, arguments: Answer) -> Answer:
         planned = read_planned(arguments)

@@ -17,7 +17,7 @@ from adapters.base import NotSent
 from adapters.ibkr.pauses import Restart
 from adapters.ibkr.quotes import IbkrQuotes
 from adapters.ibkr.settings import Terms
-from gateway.domain.order import OrdStatus, OrdType, Side
+from gateway.domain.order import ExecType, OrdStatus, OrdType, Side
 from gateway.errors import ConfigError
 from gateway.events import (
     CancelRejected,
@@ -210,19 +210,21 @@ async def test_a_quiet_line_stays_up(tmp_path: Path) -> None:
         assert ground.downs() == 0
 
 
+@pytest.mark.parametrize("is_weekly", [False, True])
 async def test_a_planned_restart_pauses_sending_and_is_told_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_weekly: bool
 ) -> None:
     monkeypatch.setattr("adapters.ibkr.session.BACKOFF_S", (0.1, 0.3))
     async with grounds(tmp_path, BY_HAND) as ground:
         soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5)
-        restart = Restart(soon.time(), "UTC", lead_s=2, lasts_s=2.5)
+        restart = Restart(soon.time(), "UTC", soon.weekday() if is_weekly else None, lead_s=2, lasts_s=2.5)
         await ground.start(restarts=(restart,))
         spec = ground.order()
         ground.submit(spec)
         await ground.until_status(spec, OrdStatus.NEW)
         await ground.until(ground.downs)
-        assert "planned daily restart" in ground.heard(LinkDown)[0].reason
+        kind = "weekly" if is_weekly else "daily"
+        assert f"planned {kind} restart" in ground.heard(LinkDown)[0].reason
         with pytest.raises(NotSent):
             ground.submit(ground.order())
         ground.tell("restart", seconds=0.5, rollback=5)
@@ -265,6 +267,44 @@ async def test_one_reference_on_two_orders_stops_the_account(by_hand: Ground) ->
     notice = by_hand.heard(LinkNoticed)[0]
     assert (notice.severity, notice.halts, notice.account) == ("critical", True, "main")
     assert "two orders" in notice.text
+
+
+async def test_what_a_person_changes_in_tws_is_followed_and_told(by_hand: Ground) -> None:
+    await by_hand.start()
+    spec = by_hand.order()
+    by_hand.submit(spec)
+    await by_hand.until_status(spec, OrdStatus.NEW)
+    by_hand.tell("fault", kind="reject_change", code=201)
+    by_hand.tell("amend", cl_ord_id=spec.cl_ord_id, qty="300")  # refused: the original lives
+    by_hand.tell("amend", cl_ord_id=spec.cl_ord_id, qty="150", price="91")
+    await by_hand.until(lambda: len(by_hand.heard(LinkNoticed)) == 3)
+    told = " ".join(one.text for one in by_hand.heard(LinkNoticed))
+    assert "201" in told
+    assert "quantity 100 is 150 now" in told
+    assert "limit 90 is 91 now" in told
+    by_hand.tell("fill", cl_ord_id=spec.cl_ord_id, qty="150")
+    await by_hand.until_status(spec, OrdStatus.FILLED)
+    assert by_hand.filled(spec) == 150
+    amended = [one.order_qty for one in by_hand.reports(spec) if one.exec_type is ExecType.RESTATED]
+    assert amended == [150]
+
+
+async def test_a_change_in_an_outage_that_made_a_second_order_stops_the_account(by_hand: Ground) -> None:
+    await by_hand.start()
+    spec = by_hand.order()
+    by_hand.submit(spec)
+    await by_hand.until_status(spec, OrdStatus.NEW)
+    by_hand.tell("lost")
+    by_hand.tell("fault", kind="change_doubles")
+    by_hand.tell("amend", cl_ord_id=spec.cl_ord_id, price="91")
+    by_hand.tell("restored", code=1102)
+    await by_hand.until(lambda: any(one.halts for one in by_hand.heard(LinkNoticed)))
+    first, second = by_hand.at_venue(spec.cl_ord_id)
+    notice = next(one for one in by_hand.heard(LinkNoticed) if one.halts)
+    assert f"cancel {second['perm_id']} in TWS" in notice.text
+    by_hand.tell("withdraw", cl_ord_id=str(second["perm_id"]))
+    by_hand.tell("fill", cl_ord_id=str(first["perm_id"]), qty="100")
+    await by_hand.until(lambda: by_hand.filled(spec) == 100)
 
 
 @pytest.mark.parametrize("is_shared", [False, True])

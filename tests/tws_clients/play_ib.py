@@ -90,8 +90,57 @@ async def play(port: int, control: int) -> dict[str, Any]:
     found["cash"] = values.get("TotalCashValue")
     found["summary"] = len(await ib.accountSummaryAsync())
     found["codes"] = sorted({code for _, code in errors if code < 2000 or code > 3000})
+    found["around"] = await ask_around(ib, stock)
+    found["stop"] = await stop(ib, stock, control)
     ib.disconnect()
     return found
+
+
+async def ask_around(ib: Any, stock: Any) -> dict[str, Any]:
+    """Ask what no rebalancer asks: each question is answered or refused, none waits for ever."""
+    questions = {
+        "matching": ib.reqMatchingSymbolsAsync("AAP"),
+        "history": ib.reqHistoricalDataAsync(stock, "", "1 D", "1 hour", "TRADES", useRTH=True),
+        "head": ib.reqHeadTimeStampAsync(stock, "TRADES", useRTH=True, formatDate=1),
+        "chains": ib.reqSecDefOptParamsAsync("AAPL", "", "STK", stock.conId),
+        "components": ib.reqSmartComponentsAsync("9c"),
+        "depth exchanges": ib.reqMktDepthExchangesAsync(),
+        "providers": ib.reqNewsProvidersAsync(),
+        "scanner": ib.reqScannerParametersAsync(),
+        "histogram": ib.reqHistogramDataAsync(stock, useRTH=True, period="1 week"),
+        "ticks": ib.reqHistoricalTicksAsync(stock, "20260101 10:00:00", "", 10, "TRADES", useRth=True),
+        "user": ib.reqUserInfoAsync() if hasattr(ib, "reqUserInfoAsync") else _nothing(),
+        "all open": ib.reqAllOpenOrdersAsync(),
+        "time": ib.reqCurrentTimeAsync(),
+    }
+    found: dict[str, Any] = {}
+    for name, question in questions.items():
+        answer = await asyncio.wait_for(question, 5)
+        found[name] = len(answer) if hasattr(answer, "__len__") else str(answer)[:10]
+    gains, single = ib.reqPnL("DU1"), ib.reqPnLSingle("DU1", "", stock.conId)
+    await until(lambda: single.position == 14 and gains.realizedPnL == 0)
+    found["gains"] = single.position
+    ib.cancelPnL("DU1", "")
+    ib.reqMktDepth(stock)
+    ib.reqTickByTickData(stock, "Last")
+    ib.reqRealTimeBars(stock, 5, "TRADES", useRTH=True)
+    await ib.reqCurrentTimeAsync()
+    return found
+
+
+async def _nothing() -> str:
+    return ""
+
+
+async def stop(ib: Any, stock: Any, control: int) -> list[Any]:
+    """Let a stop wait for its price, and fill."""
+    waiting = ib_lib.StopOrder("SELL", 4, 95, account="DU1", tif="GTC", orderRef="ref-stop")
+    trade = ib.placeOrder(stock, waiting)
+    await until(lambda: trade.orderStatus.status == "PreSubmitted")
+    held = trade.orderStatus.whyHeld
+    ask(control, "price", symbol="AAPL", price="94")
+    await until(lambda: trade.orderStatus.status == "Filled")
+    return [held, trade.orderStatus.filled]
 
 
 def order(action: str, qty: float, price: float | None, ref: str = "") -> Any:

@@ -56,7 +56,10 @@ _NOTED = {
         "openOrderEnd", "orderStatus", "execDetails", "execDetailsEnd", "commissionReport", "position",
         "positionEnd", "completedOrder", "completedOrdersEnd", "updateAccountValue", "updatePortfolio",
         "accountDownloadEnd", "accountSummary", "accountSummaryEnd", "tickPrice", "tickSnapshotEnd",
-        "marketRule", "currentTime",
+        "marketRule", "currentTime", "pnl", "pnlSingle", "positionMulti", "positionMultiEnd", "symbolSamples",
+        "familyCodes", "scannerParameters", "newsProviders", "mktDepthExchanges", "softDollarTiers",
+        "securityDefinitionOptionParameterEnd", "displayGroupList", "smartComponents",
+        "accountUpdateMultiEnd",
     )
 } | {"commissionAndFeesReport": "commissionReport"}  # fmt: skip
 
@@ -145,8 +148,67 @@ def play(port: int, control: int) -> dict[str, Any]:
     app.reqOpenOrders()
     app.wait("openOrderEnd")
     found["codes"] = sorted({args[1] for args in app.of("error") if 0 < args[1] < 2000})
+    found["around"] = ask_around(app, details.contract.conId)
+    app.reqGlobalCancel()
     app.disconnect()
     return found
+
+
+def ask_around(app: Client, con_id: int) -> list[str]:
+    """Ask what no rebalancer asks; return what came of each, by its callback or its error."""
+    about, asked = stock("AAPL"), list[tuple[str, Any]]()
+
+    def answered(name: str) -> None:
+        app.wait(name)
+        asked.append((name, ""))
+
+    def refused(req_id: int) -> None:
+        code = app.wait("error", lambda one, *_: one == req_id)[1]
+        asked.append((str(req_id), code))
+
+    questions: list[tuple[str, Any]] = [
+        ("pnl", lambda: app.reqPnL(101, "DU1", "")),
+        ("pnlSingle", lambda: app.reqPnLSingle(102, "DU1", "", con_id)),
+        ("positionMultiEnd", lambda: app.reqPositionsMulti(103, "DU1", "")),
+        ("accountUpdateMultiEnd", lambda: app.reqAccountUpdatesMulti(104, "DU1", "", False)),
+        ("symbolSamples", lambda: app.reqMatchingSymbols(105, "AAP")),
+        ("familyCodes", app.reqFamilyCodes),
+        ("scannerParameters", app.reqScannerParameters),
+        ("newsProviders", app.reqNewsProviders),
+        ("mktDepthExchanges", app.reqMktDepthExchanges),
+        ("softDollarTiers", lambda: app.reqSoftDollarTiers(106)),
+        (
+            "securityDefinitionOptionParameterEnd",
+            lambda: app.reqSecDefOptParams(107, "AAPL", "", "STK", con_id),
+        ),
+        ("displayGroupList", lambda: app.queryDisplayGroups(108)),
+        ("smartComponents", lambda: app.reqSmartComponents(109, "9c")),
+    ]
+    for name, question in questions:
+        question()
+        answered(name)
+    app.cancelPnL(101)
+    app.cancelPnLSingle(102)
+    app.cancelPositionsMulti(103)
+    app.reqHistoricalData(110, about, "", "1 D", "1 hour", "TRADES", 1, 1, False, [])
+    app.reqMktDepth(111, about, 5, False, [])
+    app.reqRealTimeBars(112, about, 5, "TRADES", True, [])
+    app.reqTickByTickData(113, about, "Last", 0, False)
+    app.reqHeadTimeStamp(114, about, "TRADES", 1, 1)
+    app.reqHistogramData(115, about, True, "1 week")
+    app.reqFundamentalData(116, about, "ReportSnapshot", [])
+    for req_id in range(110, 117):
+        refused(req_id)
+    app.reqAllOpenOrders()
+    app.reqAutoOpenOrders(False)
+    app.reqManagedAccts()
+    app.reqMarketDataType(3)
+    app.setServerLogLevel(1)
+    app.reqIds(1)
+    app.said.clear()
+    app.reqCurrentTime()
+    answered("currentTime")
+    return [f"{name} {code}".strip() for name, code in asked]
 
 
 if __name__ == "__main__":

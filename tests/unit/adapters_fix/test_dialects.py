@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from venues import AT, IN_MONEY, NOW, PAIR, SHARE, full
 
 from adapters.fix import decoder, encoder
-from adapters.fix.dialects import DIALECTS, DialectError, Venue, session_terms, speak
+from adapters.fix.dialects import DIALECTS, DialectError, Venue, market_data, saxo, session_terms, speak
 from adapters.fix.dialects.base import Unsendable
 from adapters.fix.dialects.notices import (
     AccountInfo,
@@ -413,7 +413,7 @@ def test_texts_from_the_environment_are_read_as_what_they_are() -> None:
         (
             "saxo",
             {"heartbeat_s": 20},
-            {"heartbeat_s": 20, "groups": ((453, 448, 447, 452), (78, 79, 80, 12110), (267, 269), (146, 55, 167))},
+            {"heartbeat_s": 20, "groups": (saxo.PARTIES, saxo.ALLOCATIONS, *market_data.GROUPS)},
         ),
         ("dukascopy", {}, {"reset_on_logon": True, "orders_per_s": 16, "connects_per_minute": 5}),
         ("dukascopy", {"reset_each_logon": False}, {"reset_on_logon": False}),

@@ -93,6 +93,18 @@ def test_prices_come_over_a_client_id_of_their_own(tmp_path: Path) -> None:
     assert (source._settings.client_id, source._is_delayed, source.name) == (30, True, "ib")
 
 
+def test_orders_and_prices_of_one_tws_share_its_pace(tmp_path: Path) -> None:
+    more = '\n[links.second]\nkind = "ibkr"\nport = 4002\nclient_id = 40\nmessages_per_s = 30\n'
+    elsewhere = '\n[links.third]\nkind = "ibkr"\nport = 4003\nclient_id = 21\n'
+    config = load(written(tmp_path, link=LINK + more + elsewhere))
+    brokers, quotes = make_brokers(config, SystemClock()), make_quotes(config, SystemClock())
+    paces = [getattr(one, "_pace", None) for one in (brokers["ib"], brokers["second"], quotes["ib"])]
+    assert paces[0] is not None
+    assert paces[0] is paces[1] is paces[2]
+    assert paces[0]._bucket.rate(0.0) == 0.8 * 30  # the lowest limit anybody wrote
+    assert getattr(brokers["third"], "_pace", None) is not paces[0]
+
+
 @pytest.mark.parametrize(
     ("link", "quotes", "words"),
     [

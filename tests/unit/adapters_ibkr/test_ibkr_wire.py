@@ -1,11 +1,9 @@
-"""What goes onto the wire and how numbers and times are read; ids, ticks, margins, pauses, pace."""
+"""What goes onto the wire and how numbers and times are read; ids, ticks, margins, pauses."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -17,7 +15,6 @@ from adapters.ibkr import wire
 from adapters.ibkr.contracts import Listed
 from adapters.ibkr.ids import Ids
 from adapters.ibkr.margins import margins_of
-from adapters.ibkr.pace import SLOWED_FOR_S, Pace, Urgency, Window
 from adapters.ibkr.pauses import SUNDAY, Restart, planned
 from adapters.ibkr.settings import Terms
 from gateway.domain.order import OrderSpec, OrdType, Side, TimeInForce
@@ -205,57 +202,7 @@ async def test_what_was_sent_on_another_day_may_be_forgotten_by_ibkr() -> None:
     assert late.highest >= 1
 
 
-# --------------------------------------------------------------------------------------- pace and pauses
-
-
-@given(st.lists(st.floats(min_value=0, max_value=0.5), max_size=120), st.integers(min_value=2, max_value=50))
-def test_no_second_ever_holds_more_than_the_limit(gaps: list[float], per_s: int) -> None:
-    window, now, left = Window(per_s), 0.0, []
-    for gap in gaps:
-        now += gap
-        now += window.wait_s(Urgency.CANCEL, now)
-        assert window.wait_s(Urgency.CANCEL, now) <= 1e-9
-        window.count(now)
-        left.append(now)
-    for first, behind in zip(left, left[per_s:], strict=False):
-        assert behind - first >= 1 - 1e-9
-    assert all(a <= b for a, b in pairwise(left))
-
-
-def test_a_share_of_the_limit_is_kept_for_cancels_and_it_is_halved_when_tws_complains() -> None:
-    window = Window(50)
-    for _ in range(45):
-        window.count(0.0)
-    assert window.wait_s(Urgency.ORDER, 0.1) == pytest.approx(0.9)
-    assert window.wait_s(Urgency.CANCEL, 0.1) == 0
-    window.slow_down(0.1)
-    assert window.wait_s(Urgency.CANCEL, 0.1) > 0
-    assert window.limit(Urgency.CANCEL, 0.2) == 25
-    assert window.limit(Urgency.CANCEL, 0.2 + SLOWED_FOR_S) == 50
-
-
-async def test_a_cancel_overtakes_every_order_that_waits() -> None:
-    pace, order_of = Pace(4), list[str]()
-
-    async def one(name: str, urgency: Urgency) -> None:
-        await pace.turn(urgency)
-        order_of.append(name)
-
-    tasks = [asyncio.create_task(one(f"order{n}", Urgency.ORDER)) for n in range(5)]
-    await asyncio.sleep(0)
-    tasks.append(asyncio.create_task(one("cancel", Urgency.CANCEL)))
-    given_up = asyncio.create_task(one("given up", Urgency.CANCEL))
-    await asyncio.sleep(0)
-    given_up.cancel()
-    await asyncio.gather(*tasks)
-    assert order_of.index("cancel") == 3
-    assert "given up" not in order_of
-    pace.slow_down()
-    waits = asyncio.create_task(pace.turn(Urgency.LOOK_AROUND))
-    await asyncio.sleep(0)
-    pace.close()
-    with pytest.raises(asyncio.CancelledError):
-        await waits
+# ------------------------------------------------------------------------------------------------ pauses
 
 
 def at(day: int, hour: int, minute: int, second: int = 0) -> datetime:

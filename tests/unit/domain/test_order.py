@@ -160,6 +160,15 @@ def test_more_than_was_ordered_is_illegal(qty: int | str) -> None:
     assert "over-fill" in step(order(S.NEW, 1), trade(100, 101, S.FILLED)).illegal
 
 
+def test_a_fill_may_say_that_somebody_enlarged_its_order_and_never_that_it_shrank() -> None:
+    grown = trade(150, 150, S.FILLED, order_qty=Decimal(150))
+    assert step(order(), grown).order_qty == 150
+    one = take(order(), grown)
+    assert (one.cum_qty, one.order_qty, one.ord_status) == (150, 150, S.FILLED)
+    assert step(order(), trade(50, 50, S.PARTIALLY_FILLED, order_qty=Decimal(60))).order_qty is None
+    assert "over-fill" in step(order(), trade(150, 150, S.FILLED, order_qty=Decimal(120))).illegal
+
+
 @pytest.mark.parametrize(("qty", "px"), [(-1, "10"), (1, "0"), (1, "-3"), (1, None)])
 def test_an_execution_needs_a_positive_quantity_and_price(qty: int, px: str | None) -> None:
     change = step(order(), trade(qty, 1, last_px=None if px is None else Decimal(px)))

@@ -54,7 +54,8 @@ def test_unknown_and_unreadable_messages_change_nothing() -> None:
     client.ask(*order(1)[:-3])
     client.ask(4, 1, "three", "")
     client.ask(*order(2**31))
-    assert [code for _, code in client.errors] == [505, 505, 320, 320, 320]
+    assert [code for _, code in client.errors] == [320, 320, 320, 320, 320]
+    assert [req_id for req_id, _ in client.errors] == [-1, -1, 1, -1, -1]  # the id where it can be read
     assert client.ask(8, 1, 1) == [["9", "1", "1"]]
 
 
@@ -168,11 +169,13 @@ def test_a_snapshot_says_bid_ask_and_last_once() -> None:
     tws = Tws()
     client = tws.client()
     said = _quotes(client, 9, snapshot=True)
-    assert sequence(said) == ["81", "58", "1", "1", "1", "1", "57"]
+    assert sequence(said) == ["81", "58", *["1"] * 6, "2", "57"]
     assert {one[3]: one[4] for one in said if one[0] == "1"} == {
         "1": "99.99",
         "2": "100.01",
         "4": "100",
+        "6": "100",
+        "7": "100",
         "9": "100",
     }
     client.said.clear()
@@ -203,11 +206,11 @@ def test_a_stream_follows_the_market_until_it_is_stopped() -> None:
 @pytest.mark.parametrize(
     ("supply", "asks", "codes", "kinds"),
     [
-        (Supply.LIVE, 1, [], {"1", "2", "4", "9"}),
-        (Supply.LIVE, 3, [], {"1", "2", "4", "9"}),
+        (Supply.LIVE, 1, [], {"1", "2", "4", "6", "7", "9"}),
+        (Supply.LIVE, 3, [], {"1", "2", "4", "6", "7", "9"}),
         (Supply.DELAYED, 1, [354], set()),
-        (Supply.DELAYED, 3, [10167], {"66", "67", "68", "75"}),
-        (Supply.DELAYED, 4, [10167], {"66", "67", "68", "75"}),
+        (Supply.DELAYED, 3, [10167], {"66", "67", "68", "72", "73", "75"}),
+        (Supply.DELAYED, 4, [10167], {"66", "67", "68", "72", "73", "75"}),
         (Supply.NONE, 1, [354], set()),
         (Supply.NONE, 3, [10168], set()),
         (Supply.COMPETING, 1, [10197], set()),

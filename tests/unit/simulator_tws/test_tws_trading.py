@@ -52,7 +52,8 @@ def test_a_resting_order_fills_in_parts_changes_and_is_cancelled() -> None:
         ({"qty": "1", "price": "-1"}, 321),
         ({"qty": "1", "kind": "LMT"}, 321),
         ({"qty": "1", "symbol": "NOPE"}, 200),
-        ({"qty": "1", "kind": "STP"}, 387),
+        ({"qty": "1", "kind": "STP"}, 321),
+        ({"qty": "1", "kind": "TRAIL"}, 387),
         ({"qty": "1", "tif": "GTD"}, 391),
         ({"qty": "1", "account": ""}, 435),
         ({"qty": "1", "account": "DU9"}, 321),
@@ -200,7 +201,7 @@ def test_executions_are_filtered() -> None:
     assert asked(0, "", "", "AAPL", "STK", "SMART", "BUY") == ["a"]
     assert asked(0, "", "", "", "", "", "SLD") == ["b"]
     one.ask(7, 3, 8, 0, "", "yesterday", "", "", "", "")
-    assert one.errors[-1] == (-1, 320)
+    assert one.errors[-1] == (8, 320)
     tws.wait(25 * 3600)
     assert asked(0, "", "", "", "", "", "") == []
 
@@ -248,6 +249,31 @@ def test_orders_of_tws_users_belong_to_client_0_once_it_binds_them() -> None:
             tws.do("manual", qty="1", **bad)
     tws.desk.leave(zero.session)
     assert not tws.desk.binds
+
+
+def test_a_tws_user_may_change_any_clients_order_and_its_owner_is_told() -> None:
+    tws = Tws()
+    client = tws.client()
+    client.place(1, "BUY", "10", "90", ref="r")
+    client.said.clear()
+    tws.do("amend", cl_ord_id="r", qty="15", price="91")
+    assert sequence(client.said) == ["open", "status Submitted"]
+    assert [client.of(5)[0][at] for at in (1, 14, 16)] == ["1", "15", "91"]
+    assert client.states[-1] == ("1", "Submitted", "0", "15")
+    tws.do("amend", cl_ord_id="r", price="92")
+    tws.do("amend", cl_ord_id="r", doubles=True, qty="20")
+    assert [(one.order.order_qty, one.is_stray) for one in tws.door.live()] == [(15, True), (20, False)]
+    tws.do("amend", cl_ord_id=str(tws.door.live()[0].perm_id), qty="16")  # by its permId, the older one
+    assert [one.order.order_qty for one in tws.door.live()] == [16, 20]
+    tws.do("manual", symbol="AAPL", side="buy", qty="1", price="80")
+    tws.do("amend", cl_ord_id=str(tws.door.live()[2].perm_id), qty="2")
+    assert [one.order.order_qty for one in tws.door.live()] == [16, 20, 2]
+    for bad in ({"price": "90.001"}, {"qty": "0"}, {"doubled": True}):
+        with pytest.raises(VenueError):
+            tws.do("amend", cl_ord_id=str(tws.door.live()[0].perm_id), **bad)
+    client.ask(58, 1)
+    with pytest.raises(VenueError, match="name a living order"):
+        tws.do("amend", cl_ord_id=str(tws.door.house.tickets[0].perm_id), qty="3")
 
 
 def test_realized_gains_follow_the_mean_cost() -> None:

@@ -1,0 +1,43 @@
+"""What a person changed in TWS: another quantity or limit than we sent, and what follows. Pure.
+
+Rules of this room:
+1. The gateway never changes an order. What openOrder shows otherwise than it was sent, somebody else did: the
+   order goes on as it stands there, the gateway is told of the quantity, and a person of both.
+2. A change in an outage may leave two orders under one reference: the account stops. One of them that has
+   ended without a share is no second order any more, and stops nothing again.
+"""
+
+from __future__ import annotations
+
+from adapters.ibkr.known import Known
+from adapters.ibkr.outcomes import Notice, Outcome
+from adapters.ibkr.said import CompletedSaid, OpenSaid
+
+BY_HAND = "somebody changed it in TWS"
+
+
+def changed(found: Known, message: OpenSaid) -> list[Outcome]:
+    """Take quantity and limit as TWS shows them; say what differs from before."""
+    name, notices = f"{found.symbol} {found.ref}", list[Outcome]()
+    if message.qty and message.qty != found.qty:
+        if found.qty and not found.is_stranger:
+            notices += [Notice("warning", f"{name}: quantity {found.qty} is {message.qty} now: {BY_HAND}")]
+        found.qty = message.qty
+    if found.limit is not None and message.limit is not None and message.limit != found.limit:
+        notices += [Notice("warning", f"{name}: limit {found.limit} is {message.limit} now: {BY_HAND}")]
+        found.limit = message.limit
+    return notices
+
+
+def doubled(first: Known, perm_id: int) -> Notice:
+    """Word that one reference stands for two orders at the broker."""
+    text = (
+        f"{first.symbol} {first.ref}: two orders at the broker under one reference, permId "
+        f"{first.perm_id} and {perm_id}; cancel {perm_id} in TWS, compare positions, then resume"
+    )
+    return Notice("critical", text, first.account, halts=True)
+
+
+def is_spent(known: Known | None, message: CompletedSaid) -> bool:
+    """Say whether a completed order is the second one of a reference, over without a share."""
+    return known is not None and known.perm_id not in (0, message.perm_id) and not message.filled

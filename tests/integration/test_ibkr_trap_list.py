@@ -1,0 +1,116 @@
+"""The traps of TWS and its client libraries, and the test of each: a trap without its test fails here.
+
+A test marked NAIVE shows in its own body that the plain reading of the library fails, and that ours does not.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+UNIT = HERE.parent / "unit" / "adapters_ibkr"
+TRAPS, LIBRARY, BROKER = "test_ibkr_traps.py", "test_ibkr_library_traps.py", "test_ibkr_broker.py"
+CODES, LEDGER, WIRE, READ = (
+    "test_ibkr_codes.py", "test_ibkr_ledger.py", "test_ibkr_wire.py", "test_ibkr_library.py",
+)  # fmt: skip
+NAIVE = {
+    "10349 on a living order is read as a cancel": (TRAPS, "test_10349_says_nothing_about_the_order"),
+    "any code on a working order ends it locally": (TRAPS, "test_a_code_on_a_working_order_ends_nothing"),
+    "10148 with state: Filled is read as cancelled": (TRAPS, "test_10148_filled_is_a_fill"),
+    "a refused cancel is read as a cancel": (
+        LIBRARY, "test_a_cancel_that_was_refused_leaves_the_order_alive"
+    ),
+    "a refused change hides a living order": (
+        LIBRARY, "test_a_change_that_was_refused_leaves_the_order_alive"
+    ),
+    "a replayed fill raises no event": (TRAPS, "test_a_fill_while_we_were_away_is_told"),
+    "a corrected execution is counted twice": (TRAPS, "test_a_corrected_execution_replaces_the_first"),
+    "a commission before its execution is dropped": (
+        TRAPS, "test_a_commission_may_come_before_its_execution"
+    ),
+    "a missing End passes for an empty answer": (TRAPS, "test_an_answer_without_its_end_is_not_empty"),
+    "order ids roll back over a restart": (
+        TRAPS, "test_order_ids_that_went_back_over_a_restart_change_no_old_order"
+    ),
+    "a NUL in the reference injects fields": (TRAPS, "test_a_nul_in_the_reference_never_reaches_the_wire"),
+    "a time zone nobody knows loses a fill": (TRAPS, "test_a_time_zone_nobody_knows_loses_no_fill"),
+    "filled, and its executions never came": (TRAPS, "test_a_lost_execution_is_asked_for"),
+    "a completed order says 0 filled": (TRAPS, "test_a_completed_order_says_zero_filled_and_means_all"),
+    "the first of two questions waits for ever": (TRAPS, "test_two_questions_at_once_are_both_answered"),
+    "326 is a time-out without a word": (
+        TRAPS, "test_a_client_id_in_use_is_seen_at_once_and_the_spare_one_taken"
+    ),
+    "async handlers are lost in another loop": (
+        LIBRARY, "test_a_loop_that_is_not_the_threads_own_loses_nothing"
+    ),
+    "trades are orphaned by a drop": (LIBRARY, "test_an_order_is_the_same_order_after_a_drop"),
+    "a finished order leaves again before the assertion": (
+        LIBRARY, "test_a_finished_order_is_not_sent_again"
+    ),
+    "an unknown status is neither active nor done": (
+        LIBRARY, "test_a_word_nobody_knows_is_neither_alive_nor_dead_to_the_library"
+    ),
+    "Inactive is an end to one library only": (LIBRARY, "test_inactive_is_no_end"),
+    "each 1102 adds a summary until 322": (LIBRARY, "test_an_outage_multiplies_no_subscription"),
+    "a cancel queues behind orders": (LIBRARY, "test_a_cancel_of_the_librarys_waits_behind_its_orders"),
+    "a what-if hangs, or has margins of 300 digits": (
+        LIBRARY, "test_a_what_if_that_is_never_answered_holds_nothing_up"
+    ),
+    "a refused question is an empty answer": (LIBRARY, "test_a_refused_question_is_not_an_empty_answer"),
+}  # fmt: skip
+OURS = {
+    "a late commission": (TRAPS, "test_a_late_commission_is_waited_for_or_made_good"),
+    "a slow End is taken for the next one": (
+        TRAPS, "test_an_end_that_is_slow_is_not_taken_for_the_next_ones"
+    ),
+    "103: the id was used before": (TRAPS, "test_an_id_that_was_used_before_costs_a_try_and_no_order"),
+    "NaN, 0, negative quantities": (TRAPS, "test_no_impossible_quantity_is_sent"),
+    "executions while 1100 holds": (TRAPS, "test_fills_count_while_tws_has_lost_ibkr_and_nothing_is_sent"),
+    "1100 for hours": (TRAPS, "test_an_outage_that_is_told_for_hours_is_told_once"),
+    "never arrived, or the answer was lost": (
+        TRAPS, "test_an_order_lost_on_the_way_and_an_answer_lost_are_told_apart"
+    ),
+    "the clock's pace": (TRAPS, "test_cancels_do_not_wait_behind_orders"),
+    "one reference, two permIds": (BROKER, "test_one_reference_on_two_orders_stops_the_account"),
+    "a change in an outage": (
+        BROKER, "test_a_change_in_an_outage_that_made_a_second_order_stops_the_account"
+    ),
+    "orders of people and other clients": (
+        BROKER, "test_what_a_person_did_is_a_strangers_unless_another_link_answers_for_it"
+    ),
+    "planned restarts": (BROKER, "test_a_planned_restart_pauses_sending_and_is_told_once"),
+    "a half-open socket": (BROKER, "test_a_line_that_is_dead_and_does_not_say_so_is_made_anew"),
+    "1300: another port": (BROKER, "test_a_port_that_moved_is_followed"),
+    "a market order is never Submitted": (LEDGER, "test_a_market_order_as_recorded_from_a_real_gateway"),
+    "duplicates and any order of messages": (
+        LEDGER, "test_whatever_is_said_in_whatever_order_fills_are_booked_once"
+    ),
+    "every code has its row": (CODES, "test_every_row_is_tested_here"),
+    "an id above 32 bits": (WIRE, "test_ids_only_grow_over_every_process_and_every_reset"),
+    "an unknown message id": (READ, "test_a_message_nobody_knows_is_passed_over"),
+}  # fmt: skip
+
+
+def body_of(file: str, name: str) -> str:
+    """Return the text of a test; fails when there is none of that name."""
+    path = next(folder / file for folder in (HERE, UNIT) if (folder / file).exists())
+    text = path.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
+            return ast.get_source_segment(text, node) or ""
+    raise AssertionError(f"{file} has no {name}")
+
+
+@pytest.mark.parametrize("trap", NAIVE)
+def test_a_trap_is_shown_to_catch_the_naive(trap: str) -> None:
+    body = body_of(*NAIVE[trap])
+    assert "# naive" in body
+    assert ".start(" in body or "await live(" in body  # and ours, over the same wire
+
+
+@pytest.mark.parametrize("trap", OURS)
+def test_a_trap_has_its_test(trap: str) -> None:
+    assert "assert" in body_of(*OURS[trap]) or "until" in body_of(*OURS[trap])
