@@ -22,6 +22,7 @@ from gateway.domain.order import Order, OrdStatus
 from gateway.domain.settings import Settings
 from gateway.events import (
     AccountOpened,
+    ActionStated,
     ActivityStated,
     Alert,
     ApprovalGiven,
@@ -125,7 +126,8 @@ class Engine:
             return []
         account = applied.order.spec.account if applied.order else ""
         halted = [name for name, reason in self.state.halts.items() if reason == applied.problem]
-        severity = "critical" if halted else "info" if isinstance(event, ActivityStated) else "warning"
+        is_booked = isinstance(event, ActivityStated | ActionStated)
+        severity = "critical" if halted else "info" if is_booked else "warning"
         if isinstance(event, LinkNoticed) and not halted:
             severity, account = event.severity, event.account
         effects: list[Effect] = [Alert(severity, type(event).__name__, applied.problem, account)]
@@ -173,7 +175,7 @@ class Engine:
                 return [Publish(event), *self._after_command(event, applied)]
             case GatewayStarted():
                 return [Publish(event), *desk.take_up(), *self._wait_for_copies(), *desk.pump_all()]
-            case MessageRefused() | OrderSettled() | PositionStated() | ActivityStated():
+            case MessageRefused() | OrderSettled() | PositionStated() | ActivityStated() | ActionStated():
                 return [Publish(event), *desk.pump_all()]
             case PricesUpdated():
                 return desk.pump_all()

@@ -217,6 +217,24 @@ class OrderSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionStated:
+    """A person states what a corporate action did to what an account holds of a symbol, for its cost basis.
+
+    With `new_symbol` it is a spin-off: `qty` of that came in all, and takes `fraction` of the cost. Without,
+    it is a return of capital: `amount` of the cost came back. Source: the issuer's Form 8937.
+    """
+
+    at: datetime
+    account: str
+    symbol: str
+    by: str
+    amount: Decimal = Decimal(0)
+    new_symbol: str = ""
+    qty: Decimal = Decimal(0)
+    fraction: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A timer the engine set is due."""
 
@@ -312,8 +330,8 @@ class CancelRequested:
 Event = (
     GatewayStarted | AccountOpened | PricesUpdated | TargetsSubmitted | RequestDecided | OrdersPlanned
     | OrderResent | OrderAbandoned | RequestFinished | ReportReceived | CancelRejected | OrderUnknown
-    | PositionStated | ActivityStated | OrderSettled | MessageRefused | ReportUnreadable | SendWithheld
-    | SendInDoubt | LinkUp | LinkDown | LinkBehind | LinkNoticed | CopyLinked | ExecutionCopied | TimerFired
-    | CheckDue | DriftChecked | LossesFound | HaltRequested | ResumeRequested | ApprovalGiven
-    | CancelRequested
+    | PositionStated | ActivityStated | ActionStated | OrderSettled | MessageRefused | ReportUnreadable
+    | SendWithheld | SendInDoubt | LinkUp | LinkDown | LinkBehind | LinkNoticed | CopyLinked
+    | ExecutionCopied | TimerFired | CheckDue | DriftChecked | LossesFound | HaltRequested
+    | ResumeRequested | ApprovalGiven | CancelRequested
 )  # fmt: skip

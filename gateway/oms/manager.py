@@ -20,6 +20,7 @@ from gateway.domain.settings import Settings
 from gateway.events import (
     AccountOpened,
     Action,
+    ActionStated,
     ActivityStated,
     ApprovalGiven,
     CancelRejected,
@@ -86,7 +87,7 @@ def _apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: 
             return reports.take_cancel_reject(state, event)
         case OrderUnknown():
             return reports.take_unknown(state, event, settings)
-        case PositionStated() | ActivityStated() | OrderSettled() | LinkNoticed():
+        case PositionStated() | ActivityStated() | ActionStated() | OrderSettled() | LinkNoticed():
             return statements.take(state, event, settings)
         case MessageRefused():
             return reports.take_refusal(state, event)

@@ -157,6 +157,8 @@ class Ledger:
 
     def _counts(self, deed: Deed) -> bool:
         """Say whether what was not bought outright is an acquisition that can wash a loss."""
+        if deed is Deed.RECEIVE:
+            return False
         return self.rules.vests_count if deed is Deed.VEST else self.rules.reinvestments_count
 
     def chosen(self, holding: Holding, trade: Trade) -> Iterable[tuple[TaxLot, Decimal]]:

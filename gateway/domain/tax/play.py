@@ -7,7 +7,7 @@ from datetime import date
 
 from gateway.domain.tax import actions
 from gateway.domain.tax.ledger import Ledger, sale_key
-from gateway.domain.tax.record import CapitalReturn, Deed, Entry, SpinOff, Split, Trade, Transfer
+from gateway.domain.tax.record import CapitalReturn, Deed, Entry, Lowering, SpinOff, Split, Trade, Transfer
 from gateway.domain.tax.rules import Holder, Rules, Security, TaxError
 
 CLOSING = (Deed.SELL, Deed.COVER)
@@ -64,6 +64,8 @@ def take(ledger: Ledger, entry: Entry, *, is_last: bool = True) -> None:
             actions.spin_off(ledger, entry)
         case CapitalReturn():
             actions.return_capital(ledger, entry)
+        case Lowering():
+            actions.lower(ledger, entry)
         case Transfer():
             actions.transfer(ledger, entry)
         case _:
