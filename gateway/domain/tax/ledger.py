@@ -141,7 +141,9 @@ class Ledger:
         """Return what matches the losses of a security."""
         found = self._family_of.get(security.symbol)
         if found is None:
-            name = identity(self.security(security.underlying or security.symbol), self.rules)
+            stock = security.kind is SecurityKind.STOCK
+            under = security if stock else self.security(security.underlying or security.symbol)
+            name = identity(under, self.rules)
             found = self.families.get(name)
             if found is None:
                 found = self.families[name] = Family(name, self.rules)

@@ -99,12 +99,13 @@ class Family:
 
         For losses on short sales a short sale acquires, and so does a sale of what is held.
         """
-        security = bought.security
-        name = identity(security, self.rules)
-        if security.kind is not SecurityKind.STOCK and not is_short:
-            name = f"{name} written" if bought.is_short else name
-            if self.stands_for_stock(security, is_short=bought.is_short):
-                self.standing.add(name)
+        security, name = bought.security, self.name
+        if security.kind is not SecurityKind.STOCK:
+            name = identity(security, self.rules)
+            if not is_short:
+                name = f"{name} written" if bought.is_short else name
+                if self.stands_for_stock(security, is_short=bought.is_short):
+                    self.standing.add(name)
         if self.waiting and not self._replace_waiting(bought, name, is_short=is_short):
             return
         queues = self.shorted if is_short else self.bought
