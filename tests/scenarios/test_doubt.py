@@ -716,6 +716,8 @@ def test_a_spin_off_halts_for_a_person_to_look() -> None:
     stated(world, 1, "SPIN", on=tomorrow(world), symbol="AAA", qty=dec(5), text="spun off")
     assert "a person must look" in world.state.halts["main"]
     assert world.game.alerts()[-1].severity == "critical"
+    stated(world, 2, "MA", on=tomorrow(world), symbol="AAA", qty=dec(5), text="merged")
+    assert "a person must look at positions and cost basis" in world.state.halts["main"]
 
 
 def test_a_spin_off_is_booked_once_a_person_has_stated_it() -> None:

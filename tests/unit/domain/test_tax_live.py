@@ -197,6 +197,7 @@ def test_what_a_spin_off_brings_is_no_purchase_and_takes_its_cost_along() -> Non
     assert found.spin_off("main", "Z", "Y", Decimal(5), Decimal("0.2"), DAY) == ""
     found.apply(fill(Side.SELL, 10, 40, 2, number=3))
     lines, lots = seen(ledger_of(found, KNOWN))
+    assert seen(ledger_of(found, KNOWN, symbols=["X"])) == (lines, []), "what Z cost is nothing to X"
     assert lines == [("main", "X", 10, -202, 0, 0)], (
         "Y is identical to X and ten days old, but was not bought"
     )
