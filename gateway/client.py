@@ -216,6 +216,24 @@ class GatewayClient:
             "settle", cl_ord_id=cl_ord_id, cum_qty=_decimal_text(cum_qty), avg_px=_decimal_text(avg_px), by=by
         )
 
+    async def return_capital(
+        self, account: str, symbol: str, amount: str | Decimal, *, by: str = "client"
+    ) -> str:
+        """State that `amount` of what an account's `symbol` cost came back; returns the entry id."""
+        return await self._command(
+            "return_capital", account=account, symbol=symbol, amount=_decimal_text(amount), by=by
+        )
+
+    async def spin_off(
+        self, account: str, symbol: str, new_symbol: str, qty: str | Decimal, fraction: str | Decimal, *,
+        by: str = "client",
+    ) -> str:  # fmt: skip
+        """State that `qty` of `new_symbol` came for `symbol`, with `fraction` of its cost."""
+        return await self._command(
+            "spin_off", account=account, symbol=symbol, new_symbol=new_symbol, qty=_decimal_text(qty),
+            fraction=_decimal_text(fraction), by=by,
+        )  # fmt: skip
+
     async def publish_prices(self, prices: Mapping[str, str | Decimal], *, source: str = "") -> str:
         """Give the gateway reference prices that are true now; returns the entry id."""
         quotes = {symbol: _decimal_text(price) for symbol, price in prices.items()}

@@ -22,6 +22,7 @@ from gateway.domain.order import Order, OrdStatus
 from gateway.domain.settings import Settings
 from gateway.events import (
     AccountOpened,
+    ActionStated,
     ActivityStated,
     Alert,
     ApprovalGiven,
@@ -43,11 +44,8 @@ from gateway.events import (
     MessageRefused,
     OrderAbandoned,
     OrderResent,
-    OrderSettled,
     OrdersPlanned,
     OrderUnknown,
-    PositionStated,
-    PowerStated,
     PricesUpdated,
     Publish,
     ReportReceived,
@@ -58,6 +56,7 @@ from gateway.events import (
     SendInDoubt,
     SendWithheld,
     SetTimer,
+    Statement,
     TargetsSubmitted,
     TimerFired,
     WithholdOrders,
@@ -126,7 +125,8 @@ class Engine:
             return []
         account = applied.order.spec.account if applied.order else ""
         halted = self.state.halted_for(applied.problem)
-        severity = "critical" if halted else "info" if isinstance(event, ActivityStated) else "warning"
+        is_booked = isinstance(event, ActivityStated | ActionStated)
+        severity = "critical" if halted else "info" if is_booked else "warning"
         if isinstance(event, LinkNoticed) and not halted:
             severity, account = event.severity, event.account
         effects: list[Effect] = [Alert(severity, type(event).__name__, applied.problem, account)]
@@ -174,7 +174,7 @@ class Engine:
                 return [Publish(event), *self._after_command(event, applied)]
             case GatewayStarted():
                 return [Publish(event), *desk.take_up(), *self._wait_for_copies(), *desk.pump_all()]
-            case MessageRefused() | OrderSettled() | PositionStated() | PowerStated() | ActivityStated():
+            case MessageRefused() | Statement():
                 return [Publish(event), *desk.pump_all()]
             case PricesUpdated():
                 return desk.pump_all()

@@ -54,6 +54,7 @@ from gateway.reported import ReportReceived as ReportReceived
 from gateway.reported import ReportUnreadable as ReportUnreadable
 from gateway.reported import SendInDoubt as SendInDoubt
 from gateway.reported import SendWithheld as SendWithheld
+from gateway.reported import Statement as Statement
 
 # ----------------------------------------------------------------------------------------- events in
 
@@ -204,7 +205,7 @@ class RequestFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderSettled:
+class OrderSettled(Statement):
     """A person states, from the venue's own books, how an order ended that nobody here can find out.
 
     `cum_qty` is all that filled of it, at `avg_px` on average (0 when nothing did).
@@ -215,6 +216,24 @@ class OrderSettled:
     cum_qty: Decimal
     avg_px: Decimal
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionStated(Statement):
+    """A person states what a corporate action did to what an account holds of a symbol, for its cost basis.
+
+    With `new_symbol` it is a spin-off: `qty` of that came in all, and takes `fraction` of the cost. Without,
+    it is a return of capital: `amount` of the cost came back. Source: the issuer's Form 8937.
+    """
+
+    at: datetime
+    account: str
+    symbol: str
+    by: str
+    amount: Decimal = Decimal(0)
+    new_symbol: str = ""
+    qty: Decimal = Decimal(0)
+    fraction: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,8 +336,8 @@ class CancelRequested:
 Event = (
     GatewayStarted | AccountOpened | PricesUpdated | TargetsSubmitted | RequestDecided | OrdersPlanned
     | OrderResent | OrderAbandoned | RequestFinished | ReportReceived | CancelRejected | OrderUnknown
-    | PositionStated | PowerStated | ActivityStated | OrderSettled | MessageRefused | ReportUnreadable
-    | SendWithheld | SendInDoubt | LinkUp | LinkDown | LinkBehind | LinkNoticed | CopyLinked | ExecutionCopied
-    | TimerFired | CheckDue | DriftChecked | LossesFound | HaltRequested | ResumeRequested | ApprovalGiven
-    | CancelRequested
+    | PositionStated | PowerStated | ActivityStated | ActionStated | OrderSettled | MessageRefused
+    | ReportUnreadable | SendWithheld | SendInDoubt | LinkUp | LinkDown | LinkBehind | LinkNoticed
+    | CopyLinked | ExecutionCopied | TimerFired | CheckDue | DriftChecked | LossesFound | HaltRequested
+    | ResumeRequested | ApprovalGiven | CancelRequested
 )  # fmt: skip

@@ -17,7 +17,7 @@ from gateway.decision.view import OpenOrder, View
 from gateway.decision.wash_sale import watch
 from gateway.domain.order import Side
 from gateway.domain.proposal import Proposal
-from gateway.domain.settings import AccountSettings, Settings
+from gateway.domain.settings import AccountSettings, Settings, WashSales
 from gateway.events import TargetsSubmitted
 from gateway.oms.booking import trade_date
 from gateway.oms.checks import Gate
@@ -75,7 +75,9 @@ class Outlook:
             others=spec.others,
             regime=spec.regime,
             open_orders=[
-                OpenOrder(order.spec.account, order.spec.symbol, order.spec.side, order.leaves_qty)
+                OpenOrder(
+                    order.spec.account, order.spec.symbol, order.spec.side, order.leaves_qty, order.spec.price
+                )
                 for order in self.state.open_orders()
             ],
             risk=self.market.risk_on(today, self.settings),
@@ -85,6 +87,11 @@ class Outlook:
             policy=spec.policy,
             learned=self.market.learned.get(spec.account),
             substitutes=self.settings.substitutes,
+            blocking=frozenset(
+                name
+                for name, one in self.settings.accounts.items()
+                if name != account.name and one.decision.wash_sale is not WashSales.ACCEPT
+            ),
         )
         return substituted(view, self.state.substitutions.get(spec.account, ()))
 

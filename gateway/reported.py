@@ -14,6 +14,12 @@ from decimal import Decimal
 from gateway.domain.order import ZERO, OrdStatus, Report
 
 
+class Statement:
+    """What is stated of an account besides its orders' reports: positions, money, what a person settles."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class ReportReceived:
     """A broker's execution report; `link_seq` is its place in the link's own inbound record."""
@@ -52,7 +58,7 @@ class OrderUnknown:
 
 
 @dataclass(frozen=True, slots=True)
-class PositionStated:
+class PositionStated(Statement):
     """The venue states what an account holds of a symbol, signed, in units.
 
     `shared_with` are further accounts of ours that are the same account at the venue, reached over other
@@ -70,7 +76,7 @@ class PositionStated:
 
 
 @dataclass(frozen=True, slots=True)
-class PowerStated:
+class PowerStated(Statement):
     """The venue states what an account may buy for, while nothing of it is open: its buying power, in money.
 
     Borrowed money is among it where the account has margin.
@@ -84,7 +90,7 @@ class PowerStated:
 
 
 @dataclass(frozen=True, slots=True)
-class ActivityStated:
+class ActivityStated(Statement):
     """The venue states what happened to an account besides orders: a dividend, a split, a fee, a deposit.
 
     `activity_id` is the venue's own and stated once; `kind` is the venue's word for it (DIV, SPLIT, SPIN);

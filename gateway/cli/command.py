@@ -1,4 +1,4 @@
-"""`gateway halt|resume|approve|cancel|settle`: what a person tells the gateway to do."""
+"""`gateway halt|resume|approve|cancel|settle|spin-off|return-capital`: what a person tells the gateway."""
 
 from __future__ import annotations
 
@@ -159,4 +159,65 @@ async def _moved(client: GatewayClient, request_id: str, *states: str) -> bool:
     return False
 
 
-COMMANDS = {"halt": halt, "resume": resume, "approve": approve, "cancel": cancel, "settle": settle}
+@click.command("spin-off")
+@click.argument("account")
+@click.argument("symbol")
+@click.argument("new_symbol")
+@click.argument("qty")
+@click.argument("fraction")
+@by_option
+@click.pass_obj
+def spin_off(
+    context: Context, account: str, symbol: str, new_symbol: str, qty: str, fraction: str, by: str
+) -> int:
+    """State a spin-off: QTY of NEW_SYMBOL came to ACCOUNT for its SYMBOL, with FRACTION of the cost.
+
+    The fraction is on the issuer's Form 8937 (0.2 for 20 %), QTY is all that the venue shows. New lots keep
+    the dates of the old ones. `gateway resume` goes on once the book agrees with the venue.
+    """
+
+    async def work(client: GatewayClient) -> int:
+        before = await _lots(client, account)
+        await client.spin_off(account, symbol, new_symbol, qty, fraction, by=by)
+        return await _changed(client, account, before, f"received: {qty} {new_symbol}")
+
+    return with_client(context, work)
+
+
+@click.command("return-capital")
+@click.argument("account")
+@click.argument("symbol")
+@click.argument("amount")
+@by_option
+@click.pass_obj
+def return_capital(context: Context, account: str, symbol: str, amount: str, by: str) -> int:
+    """State a return of capital: AMOUNT of what ACCOUNT's SYMBOL cost came back; no cash is booked."""
+
+    async def work(client: GatewayClient) -> int:
+        before = await _lots(client, account)
+        await client.return_capital(account, symbol, amount, by=by)
+        return await _changed(client, account, before, f"returned: {amount} of {symbol}")
+
+    return with_client(context, work)
+
+
+async def _lots(client: GatewayClient, account: str) -> object:
+    """Return the lots of an account as the book shows them."""
+    book = await client.book()
+    return None if book is None else book["accounts"].get(account, {}).get("lots")
+
+
+async def _changed(client: GatewayClient, account: str, before: object, done: str) -> int:
+    """Wait until the book shows other lots; they stay where what was stated cannot be."""
+    for _ in range(int(PATIENCE_S / 0.1)):
+        if await _lots(client, account) != before:
+            return _answer(is_so=True, done=done)
+        await asyncio.sleep(0.1)
+    click.echo("asked, but the lots in the book have not changed: the alerts on the news say why", err=True)
+    return REFUSED
+
+
+COMMANDS = {
+    "halt": halt, "resume": resume, "approve": approve, "cancel": cancel, "settle": settle,
+    "spin-off": spin_off, "return-capital": return_capital,
+}  # fmt: skip

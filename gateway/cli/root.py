@@ -49,7 +49,7 @@ class Commands(click.Group):
         "run": "run", "redis": "run",
         "submit": "submit", "preview": "submit", "prices": "submit", "harvest": "harvest",
         "halt": "command", "resume": "command", "approve": "command", "cancel": "command",
-        "settle": "command",
+        "settle": "command", "spin-off": "command", "return-capital": "command",
         "status": "read", "orders": "read", "book": "read", "request": "read", "news": "read",
         "rejected": "read", "replay": "replay", "schema": "read", "config": "read", "venues": "venues",
         "report": "report", "alerts": "report", "tax": "tax",

@@ -171,9 +171,17 @@ def _holders(whole: Fields, method: LotMethod) -> dict[str, Holder]:
 
 
 def kind_of(name: str) -> AccountKind:
-    """Return the kind an account's own name says (`ira`, `spouse`), taxable otherwise."""
+    """Return the kind an account's own name says (`ira`, `spouse`, `bob_roth`), taxable otherwise.
+
+    Of several words the one that makes it untaxed holds: a spouse's IRA is an IRA.
+    """
+    known = {**{one.value: one for one in AccountKind}, **KINDS}
     said = name.strip().lower().replace("-", "_").replace(" ", "_")
-    return {**{one.value: one for one in AccountKind}, **KINDS}.get(said, AccountKind.TAXABLE)
+    if said in known:
+        return known[said]
+    found = {known[one] for one in said.split("_") if one in known}
+    order = (AccountKind.ROTH, AccountKind.IRA, AccountKind.CORPORATION, AccountKind.SPOUSE)
+    return next((kind for kind in order if kind in found), AccountKind.TAXABLE)
 
 
 def _securities(whole: Fields) -> dict[str, Security]:

@@ -19,7 +19,9 @@ class Fields:
 
     def __init__(self, path: str, given: Any) -> None:
         if not isinstance(given, Mapping):
-            raise ConfigError(f'{path}: is not an object; write {{"field": value, ...}}')
+            raise ConfigError(
+                f'{path + ":" if path else "the file"} is not an object; write {{"field": value, ...}}'
+            )
         self.path = path
         self.given = dict(given)
         self.asked: set[str] = set()

@@ -25,7 +25,6 @@ from gateway.decision.triggers import Verdict, crisis
 from gateway.decision.view import View
 from gateway.decision.wash_sale import watch
 from gateway.domain.order import Side
-from gateway.domain.settings import WashSales
 from gateway.events import Action
 
 
@@ -86,7 +85,6 @@ def locks_of(view: View, found: Survey) -> Locks:
     account, known = view.account, watch(view)
     count = len(found.symbols)
     locks = Locks(np.zeros(count, bool), np.zeros(count, bool), np.zeros(count), np.zeros(count))
-    is_accepted = account.decision.wash_sale is WashSales.ACCEPT
     for n, (symbol, gap) in enumerate(zip(found.symbols, found.gap.tolist(), strict=True)):
         lot, price = view.instruments[symbol].lot_size, view.prices.get(symbol)
         if price is None:
@@ -103,7 +101,7 @@ def locks_of(view: View, found: Survey) -> Locks:
             conflict = known.found(symbol, side, qty)
             if conflict is None:
                 continue
-            if is_accepted:
+            if known.accepts(conflict):
                 adds[n] = conflict.tax / float(qty * price)
                 continue
             forbids[n] = True

@@ -5,54 +5,25 @@ Rules of this room:
 2. While something stands in for a name, only that may be its substitute: one name, one substitute.
 3. A substitute that is held already needs a target that says how much of it: else what was bought for the
    loss could not be told from what was there before.
-4. A sale that mixes old shares with some bought inside the window is no wash sale when all of it fills, and
-   one when a part does: it is not proposed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
 
-from gateway.decision.costs import lots_closed
 from gateway.decision.drift import ZERO, nav_of
 from gateway.decision.harvest import HarvestPlan, Swap, harvest
 from gateway.decision.policies import policy_of
 from gateway.decision.policy import Plan
 from gateway.decision.tax_room import room_of
 from gateway.decision.view import View
-from gateway.decision.wash_sale import SOURCE, Watch, watch
-from gateway.domain.order import Side
+from gateway.decision.wash_sale import watch
 from gateway.domain.proposal import Proposal
 from gateway.domain.request import Action, NameDecision
 from gateway.domain.substitution import Swapped
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """Object to what the wash-sale watch objects to, and to a sale that is safe only if all of it fills."""
-
-    watch: Watch
-
-    def conflict(self, symbol: str, side: Side, qty: Decimal) -> str | None:
-        """Say what a trade would conflict with, were only a part of it to fill; None when it is safe."""
-        view = self.watch.view
-        text = self.watch.conflict(symbol, side, qty)
-        if text is not None or side is Side.BUY:
-            return text
-        account = view.book.accounts[view.account.name]
-        closed = lots_closed(account.lots.get(symbol, ()), side, qty, account.lot_method)
-        bought = {one.order_id or one.lot_id for one in closed}
-        for trade in self.watch.purchases.get(view.instruments[symbol].group, ()):
-            if len(bought) > 1 and (trade.order_id or trade.lot_id) in bought:
-                return (
-                    f"some of the {symbol} was bought on {trade.on}: if only a part of the sale filled, that "
-                    f"would wash the loss of the older shares ({SOURCE})"
-                )
-        return None
 
 
 def losses_worth_taking(view: View) -> HarvestPlan:
@@ -73,7 +44,7 @@ def losses_worth_taking(view: View) -> HarvestPlan:
         others[symbol] = [one for one in chosen if one not in held]
         if held and not others[symbol]:
             barred[symbol] = f"{held[0]} is held already, and no target says how much of it is wanted"
-    found = harvest(view, Whole(watch(view)), others, room)
+    found = harvest(view, watch(view), others, room)
     passed = {symbol: barred.get(symbol, text) for symbol, text in found.passed_over.items()}
     return replace(found, passed_over=passed)
 

@@ -143,7 +143,7 @@ class TaxRecord:
         kinds = [(name, account.taxable) for name, account in book.accounts.items()]
         gains = self.gains(group)
         key = (group, tuple(book.accounts), self.days)
-        made_of = (symbols, kinds, held, gains, list(book.splits))
+        made_of = (symbols, kinds, held, gains, list(book.splits), list(book.lowered))
         known = _ledgers.get(key)
         if known is None or known[0] != made_of:
             ledger = ledger_of(book, self.view.instruments, self.days, symbols, gains)

@@ -21,12 +21,13 @@ from gateway.events import Others, Regime
 
 @dataclass(frozen=True, slots=True)
 class OpenOrder:
-    """Name an order of the household that may still fill `leaves_qty` units."""
+    """Name an order of the household that may still fill `leaves_qty` units, at its limit `px` or better."""
 
     account: str
     symbol: str
     side: Side
     leaves_qty: Decimal
+    px: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class View:
     uncorrelated. `signals` say how the market is, `last_rebalance` when this account last traded for a
     request, `closed_days` when the market is closed besides weekends, `policy` what the request wants
     otherwise than the account. `substitutes` are what may stand in for a name, `substitutions` what does in
-    this account; `swapped_back` names those whose targets are meant as they are written again.
+    this account; `swapped_back` names those whose targets are meant as they are written again. `blocking` are
+    the other accounts of the household that accept no wash sale.
     """
 
     trade_date: date
@@ -62,3 +64,4 @@ class View:
     substitutes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     substitutions: tuple[Substitution, ...] = ()
     swapped_back: tuple[str, ...] = ()
+    blocking: frozenset[str] = frozenset()

@@ -76,17 +76,19 @@ def _zone(terms: Terms, found: Survey, reach: Floats, tax: Floats, gamma: float)
 
 
 def _locked(view: View, found: Survey, trades: Floats) -> npt.NDArray[np.bool_]:
-    """Tell which of the trades a wash sale forbids; none where the account accepts wash sales."""
+    """Tell which of the trades a wash sale forbids; none whose loss is accepted to be lost."""
     locked = np.zeros(trades.size, dtype=bool)
     traded = np.flatnonzero(trades)
-    if view.account.decision.wash_sale is WashSales.ACCEPT or not traded.size:
+    is_accepted = view.account.decision.wash_sale is WashSales.ACCEPT and not view.blocking
+    if is_accepted or not traded.size:
         return locked
     known = watch(view)
     for n in traded.tolist():
         symbol, lot = found.symbols[n], view.instruments[found.symbols[n]].lot_size
         count = round(abs(float(trades[n])) * float(found.nav) / float(found.price[n]) / float(lot))
         side = Side.BUY if trades[n] > 0 else Side.SELL
-        locked[n] = known.conflict(symbol, side, max(1, count) * lot) is not None
+        conflict = known.found(symbol, side, max(1, count) * lot)
+        locked[n] = conflict is not None and not known.accepts(conflict)
     return locked
 
 

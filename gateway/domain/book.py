@@ -78,6 +78,18 @@ class Resized:
     after: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """Note that `amount` of a lot's cost was given back, or went over to the lot it brought: a spin-off."""
+
+    account: str
+    symbol: str
+    lot_id: str
+    on: date
+    amount: Decimal
+    brought: str = ""
+
+
 @dataclass(slots=True)
 class Book:
     """Hold every account of one household and the gains it has realised, in order.
@@ -88,6 +100,7 @@ class Book:
     accounts: dict[str, Account] = field(default_factory=dict)
     realised: list[RealisedGain] = field(default_factory=list)
     splits: list[Resized] = field(default_factory=list)
+    lowered: list[Lowered] = field(default_factory=list)
 
     def position(self, account: str, symbol: str) -> Decimal:
         """Return the signed quantity held, 0 when none."""
@@ -155,6 +168,48 @@ class Book:
         held.histories.pop(symbol, None)
         self.splits.append(Resized(account, symbol, on, before, qty))
 
+    def give_back(self, account: str, symbol: str, amount: Decimal, on: date) -> str:
+        """Take `amount` off the cost of what is held, unit by unit alike; return why not, empty when done.
+
+        Source: IRC 301(c)(2). What exceeds a lot's cost would be gain (301(c)(3)): that is for a person.
+        """
+        held = self.accounts[account]
+        lots = held.lots.get(symbol, [])
+        if why := _why_no_action(lots, account, symbol):
+            return why
+        shares = _shared(amount, [lot.qty for lot in lots])
+        if amount <= 0 or any(share > lot.cost for share, lot in zip(shares, lots, strict=True)):
+            return f"{amount} is not within what each lot of {symbol} in {account} cost"
+        for share, lot in zip(shares, lots, strict=True):
+            lot.cost -= share
+            self.lowered.append(Lowered(account, symbol, lot.lot_id, on, share))
+        held.histories.pop(symbol, None)
+        return ""
+
+    def spin_off(self, account: str, symbol: str, new: str, qty: Decimal, fraction: Decimal, on: date) -> str:
+        """Let what is held bring `qty` of `new` in all, which take `fraction` of its cost; return why not.
+
+        New lots have the dates of the old ones (IRC 358(b), 1223(1)). What was filled before can no longer be
+        taken back.
+        """
+        held = self.accounts[account]
+        lots = held.lots.get(symbol, [])
+        if why := _why_no_action(lots, account, symbol):
+            return why
+        if qty <= 0 or not 0 <= fraction <= 1 or new == symbol or held.positions.get(new, ZERO) < 0:
+            return f"{qty} of {new} with {fraction} of the cost is no spin-off from {symbol}"
+        brought = []
+        for units, lot in zip(_shared(qty, [lot.qty for lot in lots]), lots, strict=True):
+            cost = lot.cost * fraction
+            child = Lot(f"{lot.lot_id}/{new}", new, lot.acquired, units, cost)
+            self.lowered.append(Lowered(account, symbol, lot.lot_id, on, cost, child.lot_id))
+            lot.cost -= cost
+            brought.append(child)
+        _hold(held, new, [*held.lots.get(new, []), *brought])
+        held.histories.pop(symbol, None)
+        held.histories.pop(new, None)
+        return ""
+
     def forget_fills(self, before: date) -> None:
         """Stop remembering fills of trade dates before `before`: they can no longer be taken back."""
         for account in self.accounts.values():
@@ -200,6 +255,12 @@ def _traded(lots: list[Lot], fill: Fill, account: Account) -> tuple[list[Lot], l
         cost = sign * opened * fill.px + fees[-1]
         remaining.append(Lot(lot_id, fill.symbol, fill.trade_date, sign * opened, cost, fill.cl_ord_id))
     return remaining, gains
+
+
+def _why_no_action(lots: list[Lot], account: str, symbol: str) -> str:
+    if not lots or any(lot.qty < 0 for lot in lots):
+        return f"{account} holds no {symbol}, or sold it short"
+    return ""
 
 
 def _copied(lots: list[Lot]) -> list[Lot]:

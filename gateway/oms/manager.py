@@ -20,7 +20,6 @@ from gateway.domain.settings import Settings
 from gateway.events import (
     AccountOpened,
     Action,
-    ActivityStated,
     ApprovalGiven,
     CancelRejected,
     CancelRequested,
@@ -40,11 +39,8 @@ from gateway.events import (
     Mode,
     OrderAbandoned,
     OrderResent,
-    OrderSettled,
     OrdersPlanned,
     OrderUnknown,
-    PositionStated,
-    PowerStated,
     PricesUpdated,
     ReportReceived,
     ReportUnreadable,
@@ -54,6 +50,7 @@ from gateway.events import (
     ResumeRequested,
     SendInDoubt,
     SendWithheld,
+    Statement,
     TargetsSubmitted,
     TimerFired,
 )
@@ -87,7 +84,7 @@ def _apply(state: State, event: Event, settings: Settings) -> Applied:  # noqa: 
             return reports.take_cancel_reject(state, event)
         case OrderUnknown():
             return reports.take_unknown(state, event, settings)
-        case PositionStated() | PowerStated() | ActivityStated() | OrderSettled() | LinkNoticed():
+        case Statement() | LinkNoticed():
             return statements.take(state, event, settings)
         case MessageRefused():
             return reports.take_refusal(state, event)

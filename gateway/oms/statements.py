@@ -3,7 +3,8 @@
 Rules of this room:
 1. A statement about a position only ever halts: it says that something is missing, not what. The one
    exception: after a split the venue has stated, its position is the new one and lots keep their cost.
-2. An activity that moves cash alone is booked, once; one that moves a position halts, but for a split.
+2. An activity that moves cash alone is booked, once; a return of capital lowers the cost of what is held,
+   too. One that moves a position halts, but for a split: a spin-off waits for a person to state it.
    What happened up to the day the book was opened is in its opening cash already, or a person's to see.
 3. Buying power below the cash in the book only makes later buys smaller: the venue would refuse them.
 4. A person may only add to what is booked, up to the order's quantity, and only where the order is open.
@@ -17,7 +18,14 @@ from decimal import Decimal
 from gateway.domain.life import step
 from gateway.domain.order import ZERO, ExecType, OrdStatus, Report
 from gateway.domain.settings import Settings
-from gateway.events import ActivityStated, LinkNoticed, OrderSettled, PositionStated, PowerStated
+from gateway.events import (
+    ActionStated,
+    ActivityStated,
+    LinkNoticed,
+    OrderSettled,
+    PositionStated,
+    PowerStated,
+)
 from gateway.oms.booking import advance_link, book_step, halt_link, request_of, track, trade_date
 from gateway.oms.state import NOTHING, Applied, State
 
@@ -30,13 +38,19 @@ POSITION_SETTLES = timedelta(seconds=5)
 WORTH_TELLING = Decimal(1)
 """From how much, in money, a person is told that the venue lets an account spend less than its cash."""
 
+RETURNS = frozenset({"DIVROC"})
+"""Kinds of activity whose cash is a return of capital: no dividend, but cost that comes back."""
+
+SPIN_OFFS = frozenset({"SPIN"})
+"""Kinds of activity that bring units of another security, whose share of the cost only the issuer knows."""
+
 REMEMBERED = 5_000
 """How many activities of an account are remembered: a venue is asked for a month at most."""
 
 
 def take(
     state: State,
-    event: PositionStated | PowerStated | ActivityStated | OrderSettled | LinkNoticed,
+    event: PositionStated | PowerStated | ActivityStated | ActionStated | OrderSettled | LinkNoticed,
     settings: Settings,
 ) -> Applied:
     """Take one statement."""
@@ -46,6 +60,8 @@ def take(
         return take_power(state, event)
     if isinstance(event, ActivityStated):
         return take_activity(state, event, settings)
+    if isinstance(event, ActionStated):
+        return take_action(state, event, settings)
     if isinstance(event, LinkNoticed):
         return take_notice(state, event, settings)
     return take_settled(state, event, settings)
@@ -141,14 +157,48 @@ def take_activity(state: State, event: ActivityStated, settings: Settings) -> Ap
     state.book.accounts[event.account].cash += event.cash
     if (short := state.shortfalls.get(event.account, ZERO)) and event.cash < ZERO:
         state.shortfalls[event.account] = max(ZERO, short + event.cash)  # the venue knew of it before we did
+    return _moved(state, event, text, settings)
+
+
+def _moved(state: State, event: ActivityStated, text: str, settings: Settings) -> Applied:
+    """Book what an activity means for positions and cost, or halt for a person to look."""
     if event.kind in SPLITS and event.symbol:
         state.splits.setdefault(event.account, {})[event.symbol] = text
         return Applied(problem=f"{text}: the next position the venue states is the new one")
+    if event.kind in RETURNS and event.symbol and event.cash > ZERO:
+        on = trade_date(event.at, settings)
+        why = state.book.give_back(event.account, event.symbol, event.cash, on)
+        if not why:
+            return Applied(problem=f"{text}: booked, and the cost of what is held is as much lower")
+        return _halted(state, event.account, f"{text}: a return of capital that cannot be booked, for {why}")
+    if event.kind in SPIN_OFFS:
+        text = f"{text}: state the spin-off with `gateway spin-off {event.account} OLD NEW QTY FRACTION`"
+        return _halted(state, event.account, f"{text}, then resume; a person must look at positions and cost")
     if event.qty or not event.cash:
-        text = f"{text}: a person must look at positions and cost basis"
-        state.halt(event.account, text)
-        return Applied(problem=text)
+        return _halted(state, event.account, f"{text}: a person must look at positions and cost basis")
     return Applied(problem=f"{text}: booked")
+
+
+def _halted(state: State, account: str, text: str) -> Applied:
+    state.halt(account, text)
+    return Applied(problem=text)
+
+
+def take_action(state: State, event: ActionStated, settings: Settings) -> Applied:
+    """Book a corporate action as a person has stated it, or say why it cannot be booked."""
+    on, name, symbol, new = trade_date(event.at, settings), event.account, event.symbol, event.new_symbol
+    strange = next((one for one in (symbol, new) if one and one not in settings.instruments), "")
+    if name not in state.book.accounts or strange:
+        what = f"{strange} is no instrument" if strange else f"{name} is no open account"
+        return Applied(problem=f"stated by {event.by}: {what}; nothing is booked")
+    if new:
+        why = state.book.spin_off(name, symbol, new, event.qty, event.fraction, on)
+        done = f"{name} received {event.qty} {new} for its {symbol}, with {event.fraction} of its cost"
+    else:
+        why = state.book.give_back(name, symbol, event.amount, on)
+        done = f"{event.amount} of what {name}'s {symbol} cost came back"
+    text = f"{why}; nothing is booked" if why else f"{done}: booked"
+    return Applied(problem=f"stated by {event.by}: {text}")
 
 
 def _words(event: ActivityStated) -> str:

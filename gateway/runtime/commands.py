@@ -15,6 +15,7 @@ from gateway.domain.request import Mode
 from gateway.domain.schedule import ScheduleOverride, Style
 from gateway.errors import InvalidTargets
 from gateway.events import (
+    ActionStated,
     ApprovalGiven,
     CancelRequested,
     HaltRequested,
@@ -26,7 +27,10 @@ from gateway.events import (
 from gateway.runtime.schema import MAX_FUTURE, MAX_LIFETIME, NAME, SYMBOL
 from gateway.runtime.strict_json import MAX_BYTES, load_object, read_decimal, read_time, shown
 
-Command = HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested | OrderSettled | TargetsSubmitted
+Command = (
+    HaltRequested | ResumeRequested | ApprovalGiven | CancelRequested | OrderSettled | ActionStated
+    | TargetsSubmitted
+)  # fmt: skip
 
 MAX_COMMAND_BYTES: Final = 10_000
 MAX_PRICES: Final = 10_000
@@ -42,6 +46,8 @@ _ALLOWED = {
     "cancel": {"request_id", "reason", "by"},
     "harvest": {"account", "request_id", "mode", "expires_at", "reason", "by"},
     "settle": {"cl_ord_id", "cum_qty", "avg_px", "reason", "by"},
+    "return_capital": {"account", "symbol", "amount", "reason", "by"},
+    "spin_off": {"account", "symbol", "new_symbol", "qty", "fraction", "reason", "by"},
 }
 
 
@@ -101,6 +107,33 @@ def _settle(found: dict[str, Any], now: datetime, by: str) -> Command:
     return OrderSettled(now, cl_ord_id, cum_qty, avg_px, by)
 
 
+def _symbol(found: dict[str, Any], field: str) -> str:
+    value = found.get(field)
+    if not isinstance(value, str) or not _SYMBOL.fullmatch(value):
+        raise InvalidTargets(field, "is missing or wrong: write the symbol of an instrument")
+    return value
+
+
+def _return_capital(found: dict[str, Any], now: datetime, by: str) -> Command:
+    account, symbol = _name(found, "account", required=True), _symbol(found, "symbol")
+    amount = read_decimal("amount", found.get("amount"), _PRICE)
+    if not amount:
+        raise InvalidTargets("amount", "is 0: write all the money that came back")
+    return ActionStated(now, account, symbol, by, amount)
+
+
+def _spin_off(found: dict[str, Any], now: datetime, by: str) -> Command:
+    account, symbol = _name(found, "account", required=True), _symbol(found, "symbol")
+    qty = read_decimal("qty", found.get("qty"), _PRICE)
+    fraction = read_decimal("fraction", found.get("fraction"), _PRICE)
+    if not qty:
+        raise InvalidTargets("qty", "is 0: write all the units that came")
+    if fraction > 1:
+        raise InvalidTargets("fraction", "is above 1: write the share of the cost that goes over, like 0.2")
+    new = _symbol(found, "new_symbol")
+    return ActionStated(now, account, symbol, by, new_symbol=new, qty=qty, fraction=fraction)
+
+
 def _harvest(found: dict[str, Any], now: datetime, by: str) -> Command:
     """Ask for the losses worth taking; whole waves at once, so that what is bought follows what was sold."""
     del by
@@ -127,6 +160,8 @@ _BUILD: dict[str, Callable[[dict[str, Any], datetime, str], Command]] = {
     "cancel": _cancel,
     "harvest": _harvest,
     "settle": _settle,
+    "return_capital": _return_capital,
+    "spin_off": _spin_off,
 }
 
 

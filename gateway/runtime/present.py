@@ -21,6 +21,7 @@ from gateway.domain.book import Account
 from gateway.domain.order import Order
 from gateway.events import (
     AccountOpened,
+    ActionStated,
     ActivityStated,
     Alert,
     CancelRejected,
@@ -90,7 +91,10 @@ class Presenter:
             case OrderSettled():
                 self._touch(event.cl_ord_id)
                 self._book_if(moved=True)
-            case AccountOpened() | PricesUpdated() | GatewayStarted() | ActivityStated() | PositionStated():
+            case (
+                AccountOpened() | PricesUpdated() | GatewayStarted() | ActivityStated() | ActionStated()
+                | PositionStated()
+            ):  # fmt: skip
                 self._book_if(moved=True)
             case _:
                 if request_id := getattr(event, "request_id", ""):

@@ -148,4 +148,4 @@ async def test_a_dividend_is_booked_and_a_spin_off_halts_for_a_person(
         return symbol in str((await client.status() or {})["halts"])
 
     await until(is_halted, stage)
-    assert f"SPIN +10 {symbol}: a person must look at positions and cost basis" in stage.log("gateway")
+    assert f"SPIN +10 {symbol}: state the spin-off with `gateway spin-off" in stage.log("gateway")

@@ -17,6 +17,7 @@ from gateway.client import GatewayClient, Result, Ticket, plain, submit_targets
 from gateway.domain.request import RequestState
 from gateway.errors import InvalidTargets, StoreUnavailable
 from gateway.events import (
+    ActionStated,
     ApprovalGiven,
     CancelRequested,
     HaltRequested,
@@ -241,8 +242,9 @@ async def test_commands_and_prices_arrive_as_they_were_meant(
     await gateway.approve("r1", by="anna")
     await gateway.cancel("r1")
     await gateway.settle("C1", D("1E+1"), "4.5", by="anna")
+    await gateway.spin_off("A1", "AAPL", "SPUN", "2.5", D("0.2"), by="anna")
     await gateway.publish_prices({"AAPL": "187.23", "MSFT": D("4.1E+2")}, source="file")
-    await until(lambda: len(answering.seen) == 6)
+    await until(lambda: len(answering.seen) == 7)
     events = {type(event): event for _, event in answering.seen}
     halt = events[HaltRequested]
     assert (halt.account, halt.reason, halt.by, halt.cancel_working) == ("A1", "drill", "anna", True)
@@ -250,6 +252,8 @@ async def test_commands_and_prices_arrive_as_they_were_meant(
     assert (events[ApprovalGiven].request_id, events[CancelRequested].by) == ("r1", "client")
     assert events[PricesUpdated].prices == {"AAPL": D("187.23"), "MSFT": D(410)}
     assert events[PricesUpdated].source == "file"
+    spun = events[ActionStated]
+    assert (spun.new_symbol, spun.qty, spun.fraction, spun.amount) == ("SPUN", D("2.5"), D("0.2"), 0)
     settled = events[OrderSettled]
     assert (settled.cl_ord_id, settled.cum_qty, settled.avg_px, settled.by) == ("C1", 10, D("4.5"), "anna")
 

@@ -195,6 +195,15 @@ def test_only_an_open_order_can_be_settled_by_hand(say: Say) -> None:
     assert (code, error) == (REFUSED, "order NOBODY is not known; nothing is settled\n")
 
 
+def test_corporate_actions_are_stated_by_hand(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    symbol = told(say, "orders", "--request", "whole")[0]["symbol"]
+    assert say("return-capital", "main", symbol, "1", "--by", "me") == (OK, f"returned: 1 of {symbol}\n", "")
+    monkeypatch.setattr("gateway.cli.command.PATIENCE_S", 0.5)
+    code, _, error = say("spin-off", "main", symbol, "NOSUCH", "1", "0.2")
+    assert (code, "the lots in the book have not changed" in error) == (REFUSED, True)
+    assert say("return-capital", "nobody", symbol, "1")[0] == REFUSED
+
+
 def test_three_lines_of_python_submit_and_await(stage: Stage) -> None:
     result = submit_targets(stage.folder / "state", "example", {"KO": "0.0300"}, account="main")
     assert result.state in ("done", "held")

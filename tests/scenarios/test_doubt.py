@@ -12,6 +12,7 @@ from world import EXECUTION, LINK, World, dec, settings_of
 
 from gateway.domain.order import ExecType, OrdStatus, Report
 from gateway.events import (
+    ActionStated,
     ActivityStated,
     CancelOrder,
     CancelRequested,
@@ -715,6 +716,53 @@ def test_a_spin_off_halts_for_a_person_to_look() -> None:
     stated(world, 1, "SPIN", on=tomorrow(world), symbol="AAA", qty=dec(5), text="spun off")
     assert "a person must look" in world.state.halts["main"]
     assert world.game.alerts()[-1].severity == "critical"
+    stated(world, 2, "MA", on=tomorrow(world), symbol="AAA", qty=dec(5), text="merged")
+    assert "a person must look at positions and cost basis" in world.state.halt_reason("main")
+
+
+def test_a_spin_off_is_booked_once_a_person_has_stated_it() -> None:
+    world = World()
+    book = world.state.book
+    cost = sum(lot.cost for lot in book.accounts["main"].lots["BBB"])
+    stated(world, 1, "SPIN", on=tomorrow(world), symbol="AAA", qty=dec(5), text="spun off")
+    halt = world.state.halts["main"]
+    assert "`gateway spin-off main OLD NEW QTY FRACTION`" in halt
+    for wrong in (
+        ActionStated(world.game.now, "nobody", "BBB", "ann", new_symbol="AAA", qty=dec(5)),
+        ActionStated(world.game.now, "main", "BBB", "ann", new_symbol="NOSUCH", qty=dec(5)),
+        ActionStated(world.game.now, "main", "BBB", "ann", new_symbol="AAA", qty=dec(5), fraction=dec(2)),
+    ):
+        now(world, wrong)
+        assert world.game.alerts()[-1].text.endswith("nothing is booked")
+    before = book.position("main", "AAA")
+    good = ActionStated(
+        world.game.now, "main", "BBB", "ann", new_symbol="AAA", qty=dec(5), fraction=dec("0.2")
+    )
+    now(world, good)
+    lots = book.accounts["main"].lots
+    assert book.position("main", "AAA") == before + 5
+    assert (sum(lot.cost for lot in lots["BBB"]), lots["AAA"][-1].cost) == (
+        cost * dec("0.8"),
+        cost * dec("0.2"),
+    )
+    assert world.game.alerts()[-1].severity == "info"
+    assert world.state.halts["main"] == halt, "to go on is another command"
+    book.check()
+    world.is_deterministic()
+
+
+def test_a_return_of_capital_lowers_cost_and_one_beyond_it_halts() -> None:
+    world = World()
+    account = world.state.book.accounts["main"]
+    cash, cost = account.cash, sum(lot.cost for lot in account.lots["BBB"])
+    stated(world, 1, "DIVROC", on=tomorrow(world), symbol="BBB", cash=dec(10))
+    assert (account.cash, sum(lot.cost for lot in account.lots["BBB"])) == (cash + 10, cost - 10)
+    assert not world.state.halts
+    now(world, ActionStated(world.game.now, "main", "BBB", "ann", dec(5)))
+    assert (account.cash, sum(lot.cost for lot in account.lots["BBB"])) == (cash + 10, cost - 15)
+    stated(world, 2, "DIVROC", on=tomorrow(world), symbol="BBB", cash=cost)
+    assert "a return of capital that cannot be booked" in world.state.halts["main"]
+    assert account.cash == cash + 10 + cost, "the cash is there either way"
 
 
 def test_an_activity_of_an_account_that_is_not_ours_is_passed_over() -> None:

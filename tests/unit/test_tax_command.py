@@ -183,6 +183,20 @@ def test_names_of_accounts_say_their_kind_when_nothing_else_does(say: Any) -> No
     assert json.loads(say(trades(*rows))[1])["sales"][0]["permanent"] == "100.00"
 
 
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [("Spouse IRA", True), ("bob-roth", True), ("corp_401k", True), ("spouse_2", False), ("miracle", False)],
+)
+def test_a_word_of_a_name_says_the_kind_and_untaxed_goes_first(say: Any, name: str, lost: bool) -> None:
+    rows = [
+        {**BUY, "account": "main"},
+        {**SELL, "account": "main"},
+        {**BUY, "date": "2023-03-03", "account": name},
+    ]
+    sale = json.loads(say(trades(*rows))[1])["sales"][0]
+    assert (sale["disallowed"], sale["permanent"]) == ("100.00", "100.00" if lost else "0.00")
+
+
 def test_numbers_may_be_names_and_ratios_numbers(say: Any) -> None:
     split = {"type": "split", "date": "2023-02-01", "symbol": "X", "ratio": 2}
     code, out, _ = say(trades({**BUY, "order": 17}, split, {**SELL, "qty": 5, "lots": 17}))
@@ -209,7 +223,7 @@ def test_identical_sets_may_be_named(say: Any) -> None:
         ('{"trades": [NaN]}', "NaN is not a number JSON has; write a number"),
         ('{"trades": [], "trades": []}', "trades: stands twice in one object; name it once"),
         ("[" * 100_000, "not readable: a number or a nesting without end; write it shorter"),
-        ("5", 'is not an object; write {"field": value, ...}'),
+        ("5", 'FILE: the file is not an object; write {"field": value, ...}'),
         ({}, "trades: is missing or no list; write [{...}, ...]"),
         (trades(BUY, fees=1), "fees: is not a field here; known: "),
         (trades({}), "trades[0].type: is missing"),

@@ -15,7 +15,17 @@ from decimal import Decimal
 from gateway.domain.lots import LotMethod, Sale, is_long_term
 from gateway.domain.tax.ledger import Ledger
 from gateway.domain.tax.lots import Holding, Line, TaxLot
-from gateway.domain.tax.record import CapitalReturn, Deed, Ending, OptionEnd, SpinOff, Split, Trade, Transfer
+from gateway.domain.tax.record import (
+    CapitalReturn,
+    Deed,
+    Ending,
+    Lowering,
+    OptionEnd,
+    SpinOff,
+    Split,
+    Trade,
+    Transfer,
+)
 from gateway.domain.tax.rules import ZERO, SecurityKind, TaxError
 
 
@@ -85,6 +95,19 @@ def _return_to(ledger: Ledger, lot: TaxLot, holding: Holding, paid: Decimal, ent
             kind="return of capital",
         )  # fmt: skip
         ledger.lines.append(line)
+
+
+def lower(ledger: Ledger, entry: Lowering) -> None:
+    """Take basis off the open parts of one lot, unit by unit alike."""
+    holding = ledger.holding(entry.account, entry.symbol, is_short=False)
+    parts = holding.named(entry.lot_id)
+    left, units = entry.amount, sum((part.qty for part in parts), ZERO)
+    for part in parts:
+        share = ledger.rules.part(left, part.qty, units)
+        left -= share
+        units -= part.qty
+        part.basis -= share
+        holding.touch(part)
 
 
 def _held_only(holding: Holding, what: str) -> None:

@@ -42,12 +42,13 @@ class Ledger:
 
     def open(self, trade: Trade) -> TaxLot:
         """Open a lot and let it replace what was sold at a loss before; a fee adds to its basis."""
-        is_short = trade.deed is Deed.SHORT
+        deed = trade.deed
+        is_short = deed is Deed.SHORT
         basis = self.rules.rounded(trade.amount - trade.fee if is_short else trade.amount + trade.fee)
         holding = self.holding(trade.account, trade.symbol, is_short=is_short)
         lot = self.new_lot(trade, holding.security, basis, trade.lot_id)
         holding.add(lot)
-        if self._counts(trade.deed, lot.security):
+        if deed is Deed.BUY or is_short or self._counts(deed):
             key = (trade.account, trade.symbol, trade.order_id) if trade.order_id else lot.number
             self.acquire(lot, key)
         return lot
@@ -57,15 +58,18 @@ class Ledger:
         number = next(self._number)
         return TaxLot(
             lot_id or f"{trade.symbol}:{number}", security, trade.on, trade.on, trade.qty, basis,
-            number, None, trade.deed is Deed.SHORT, is_used=True,
+            number, None, trade.deed is Deed.SHORT, True,  # noqa: FBT003 - positional, a million times over
         )  # fmt: skip
 
     def acquire(self, lot: TaxLot, key: object) -> None:
-        """Let a new lot count as an acquisition."""
+        """Let a new lot count as an acquisition; no loss of digital assets is ever washed."""
+        security = lot.security
+        if security.kind is SecurityKind.CRYPTO:
+            return
         lot.is_used = False
         lot.key = key
-        family = self.family(lot.security)
-        is_short = lot.is_short and not family.stands_for_stock(lot.security, is_short=True)
+        family = self._family_of.get(security.symbol) or self.family(security)
+        is_short = lot.is_short and not family.stands_for_stock(security, is_short=True)
         family.acquire(lot, is_short=is_short)
 
     def close(self, trade: Trade, *, is_last: bool = True) -> list[Line]:
@@ -130,14 +134,16 @@ class Ledger:
         return [
             holding
             for (name, held, _), holding in self.holdings.items()
-            if held == symbol and account in ("", name) and holding.lots
+            if held == symbol and account in ("", name) and holding.qty
         ]
 
     def family(self, security: Security) -> Family:
         """Return what matches the losses of a security."""
         found = self._family_of.get(security.symbol)
         if found is None:
-            name = identity(self.security(security.underlying or security.symbol), self.rules)
+            stock = security.kind is SecurityKind.STOCK
+            under = security if stock else self.security(security.underlying or security.symbol)
+            name = identity(under, self.rules)
             found = self.families.get(name)
             if found is None:
                 found = self.families[name] = Family(name, self.rules)
@@ -151,13 +157,11 @@ class Ledger:
 
     # -------------------------------------------------------------------------------------- the closing
 
-    def _counts(self, deed: Deed, security: Security) -> bool:
-        """Say whether what opens a lot is an acquisition that can wash a loss."""
-        if security.kind is SecurityKind.CRYPTO:
+    def _counts(self, deed: Deed) -> bool:
+        """Say whether what was not bought outright is an acquisition that can wash a loss."""
+        if deed is Deed.RECEIVE:
             return False
-        if deed is Deed.VEST:
-            return self.rules.vests_count
-        return deed is not Deed.REINVEST or self.rules.reinvestments_count
+        return self.rules.vests_count if deed is Deed.VEST else self.rules.reinvestments_count
 
     def chosen(self, holding: Holding, trade: Trade) -> Iterable[tuple[TaxLot, Decimal]]:
         """Choose lots and how much of each, one at a time: a match may have changed what comes next."""

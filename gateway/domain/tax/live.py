@@ -5,7 +5,8 @@ Rules of this room:
    replay that gives the same book gives the same ledger: there is nothing to keep in step.
 2. Which lots a sale closed is the book's choice, made when it filled; the ledger adjusts those.
 3. Everything is counted in today's units: what happened before a split is scaled to after it.
-4. Sales of one day go by the acquisition of what was sold (Reg. 1.1091-1(b)): the book keeps no time of day.
+4. What a spin-off brings is no purchase. What wash sales had put into the old lots stays there.
+5. Sales of one day go by the acquisition of what was sold (Reg. 1.1091-1(b)): the book keeps no time of day.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from gateway.domain.instrument import Instrument
 from gateway.domain.lots import RealisedGain
 from gateway.domain.tax.ledger import Ledger
 from gateway.domain.tax.play import run
-from gateway.domain.tax.record import Deed, Trade
+from gateway.domain.tax.record import Deed, Entry, Lowering, Trade
 from gateway.domain.tax.rules import ZERO, AccountKind, Holder, Rules, Security
 
 
@@ -59,7 +60,11 @@ def ledger_of(
     ]
     known = [Security(symbol, instruments[symbol].identical_group) for symbol in wanted]
     opened = sorted(_opened(book, gains, wanted), key=lambda lot: (lot.on, lot.account, lot.lot_id))
-    entries = [*map(_opening, opened), *(_closing(book, gain) for gain in gains)]
+    received = {(one.account, one.brought) for one in book.lowered if one.brought}
+    lowered = [one for one in book.lowered if one.symbol in names]
+    entries: list[Entry] = [_opening(lot, (lot.account, lot.lot_id) in received) for lot in opened]
+    entries += [Lowering(one.on, one.account, one.symbol, one.lot_id, one.amount) for one in lowered]
+    entries += [_closing(book, gain) for gain in gains]
     return run(entries, Rules(window_days=window_days, cent=None), holders, known)
 
 
@@ -78,6 +83,9 @@ def _opened(book: Book, gains: list[RealisedGain], symbols: list[str]) -> list[O
                 lot = found.setdefault((account.name, symbol, one.lot_id), lot)
                 lot.qty += abs(one.qty)
                 lot.money += abs(one.cost)
+    for less in book.lowered:
+        if (lowered := found.get((less.account, less.symbol, less.lot_id))) is not None:
+            lowered.money += less.amount
     return list(found.values())
 
 
@@ -89,8 +97,8 @@ def _in_todays_units(splits: list[Resized], gain: RealisedGain) -> Decimal:
     return qty
 
 
-def _opening(lot: Opened) -> Trade:
-    deed = Deed.SHORT if lot.is_short else Deed.BUY
+def _opening(lot: Opened, is_received: bool) -> Trade:
+    deed = Deed.SHORT if lot.is_short else Deed.RECEIVE if is_received else Deed.BUY
     return Trade(
         lot.on, lot.account, deed, lot.symbol, lot.qty, lot.money, order_id=lot.order_id, lot_id=lot.lot_id
     )

@@ -7,6 +7,7 @@ Rules of this room:
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -14,7 +15,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Protocol
 
-from gateway.domain.lots import LotMethod, Sale, is_long_term, long_term_from
+from gateway.domain.lots import LotMethod, Sale, is_long_term
 from gateway.domain.tax.rules import ZERO, Holder, Rules, Security, SubLots
 
 _numbers = count()
@@ -138,28 +139,64 @@ Place = tuple[Any, ...]
 """A place in a queue: what orders it, then a number, the lot's version at the time, and the lot."""
 
 
-class KeyQueue:
-    """Order lots by a key that no sale changes."""
+class DateQueue:
+    """Order lots by date. Lots mostly come in that order: then they stand in a row, the others in a heap."""
 
-    def __init__(self, method: LotMethod, rules: Rules) -> None:
-        self.method = method
+    __slots__ = ("by_since", "heap", "is_newest_first", "last", "row")
+
+    def __init__(self, *, by_since: bool, is_newest_first: bool = False) -> None:
+        self.by_since = by_since
+        self.is_newest_first = is_newest_first
+        self.row: deque[TaxLot] = deque()
+        self.last = (date.min, 0)
+        self.heap: list[Place] = []
+
+    def push(self, lot: TaxLot) -> None:
+        """Put a lot in its place."""
+        place = (lot.since if self.by_since else lot.acquired, lot.number)
+        if not lot.version and place > self.last:
+            self.last = place
+            self.row.append(lot)
+        else:
+            heappush(self.heap, (*self._key(lot), next(_numbers), lot.version, lot))
+
+    def first(self, holding: Holding, sale: Sale) -> TaxLot:
+        """Return the lot to close next."""
+        del sale
+        lot = self.peek(holding)
+        assert lot is not None  # noqa: S101 - there must be one
+        return lot
+
+    def peek(self, holding: Holding) -> TaxLot | None:
+        """Return the first lot, None when there is none."""
+        row, end = self.row, -1 if self.is_newest_first else 0
+        while row and (row[end].version or row[end].holding is not holding or not row[end].qty):
+            del row[end]
+        if _trim(self.heap, holding) and not (row and self._key(row[end]) < self.heap[0][:4]):
+            return _top(self.heap, holding)
+        return row[end] if row else None
+
+    def _key(self, lot: TaxLot) -> tuple[int, ...]:
+        day, number = (lot.since if self.by_since else lot.acquired).toordinal(), lot.number
+        return (-day, -number, *lot.sub) if self.is_newest_first else (day, number, *lot.sub)
+
+
+class CostQueue:
+    """Order lots by their adjusted basis per unit, the highest first unless `is_least_first`."""
+
+    __slots__ = ("by_date", "heap", "is_least_first")
+
+    def __init__(self, rules: Rules, *, is_least_first: bool = False) -> None:
+        self.is_least_first = is_least_first
         self.by_date = rules.sub_lots is SubLots.BY_DATE
         self.heap: list[Place] = []
 
     def push(self, lot: TaxLot) -> None:
         """Put a lot in its place."""
-        day = (lot.since if self.by_date else lot.acquired).toordinal()
-        end = (lot.sub, next(_numbers), lot.version, lot)
-        if self.method is LotMethod.FIFO:
-            heappush(self.heap, (day, lot.number, *end))
-        elif self.method is LotMethod.LIFO:
-            heappush(self.heap, (-day, -lot.number, *end))
-        else:
-            is_least_first = (
-                self.method is LotMethod.MIN_TAX and lot.is_short
-            )  # what brought least gains least
-            worth = lot.unit_basis if is_least_first else -lot.unit_basis
-            heappush(self.heap, (worth, day, lot.number, *end))
+        worth = lot.basis / lot.qty
+        day = lot.since if self.by_date else lot.acquired
+        place = (worth if self.is_least_first else -worth, day, lot.number, lot.sub, next(_numbers))
+        heappush(self.heap, (*place, lot.version, lot))
 
     def first(self, holding: Holding, sale: Sale) -> TaxLot:
         """Return the lot to close next."""
@@ -170,25 +207,24 @@ class KeyQueue:
 class TaxQueue:
     """Order lots by the tax that closing one unit brings now: within each term the least gain first."""
 
-    def __init__(self, rules: Rules) -> None:
-        self.short = KeyQueue(LotMethod.MIN_TAX, rules)
-        self.long = KeyQueue(LotMethod.MIN_TAX, rules)
-        self.ripening: list[Place] = []
+    __slots__ = ("long", "short", "young")
+
+    def __init__(self, rules: Rules, *, is_short: bool) -> None:
+        self.short = CostQueue(rules, is_least_first=is_short)  # what brought least gains least
+        self.long = CostQueue(rules)
+        self.young = DateQueue(by_since=True)
 
     def push(self, lot: TaxLot) -> None:
-        """Put a lot among the short-term ones and note when it becomes long-term."""
+        """Put a lot among the short-term ones and note that it may become long-term."""
         self.short.push(lot)
         if not lot.is_short:
-            heappush(self.ripening, (long_term_from(lot.since), next(_numbers), lot.version, lot))
+            self.young.push(lot)
 
     def first(self, holding: Holding, sale: Sale) -> TaxLot:
         """Return the lot whose sale is taxed least at this price on this day."""
-        while self.ripening and self.ripening[0][0] <= sale.on:
-            place = heappop(self.ripening)
-            if _is_current(place, holding):
-                lot = place[-1]
-                lot.version += 1
-                self.long.push(lot)
+        while (lot := self.young.peek(holding)) is not None and is_long_term(lot.since, sale.on):
+            lot.version += 1
+            self.long.push(lot)
         tops = [_top(queue.heap, holding) for queue in (self.short, self.long) if _trim(queue.heap, holding)]
         return min(tops, key=lambda lot: (_unit_tax(lot, sale), lot.acquired, lot.number, lot.sub))
 
@@ -219,23 +255,32 @@ def _top(heap: list[Place], holding: Holding) -> TaxLot:
 class Holding:
     """Hold the open lots of one symbol on one side in one account."""
 
+    __slots__ = ("gone", "holder", "is_short", "names", "qty", "queues", "rules", "security", "taken")
+
     def __init__(self, holder: Holder, security: Security, rules: Rules, *, is_short: bool) -> None:
         self.holder = holder
         self.security = security
         self.rules = rules
         self.is_short = is_short
         self.qty = ZERO
-        self.lots: dict[TaxLot, None] = {}
+        self.taken: list[TaxLot] = []
+        self.gone = 0
         self.queues: dict[LotMethod, Queue] = {}
         self.names: dict[str, list[TaxLot]] | None = None
+
+    @property
+    def lots(self) -> list[TaxLot]:
+        """Return the open lots in the order they came."""
+        return [lot for lot in dict.fromkeys(self.taken) if lot.qty and lot.holding is self]
 
     def add(self, lot: TaxLot) -> None:
         """Take a lot in."""
         lot.holding = self
         self.qty += lot.qty
-        self.lots[lot] = None
-        for queue in self.queues.values():
-            queue.push(lot)
+        self.taken.append(lot)
+        if self.queues:
+            for queue in self.queues.values():
+                queue.push(lot)
         if self.names is not None:
             self.names.setdefault(lot.lot_id, []).append(lot)
 
@@ -247,20 +292,26 @@ class Holding:
 
     def remove(self, lot: TaxLot) -> None:
         """Let a lot go, as it is."""
-        del self.lots[lot]
         self.qty -= lot.qty
         lot.holding = None
+        self._miss()
 
     def first(self, method: LotMethod, sale: Sale) -> TaxLot:
         """Return the lot the method closes next; there must be one."""
         queue = self.queues.get(method)
         if queue is None:
-            is_taxwise = method is LotMethod.MIN_TAX
-            queue = TaxQueue(self.rules) if is_taxwise else KeyQueue(method, self.rules)
-            self.queues[method] = queue
+            queue = self.queues[method] = self._queue(method)
             for lot in self.lots:
                 queue.push(lot)
         return queue.first(self, sale)
+
+    def _queue(self, method: LotMethod) -> Queue:
+        if method is LotMethod.MIN_TAX:
+            return TaxQueue(self.rules, is_short=self.is_short)
+        if method is LotMethod.HIFO:
+            return CostQueue(self.rules)
+        by_since = self.rules.sub_lots is SubLots.BY_DATE
+        return DateQueue(by_since=by_since, is_newest_first=method is LotMethod.LIFO)
 
     def named(self, lot_id: str) -> list[TaxLot]:
         """Return the open parts of a lot by its name, in the order they are closed."""
@@ -296,4 +347,10 @@ class Holding:
         lot.deferred -= piece.deferred
         self.qty -= piece.qty
         if not lot.qty:
-            del self.lots[lot]
+            self._miss()
+
+    def _miss(self) -> None:
+        """Note that a lot is gone; forget those that are once they are most."""
+        self.gone += 1
+        if self.gone * 2 > len(self.taken):
+            self.taken, self.gone = self.lots, 0

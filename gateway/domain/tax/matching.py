@@ -20,6 +20,8 @@ from heapq import merge
 from gateway.domain.tax.lots import Line, Match, TaxLot
 from gateway.domain.tax.rules import ZERO, AccountKind, Options, Rules, Security, SecurityKind, SubLots
 
+TIDIED = 32
+"""Purchases after which those too old are forgotten: now and then is as good as each time, and cheaper."""
 TO_ACQUIRE = (SecurityKind.CALL, SecurityKind.CONTRACT)
 Purchases = OrderedDict[int, TaxLot]
 """Acquisitions in their order, by number."""
@@ -55,6 +57,10 @@ class Family:
     `bought`, `shorted` and `waiting` are by identity: an option is another identity in its stock's family.
     `standing` names the options whose purchase is an acquisition of the stock.
     """
+
+    __slots__ = (
+        "bought", "losses", "name", "parts", "rules", "shorted", "standing", "waiting", "window"
+    )  # fmt: skip
 
     def __init__(self, name: str, rules: Rules) -> None:
         self.name = name
@@ -93,18 +99,21 @@ class Family:
 
         For losses on short sales a short sale acquires, and so does a sale of what is held.
         """
-        name = identity(bought.security, self.rules)
-        if bought.security.kind is not SecurityKind.STOCK and not is_short:
-            name = f"{name} written" if bought.is_short else name
-            if self.stands_for_stock(bought.security, is_short=bought.is_short):
-                self.standing.add(name)
+        security, name = bought.security, self.name
+        if security.kind is not SecurityKind.STOCK:
+            name = identity(security, self.rules)
+            if not is_short:
+                name = f"{name} written" if bought.is_short else name
+                if self.stands_for_stock(security, is_short=bought.is_short):
+                    self.standing.add(name)
         if self.waiting and not self._replace_waiting(bought, name, is_short=is_short):
             return
         queues = self.shorted if is_short else self.bought
         queue = queues.get(name)
         if queue is None:
             queue = queues[name] = OrderedDict()
-        self._forget(queue, bought.acquired)
+        elif not len(queue) % TIDIED:
+            self._forget(queue, bought.acquired)
         queue[bought.number] = bought
 
     def rescale(self, symbol: str, into: Decimal, of: Decimal) -> None:
@@ -191,10 +200,19 @@ class Family:
                 is_left = self._match_all(loss, bought)
                 if not is_left:
                     break
-        for losses in found:
+        self._tidy(places)
+        return is_left
+
+    def _tidy(self, places: list[tuple[str, bool]]) -> None:
+        """Forget the losses that wait no more."""
+        for place in places:
+            losses = self.waiting.get(place)
+            if losses is None:
+                continue
             while losses and not losses[0].left:
                 losses.popleft()
-        return is_left
+            if not losses:
+                del self.waiting[place]
 
     def _match_all(self, loss: Loss, bought: TaxLot) -> bool:
         """Match a loss with one acquisition, as far as both go; say whether some of it is left."""
@@ -242,6 +260,7 @@ class Family:
         if piece.holding is None:
             return _carry_back(piece, amount)
         if not _carries(piece.holding.holder.kind, self.rules):
+            piece.holding.touch(piece)
             return True
         sign = -1 if piece.is_short else 1
         piece.basis += sign * amount

@@ -7,8 +7,10 @@ from datetime import date
 
 from gateway.domain.tax import actions
 from gateway.domain.tax.ledger import Ledger, sale_key
-from gateway.domain.tax.record import CapitalReturn, Entry, SpinOff, Split, Trade, Transfer
+from gateway.domain.tax.record import CapitalReturn, Deed, Entry, Lowering, SpinOff, Split, Trade, Transfer
 from gateway.domain.tax.rules import Holder, Rules, Security, TaxError
+
+CLOSING = (Deed.SELL, Deed.COVER)
 
 
 class Misplaced(TaxError):
@@ -52,16 +54,18 @@ def take(ledger: Ledger, entry: Entry, *, is_last: bool = True) -> None:
     """Take one entry; `is_last` says that no more of the same order follows that day."""
     match entry:
         case Trade():
-            if entry.deed.opens:
-                ledger.open(entry)
-            else:
+            if entry.deed in CLOSING:
                 ledger.close(entry, is_last=is_last)
+            else:
+                ledger.open(entry)
         case Split():
             actions.split(ledger, entry)
         case SpinOff():
             actions.spin_off(ledger, entry)
         case CapitalReturn():
             actions.return_capital(ledger, entry)
+        case Lowering():
+            actions.lower(ledger, entry)
         case Transfer():
             actions.transfer(ledger, entry)
         case _:

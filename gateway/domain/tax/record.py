@@ -11,7 +11,10 @@ from gateway.domain.lots import LotMethod
 
 
 class Deed(StrEnum):
-    """Name what a trade did. A vest is paid for in labour: its price is what was taxed as income."""
+    """Name what a trade did. A vest is paid for in labour: its price is what was taxed as income.
+
+    What is received came by a spin-off or the like: no purchase.
+    """
 
     BUY = "buy"
     SELL = "sell"
@@ -19,6 +22,7 @@ class Deed(StrEnum):
     COVER = "cover"
     REINVEST = "reinvest"
     VEST = "vest"
+    RECEIVE = "receive"
 
     @property
     def opens(self) -> bool:
@@ -88,6 +92,17 @@ class CapitalReturn:
 
 
 @dataclass(frozen=True, slots=True)
+class Lowering:
+    """Record that basis was taken off one lot: given back, or gone over to a lot that was received."""
+
+    on: date
+    account: str
+    symbol: str
+    lot_id: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """Record a move between two accounts of the household; lots keep dates and basis."""
 
@@ -119,4 +134,4 @@ class OptionEnd:
     fee: Decimal = Decimal(0)
 
 
-Entry = Trade | Split | SpinOff | CapitalReturn | Transfer | OptionEnd
+Entry = Trade | Split | SpinOff | CapitalReturn | Lowering | Transfer | OptionEnd

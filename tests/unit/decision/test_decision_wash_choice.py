@@ -203,7 +203,7 @@ def test_an_open_purchase_washes_as_much_as_it_buys() -> None:
     view = world(main=[lot("IVV", 10, 100)], orders=[order("VOO", Side.BUY, 3, of="ira")])
     found = watch(view).found("IVV", Side.SELL, dec(10))
     assert found is not None
-    assert found == Conflict(found.text, None, pytest.approx(0.2 * 100 * 3 / 10))
+    assert found == Conflict(found.text, None, pytest.approx(0.2 * 100 * 3 / 10), frozenset({"main"}))
 
 
 def test_a_plan_may_wash_its_own_loss_by_choice() -> None:

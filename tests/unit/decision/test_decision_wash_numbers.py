@@ -9,7 +9,8 @@ import pytest
 from decision_world import FREE, account, days, dec, household, lot, order, sold
 
 from gateway.decision.view import View
-from gateway.decision.wash_sale import Trade, conflict, watch
+from gateway.decision.wash_sale import conflict, watch
+from gateway.decision.window import Trade
 from gateway.domain.instrument import Instrument
 from gateway.domain.lots import Lot
 from gateway.domain.order import Side
@@ -138,7 +139,7 @@ def test_the_window_holds_every_trade_with_its_lot_order_and_size() -> None:
     assert found.purchases == {
         "sp500": [
             Trade(days(-5), "main", "IVV", "L", "A", dec(5)),
-            Trade(days(-7), "wife", "IVV", "G", "O", dec(2)),
+            Trade(days(-7), "wife", "IVV", "G", "O", dec(2), is_closed=True),
         ]
     }
     assert found.short_sales == {"sp500": [Trade(days(-4), "wife", "VOO", "S", "B", dec("0.5"))]}

@@ -298,10 +298,14 @@ def test_a_name_that_cannot_be_swapped_does_not_hide_the_next_and_the_largest_lo
     assert both.room == Room(ordinary=15_000)
 
 
-def test_a_locked_prefix_does_not_hide_a_longer_one() -> None:
-    """Selling the first lot alone would wash against the young one; selling both leaves nothing to wash."""
+def test_an_old_lot_is_not_sold_together_with_a_young_one_it_would_wash_against() -> None:
+    """Selling both leaves nothing to wash, but an order may fill only as far as the first lot."""
     view = world([lot("A", 100, 1000), lot("A", 1, 1000, bought=-10)], {"A": 900, "B": 450})
-    assert only(plan(view, {"A": ["B"]})).sell.qty == 101
+    assert "A was bought on" in plan(view, {"A": ["B"]}).passed_over["A"]
+    young_first = [lot("A", 100, 1000), lot("A", 1, 1001, bought=-10)]
+    held = account("main", 0, young_first, lot_method=LotMethod.LIFO)
+    young = replace(view, book=replace(view.book, accounts={"main": held}))
+    assert only(plan(young, {"A": ["B"]})).sell.qty == 101
 
 
 def test_a_free_broker_shares_the_benefit_evenly() -> None:

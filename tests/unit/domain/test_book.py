@@ -142,3 +142,71 @@ def test_the_lot_method_of_the_account_decides() -> None:
         costs[method] = one.apply(fill(Side.SELL, 1, 250, number=9, days=9))[0].cost
     dearest = {LotMethod.HIFO: 300, LotMethod.MIN_TAX: 300}
     assert costs == {LotMethod.FIFO: 100, LotMethod.LIFO: 200, **dearest}
+
+
+# ------------------------------------------------------------------------------------- corporate actions
+
+
+def two_lots() -> Book:
+    book = Book({"main": Account("main", Decimal(0))})
+    for number, (qty, px) in enumerate(((10, 30), (30, 20))):
+        on = date(2023, 3, 1 + number)
+        book.apply(
+            Fill("main", "X", Side.BUY, Decimal(qty), Decimal(px), Decimal(0), f"e{number}", on, f"o{number}")
+        )
+    return book
+
+
+def test_a_return_of_capital_lowers_the_cost_of_every_share_alike() -> None:
+    book = two_lots()
+    assert book.give_back("main", "X", Decimal(80), date(2023, 5, 1)) == ""
+    assert [lot.cost for lot in book.accounts["main"].lots["X"]] == [280, 540]
+    assert [one.amount for one in book.lowered] == [20, 60]
+    assert not book.amend("main", "o0:e0", None), (
+        "its cost is another one now: it can no longer be taken back"
+    )
+    book.check()
+
+
+@pytest.mark.parametrize(
+    ("symbol", "amount", "why"),
+    [("X", 900, "is not within what each lot of X"), ("X", 0, "is not within"), ("Y", 5, "main holds no Y")],
+)
+def test_what_no_cost_can_bear_is_refused_whole(symbol: str, amount: int, why: str) -> None:
+    book = two_lots()
+    assert why in book.give_back("main", symbol, Decimal(amount), date(2023, 5, 1))
+    assert sum(lot.cost for lot in book.accounts["main"].lots["X"]) == 900
+    assert not book.lowered
+
+
+def test_a_spin_off_brings_lots_of_the_same_dates_and_takes_its_share_of_the_cost() -> None:
+    book = two_lots()
+    assert book.spin_off("main", "X", "NEW", Decimal(10), Decimal("0.2"), date(2023, 5, 1)) == ""
+    held = book.accounts["main"]
+    assert [(lot.qty, lot.cost, lot.acquired.day) for lot in held.lots["NEW"]] == [
+        (Decimal("2.5"), 60, 1), (Decimal("7.5"), 120, 2),
+    ]  # fmt: skip
+    assert [lot.cost for lot in held.lots["X"]] == [240, 480]
+    assert held.positions == {"X": 40, "NEW": 10}
+    book.check()
+
+
+@pytest.mark.parametrize(
+    ("symbol", "new", "qty", "fraction"),
+    [("X", "NEW", 0, "0.2"), ("X", "NEW", 1, "1.1"), ("X", "X", 1, "0.2"), ("Y", "NEW", 1, "0.2")],
+)
+def test_what_is_no_spin_off_is_refused(symbol: str, new: str, qty: int, fraction: str) -> None:
+    book = two_lots()
+    assert book.spin_off("main", symbol, new, Decimal(qty), Decimal(fraction), date(2023, 5, 1))
+    assert book.accounts["main"].positions == {"X": 40}
+
+
+def test_what_is_sold_short_has_no_corporate_actions() -> None:
+    book = Book({"main": Account("main", Decimal(0))})
+    book.apply(
+        Fill("main", "X", Side.SELL_SHORT, Decimal(5), Decimal(9), Decimal(0), "e", date(2023, 3, 1), "o")
+    )
+    assert "sold it short" in book.give_back("main", "X", Decimal(1), date(2023, 5, 1))
+    assert "sold it short" in book.spin_off("main", "X", "N", Decimal(1), Decimal("0.1"), date(2023, 5, 1))
+    book.apply(Fill("main", "Z", Side.BUY, Decimal(5), Decimal(9), Decimal(0), "f", date(2023, 3, 1), "p"))
+    assert book.spin_off("main", "Z", "X", Decimal(1), Decimal("0.1"), date(2023, 5, 1)), "X is sold short"

@@ -175,3 +175,47 @@ def test_book_and_ledger_agree_on_what_was_earned_and_what_is_held(
     )
     taxed = sum((gain.gain for gain in found.realised if gain.account == "main"), Decimal(0))
     assert abs(allowed - deferred - taxed) < tiny
+
+
+def test_a_return_of_capital_lowers_adjusted_basis_after_what_was_sold_before_it() -> None:
+    found = applied(
+        fill(Side.BUY, 10, 50, -400, number=1),
+        fill(Side.SELL, 4, 40, 0, number=2),
+        fill(Side.BUY, 4, 41, 5, number=3),
+    )
+    assert found.give_back("main", "X", Decimal(20), DAY + timedelta(days=10)) == ""
+    lines, lots = seen(ledger_of(found, KNOWN))
+    assert lines == [("main", "X", 4, Decimal("-41.4"), Decimal("41.4"), 0)], "what it cost before"
+    assert lots == [
+        ("main:o1:e1", 6, Decimal("300.6") - 12, DAY - timedelta(days=400)),
+        ("main:o3:e3", 4, 165 + Decimal("41.4") - 8, DAY + timedelta(days=5 - 400)),
+    ]
+
+
+def test_what_a_spin_off_brings_is_no_purchase_and_takes_its_cost_along() -> None:
+    found = applied(fill(Side.BUY, 10, 50, -10, symbol="Z", number=1), fill(Side.BUY, 10, 60, -400, number=2))
+    assert found.spin_off("main", "Z", "Y", Decimal(5), Decimal("0.2"), DAY) == ""
+    found.apply(fill(Side.SELL, 10, 40, 2, number=3))
+    lines, lots = seen(ledger_of(found, KNOWN))
+    assert seen(ledger_of(found, KNOWN, symbols=["X"])) == (lines, []), "what Z cost is nothing to X"
+    assert lines == [("main", "X", 10, -202, 0, 0)], (
+        "Y is identical to X and ten days old, but was not bought"
+    )
+    assert lots == [
+        ("main:o1:e1", 10, Decimal("400.8"), DAY - timedelta(days=10)),
+        ("main:o1:e1/Y", 5, Decimal("100.2"), DAY - timedelta(days=10)),
+    ]
+
+
+def test_basis_is_taken_off_the_parts_of_a_lot_alike() -> None:
+    """A part has replaced, the rest has not: each share gives the same, the last part what is left."""
+    found = applied(
+        fill(Side.BUY, 3, 50, -400, number=1),
+        fill(Side.SELL, 3, 40, 0, number=2),
+        fill(Side.BUY, 10, 41, 5, number=3),
+    )
+    assert found.give_back("main", "X", Decimal(10), DAY + timedelta(days=9)) == ""
+    ledger = ledger_of(found, KNOWN)
+    assert [(lot.qty, lot.basis) for lot in ledger.open_lots()] == [
+        (3, Decimal("123.3") + 32 - 3), (7, Decimal("287.7") - 7),
+    ]  # fmt: skip

@@ -13,6 +13,7 @@ from gateway.domain.request import Mode
 from gateway.domain.schedule import ScheduleOverride, Style
 from gateway.errors import InvalidTargets
 from gateway.events import (
+    ActionStated,
     ApprovalGiven,
     CancelRequested,
     HaltRequested,
@@ -76,6 +77,23 @@ def raw(body: Any) -> bytes:
             ),
         ),
         (
+            {"command": "return_capital", "account": "A1", "symbol": "AAPL", "amount": "12.5", "by": "anna"},
+            ActionStated(NOW, "A1", "AAPL", "anna", Decimal("12.5")),
+        ),
+        (
+            {
+                "command": "spin_off",
+                "account": "A1",
+                "symbol": "AAPL",
+                "new_symbol": "SPUN",
+                "qty": "2.5",
+                "fraction": "0.2",
+            },
+            ActionStated(
+                NOW, "A1", "AAPL", "unknown", new_symbol="SPUN", qty=Decimal("2.5"), fraction=Decimal("0.2")
+            ),
+        ),
+        (
             {"command": "settle", "cl_ord_id": "C1", "cum_qty": "0"},
             OrderSettled(NOW, "C1", Decimal(0), Decimal(0), "unknown"),
         ),
@@ -109,6 +127,13 @@ def test_a_good_command_becomes_its_event(body: dict[str, Any], event: object) -
         ({"command": "settle", "cl_ord_id": "C1", "cum_qty": "-1"}, "cum_qty"),
         ({"command": "settle", "cl_ord_id": "C1", "cum_qty": "4"}, "avg_px"),
         ({"command": "settle", "cum_qty": "4", "avg_px": "10"}, "cl_ord_id"),
+        ({"command": "return_capital", "account": "A1", "symbol": "AAPL", "amount": "0"}, "amount"),
+        ({"command": "return_capital", "account": "A1", "symbol": "", "amount": "1"}, "symbol"),
+        ({"command": "return_capital", "account": "A1", "symbol": 7, "amount": "1"}, "symbol"),
+        ({"command": "return_capital", "symbol": "AAPL", "amount": "1"}, "account"),
+        ({"command": "spin_off", "account": "A1", "symbol": "A", "qty": "0", "fraction": "0.2"}, "qty"),
+        ({"command": "spin_off", "account": "A1", "symbol": "A", "qty": "1", "fraction": "1.2"}, "fraction"),
+        ({"command": "spin_off", "account": "A1", "symbol": "A", "qty": "1", "fraction": "1"}, "new_symbol"),
         ([], "json"),
         ({"command": "halt", "reason": "x" * 20_000}, "json"),
     ],

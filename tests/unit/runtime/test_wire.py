@@ -33,6 +33,7 @@ from gateway.domain.standing import DriftLevel
 from gateway.domain.substitution import Swapped
 from gateway.events import (
     AccountOpened,
+    ActionStated,
     ActivityStated,
     ApprovalGiven,
     CancelRejected,
@@ -197,6 +198,16 @@ SAMPLES: list[Event] = [
         text="cash dividend",
     ),
     OrderSettled(at=AT, cl_ord_id="r1-AAPL-1-1", cum_qty=D(4), avg_px=D("187.2"), by="anna"),
+    ActionStated(
+        at=AT,
+        account="A1",
+        symbol="AAPL",
+        by="anna",
+        amount=D(3),
+        new_symbol="SPUN",
+        qty=D("2.5"),
+        fraction=D("0.2"),
+    ),
     MessageRefused(at=AT, link="saxo", link_seq=45, cl_ord_id="r1-AAPL-1-1", text="tag missing"),
     ReportUnreadable(at=AT, link="saxo", link_seq=46, raw="8=FIX.4.4\x019=5\x01", reason="checksum"),
     SendWithheld(at=AT, cl_ord_id="r1-AAPL-1-1", reason="halted", is_answer=True),
@@ -251,7 +262,7 @@ def golden(line: str) -> tuple[str, int, bytes]:
 
 def test_every_event_type_stands_in_the_golden_file() -> None:
     assert {golden(line)[0] for line in golden_lines()} == set(wire.EVENT_TYPES)
-    assert len(wire.EVENT_TYPES) == 34, "a new event type? add it here and a line to the golden file"
+    assert len(wire.EVENT_TYPES) == 35, "a new event type? add it here and a line to the golden file"
 
 
 def is_within(old: Any, new: Any) -> bool:
