@@ -158,6 +158,7 @@ costs_of_any_shape = st.builds(
     monthly_shares=st.sampled_from([dec(0), dec(45)]),
     clearing_per_share=st.sampled_from([dec(0), dec("0.0002")]),
     fx_bps=st.sampled_from([dec(0), dec(25)]),
+    fx_minimum=st.sampled_from([dec(0), dec(2)]),
 )
 
 
