@@ -63,6 +63,18 @@ def test_what_is_quoted_elsewhere_is_never_sent_and_the_rest_is() -> None:
     assert here.positions["BBB"] == 80
 
 
+def test_what_will_not_be_sent_takes_no_cash_from_the_rest() -> None:
+    """BBB would take all the cash there is; AAA gets it."""
+    here = world(held={"AAA": 50}, cash=5_000)
+    here.rebalance(weights={"AAA": "0.95", "BBB": "0.05"})
+    alone = world(held={"AAA": 50}, cash=5_000)
+    alone.rebalance(weights={"AAA": "0.95"})
+    assert here.positions == alone.positions
+    names = {one.symbol: one for one in decided(here).names}
+    assert names["BBB"].note == "not sent: it is quoted in EUR"
+    assert names["BBB"].weight_after == 0
+
+
 def test_without_a_fresh_rate_there_is_no_price() -> None:
     here = world()
     here.run(61)
