@@ -44,6 +44,15 @@ pytest_add_cli_args = ["-x", "-q", "-p", "no:cacheprovider", "-W", "default"]
 """
 
 
+FEWER = """
+from hypothesis import settings as _settings
+
+_settings.register_profile("mutation", max_examples=20, deadline=None, database=None)
+_settings.load_profile("mutation")
+"""
+"""A property is asked 20 times a mutant, not 100: what only a later example would find counts as alive."""
+
+
 def copy(modules: list[str], place: Path) -> None:
     """Copy what the tests need, and tell mutmut what to change."""
     for name in COPIED:
@@ -52,6 +61,8 @@ def copy(modules: list[str], place: Path) -> None:
             shutil.copytree(source, place / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, place / name)
+    with (place / "tests" / "conftest.py").open("a", encoding="utf-8") as conftest:
+        conftest.write(FEWER)
     chosen = {test for name in modules for test in MODULES[name][1]}
     tests = ["tests/unit/domain", *(f"{DECISION}{test}.py" for test in sorted(chosen))]
     settings = SETTINGS.format(modules=[MODULES[name][0] for name in modules], tests=tests)
