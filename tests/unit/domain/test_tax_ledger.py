@@ -67,7 +67,7 @@ STEP = st.tuples(
 
 
 def record(steps: list[tuple[int, str, str, str, int, int, str]]) -> list[Entry]:
-    """Make steps into entries that can happen: what is not there is not closed, but something else that is."""
+    """Make steps into entries that can happen: what is not there is not closed, but what else is open."""
     held: Counter[tuple[str, str, bool]] = Counter()
     entries: list[Entry] = []
     on = START
@@ -78,10 +78,10 @@ def record(steps: list[tuple[int, str, str, str, int, int, str]]) -> list[Entry]
         if what in ("sell", "cover"):
             open_ones = [one for one, qty in held.items() if qty and one[2] is is_short]
             if not held[place] and open_ones:
-                place = account, symbol, _ = open_ones[size % len(open_ones)]
+                place = open_ones[size % len(open_ones)]
             if qty := min(size, held[place]):
                 held[place] -= qty
-                entries.append(trade(on, account, what, symbol, qty, cents, order))
+                entries.append(trade(on, place[0], what, place[1], qty, cents, order))
         elif what == "end":
             if symbol in ("XC", "XP") and (qty := min(size, held[account, symbol, False])):
                 held[account, symbol, False] -= qty
