@@ -140,3 +140,11 @@ def test_a_rate_of_another_day_ages_the_price_with_it() -> None:
     here.targets(weights={"AAA": "0.5"}, mode=Mode.PREVIEW)
     here.run(1)
     assert here.request().state is RequestState.QUEUED
+
+
+def test_a_rate_that_never_came_leaves_the_name_unpriced_everywhere() -> None:
+    here = World(settings(CHANGED), prices=PRICES)
+    assert "BBB" not in last_prices(here.state, here.settings, "main")
+    shown = book_model(here.state, here.settings)["accounts"]["main"]
+    assert shown["unpriced"] == ["BBB"]
+    assert shown["nav"] == 6_000
