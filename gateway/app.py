@@ -264,7 +264,7 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
         inbox = Inbox()
         timers = Timers(clock, inbox)
         brokers = make_brokers(config, clock, partial(RedisRemembered, client, keys))
-        presenter = Presenter(engine.state, models, keys, lambda: status(gateway))
+        presenter = Presenter(engine.state, models, keys, lambda: status(gateway), engine.settings)
         check_known(engine.state, config)
         await catch_up(journal, engine, presenter, seq)
         check_known(engine.state, config)

@@ -48,6 +48,7 @@ from gateway.domain.settings import (
 )
 from gateway.errors import ConfigError
 from gateway.events import LotOpened
+from gateway.oms.money import rate_symbol
 from gateway.sections import (
     AccountSection,
     AlertsSection,
@@ -228,6 +229,7 @@ def _check_together(path: Path, config: GatewayConfig) -> None:
                 text = f"accounts.{name}.opening_lots: {lot.symbol} is not in instruments; add it there"
                 raise ConfigError(f"{path}: {text}")
     _check_references(path, config)
+    _check_rates(path, config)
     _check_sessions(path, config)
     if config.clock.simulated_start is not None:
         real = sorted(name for name, link in config.links.items() if link.environment != "simulator")
@@ -275,14 +277,20 @@ def _check_cash_orders(path: Path, config: GatewayConfig) -> None:
 def _why_no_cash(link: AnyLink) -> str:
     """Say why a link takes no order of money, nothing when it does."""
     if isinstance(link, AlpacaSection):
-        is_long = link.extended_hours
-        return (
-            "trades in extended hours, where only limit orders do; set one of the two to false"
-            if is_long
-            else ""
-        )
+        text = "trades in extended hours, where only limit orders do; set one of the two to false"
+        return text if link.extended_hours else ""
     takes_cash = isinstance(link, LinkSection) and link.spoken().dialect.takes_cash
     return "" if takes_cash else "takes orders of a quantity only; set it to false"
+
+
+def _check_rates(path: Path, config: GatewayConfig) -> None:
+    """Check that what no account keeps the currency of has a rate; names of other accounts need none."""
+    kept = sorted({account.currency for account in config.accounts.values()})
+    for symbol, one in config.instruments.items():
+        rates = [rate_symbol(one.currency, own) for own in kept]
+        if kept and one.currency not in kept and not config.instruments.keys() & set(rates):
+            text = f"no account keeps {one.currency}; add its rate {rates[0]} as an instrument, too"
+            raise ConfigError(f"{path}: instruments.{symbol}.currency: {text}")
 
 
 def _check_ibkr(path: Path, config: GatewayConfig) -> None:

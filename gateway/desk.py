@@ -138,7 +138,8 @@ class Desk:
             return held_up
         missing = self._outlook.without_price(request.spec)
         if missing and not request.has_waited:
-            return f"no fresh price for {', '.join(missing[:5])}"
+            account = self.settings.accounts[request.spec.account]
+            return f"no fresh price for {self._outlook.lacking(account, missing)}"
         return ""
 
     def _decide(self, request: Request) -> Event:
@@ -147,7 +148,8 @@ class Desk:
         held = self.state.book.accounts[spec.account].positions
         blind = [symbol for symbol in self._outlook.without_price(spec) if symbol in held]
         if blind:
-            text = f"NAV cannot be known without a fresh price for {', '.join(blind[:5])}"
+            lacking = self._outlook.lacking(self.settings.accounts[spec.account], blind)
+            text = f"NAV cannot be known without a fresh price for {lacking}"
             return RequestFinished(self.now, spec.request_id, spec.account, RequestState.FAILED, text)
         view = self._outlook.view(request)
         wanted = view.account.execution.overridden(spec.execution)
@@ -183,7 +185,8 @@ class Desk:
         for symbol in proposed.missing_prices:
             reason = DenyReason.PRICE_STALE if symbol in self.state.prices else DenyReason.PRICE_MISSING
             side = Side.BUY if view.targets.get(symbol) else Side.SELL
-            yield Denial(symbol, side, Decimal(0), reason, f"no fresh reference price for {symbol}")
+            text = f"no fresh reference price for {self._outlook.lacking(view.account, [symbol])}"
+            yield Denial(symbol, side, Decimal(0), reason, text)
 
     def after_due(self, request: Request) -> list[Effect]:
         """Go on when a request has waited for prices long enough, or has expired."""

@@ -141,7 +141,8 @@ class Monitor:
             return f"the targets name {', '.join(gone[:5])}, which the configuration no longer knows"
         missing = self._outlook.without_price(spec)
         if missing:
-            return f"no fresh price for {', '.join(missing[:5])}"
+            account = self.settings.accounts[spec.account]
+            return f"no fresh price for {self._outlook.lacking(account, missing)}"
         nav = survey(self._outlook.view_of(spec)).nav
         return "" if nav > 0 else f"NAV of {nav:.2f} is not positive"
 

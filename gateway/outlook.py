@@ -21,7 +21,8 @@ from gateway.domain.settings import AccountSettings, Settings, WashSales
 from gateway.events import TargetsSubmitted
 from gateway.oms.booking import trade_date
 from gateway.oms.checks import Gate
-from gateway.oms.state import Request, State
+from gateway.oms.money import own_prices, own_rates, quoted_elsewhere
+from gateway.oms.state import Price, Request, State
 
 
 class Outlook:
@@ -31,6 +32,7 @@ class Outlook:
         self.settings = settings
         self.state = state
         self.market = market
+        self._elsewhere: dict[str, dict[str, str]] = {}
 
     @property
     def now(self) -> datetime:
@@ -47,9 +49,26 @@ class Outlook:
         return sorted(symbol for symbol in {*held, *spec.targets, *stands_in} if symbol not in fresh)
 
     def fresh_prices(self, account: AccountSettings) -> dict[str, Decimal]:
-        """Return the prices an account may trade on."""
+        """Return the prices an account may trade on, in its own currency."""
         oldest = self.now - timedelta(seconds=float(account.limits.price_max_age_s))
-        return {symbol: price.px for symbol, price in self.state.prices.items() if price.as_of >= oldest}
+        return {symbol: price.px for symbol, price in self._prices(account).items() if price.as_of >= oldest}
+
+    def last_prices(self, account: AccountSettings) -> dict[str, Decimal]:
+        """Return every price as it was last known, however old, in the account's currency."""
+        return {symbol: price.px for symbol, price in self._prices(account).items()}
+
+    def lacking(self, account: AccountSettings, symbols: Iterable[str]) -> str:
+        """Name what has no price, and beside what is quoted in another currency the rate it needs, too."""
+        rates, named = self._quoted_elsewhere(account), list(symbols)[:5]
+        return ", ".join(f"{one} (with its rate {rates[one]})" if one in rates else one for one in named)
+
+    def _quoted_elsewhere(self, account: AccountSettings) -> dict[str, str]:
+        if account.currency not in self._elsewhere:
+            self._elsewhere[account.currency] = quoted_elsewhere(self.settings, account)
+        return self._elsewhere[account.currency]
+
+    def _prices(self, account: AccountSettings) -> Mapping[str, Price]:
+        return own_prices(self.state.prices, self._quoted_elsewhere(account))
 
     def view(self, request: Request) -> View:
         """Gather what a request may be decided on."""
@@ -92,6 +111,7 @@ class Outlook:
                 for name, one in self.settings.accounts.items()
                 if name != account.name and one.decision.wash_sale is not WashSales.ACCEPT
             ),
+            rates=own_rates(self.state.prices, self._quoted_elsewhere(account)),
         )
         return substituted(view, self.state.substitutions.get(spec.account, ()))
 
@@ -115,6 +135,7 @@ class Outlook:
             busy=frozenset(busy),
             halt=self.state.halt_reason(account.name),
             is_urgent=is_urgent,
+            is_converted=self.settings.is_converted,
         )
 
     def free_cash(self, account: AccountSettings) -> Decimal:
@@ -133,7 +154,7 @@ class Outlook:
     def nav(self, account: AccountSettings, view: View) -> Decimal:
         """Return the net asset value at the prices known."""
         held = self.state.book.accounts[account.name]
-        known = {symbol: price.px for symbol, price in self.state.prices.items()} | dict(view.prices)
+        known = self.last_prices(account) | dict(view.prices)
         return held.cash + sum(
             (qty * known[symbol] for symbol, qty in held.positions.items() if symbol in known), Decimal(0)
         )

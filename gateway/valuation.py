@@ -58,6 +58,7 @@ class CostsSection(Section):
     sell_fee_per_share: Decimal = Field(default=Costs().sell_fee_per_share, ge=0)
     sell_fee_maximum: Decimal = Field(default=Costs().sell_fee_maximum, ge=0)
     fx_bps: Decimal = Field(default=Costs().fx_bps, ge=0, lt=10_000)
+    fx_minimum: Decimal = Field(default=Costs().fx_minimum, ge=0)
     impact: Decimal = Field(default=Costs().impact, ge=0)
     short_term_rate: Decimal = Field(default=Costs().short_term_rate, ge=0, le=1)
     long_term_rate: Decimal = Field(default=Costs().long_term_rate, ge=0, le=1)

@@ -18,19 +18,20 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+DECISION = "tests/unit/decision/test_decision_"
 MODULES = {
-    "wash_sale": "gateway/decision/wash_sale.py",
-    "tax_record": "gateway/decision/tax_record.py",
-    "lots": "gateway/domain/lots.py",
-    "matching": "gateway/domain/tax/matching.py",
-    "tax_lots": "gateway/domain/tax/lots.py",
-    "ledger": "gateway/domain/tax/ledger.py",
-    "year": "gateway/domain/tax/year.py",
-    "costs": "gateway/decision/costs.py",
-    "triggers": "gateway/decision/triggers.py",
+    "wash_sale": ("gateway/decision/wash_sale.py", ("wash_sale", "wash_choice", "wash_numbers", "basket")),
+    "tax_record": ("gateway/decision/tax_record.py", ("wash_sale", "wash_choice", "wash_numbers", "basket")),
+    "costs": ("gateway/decision/costs.py", ("costs", "tariffs", "basket", "policy")),
+    "triggers": ("gateway/decision/triggers.py", ("triggers", "policy", "policies")),
+    "lots": ("gateway/domain/lots.py", ("costs", "basket")),
+    "matching": ("gateway/domain/tax/matching.py", ()),
+    "tax_lots": ("gateway/domain/tax/lots.py", ()),
+    "ledger": ("gateway/domain/tax/ledger.py", ()),
+    "year": ("gateway/domain/tax/year.py", ()),
 }
-USUAL = ("wash_sale", "lots", "matching", "tax_lots")
-TESTS = ("tests/unit/domain", "tests/unit/decision")
+"""Each module with the decision tests that are about it; the tests of the domain are always run."""
+USUAL = ("wash_sale", "lots", "costs", "triggers")
 KILLED = ("killed", "timeout", "segfault", "caught by type check")
 COPIED = ("gateway", "adapters", "simulator", "config", "fix_specs", "tests", "tools", "README.md", "LICENSE")
 SETTINGS = """
@@ -43,6 +44,15 @@ pytest_add_cli_args = ["-x", "-q", "-p", "no:cacheprovider", "-W", "default"]
 """
 
 
+FEWER = """
+from hypothesis import settings as _settings
+
+_settings.register_profile("mutation", max_examples=20, deadline=None, database=None)
+_settings.load_profile("mutation")
+"""
+"""A property is asked 20 times a mutant, not 100: what only a later example would find counts as alive."""
+
+
 def copy(modules: list[str], place: Path) -> None:
     """Copy what the tests need, and tell mutmut what to change."""
     for name in COPIED:
@@ -51,7 +61,11 @@ def copy(modules: list[str], place: Path) -> None:
             shutil.copytree(source, place / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, place / name)
-    settings = SETTINGS.format(modules=[MODULES[name] for name in modules], tests=list(TESTS))
+    with (place / "tests" / "conftest.py").open("a", encoding="utf-8") as conftest:
+        conftest.write(FEWER)
+    chosen = {test for name in modules for test in MODULES[name][1]}
+    tests = ["tests/unit/domain", *(f"{DECISION}{test}.py" for test in sorted(chosen))]
+    settings = SETTINGS.format(modules=[MODULES[name][0] for name in modules], tests=tests)
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (place / "pyproject.toml").write_text(text + settings.replace("'", '"'), encoding="utf-8")
 

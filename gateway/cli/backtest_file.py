@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from pathlib import Path
@@ -24,6 +24,7 @@ from gateway.domain.instrument import Instrument
 from gateway.domain.settings import Risk, Settings
 from gateway.errors import ConfigError
 from gateway.events import AccountOpened
+from gateway.oms.money import rate_symbol
 from gateway.runtime import learned
 from gateway.sections import AccountSection, InstrumentSection
 from gateway.valuation import RiskSection, Section
@@ -112,7 +113,10 @@ class BacktestFile(Section):
     def bars(self) -> Bars:
         """Read the history; raises `ConfigError`."""
         try:
-            found = read_history(self.history, self.folder).between(self.first, self.last, self.symbols)
+            history = read_history(self.history, self.folder)
+            rates = self._rates(history.symbols)
+            kept = (*self.symbols, *sorted(set(rates.values()) - set(self.symbols))) if self.symbols else ()
+            found = history.between(self.first, self.last, kept).converted(rates)
             found.checked()
         except HistoryError as problem:
             raise ConfigError(f"history: {problem}") from None
@@ -126,9 +130,19 @@ class BacktestFile(Section):
         return Settings(
             household=name, accounts={ACCOUNT: account_settings(ACCOUNT, section)},
             instruments={symbol: self._instrument(symbol) for symbol in bars.symbols},
-            time_zone=self.time_zone, substitutes=dict(self.substitutes),
+            time_zone=self.time_zone, substitutes=dict(self.substitutes), is_converted=True,
             risk=Risk(**{**self.risk.model_dump(exclude={"history"}), "max_age_days": self._risk_age()}),
         )  # fmt: skip
+
+    def _rates(self, known: Sequence[str]) -> dict[str, str]:
+        """Return the names quoted in another currency than the accounts', each with its rate's column."""
+        kept = {_section(name, self.account, own).currency for name, own in self.runs.items()}
+        if len(kept) > 1:
+            raise ConfigError("account.currency: all runs share one history, so write one currency for all")
+        (own,) = kept
+        quoted = {symbol: self._instrument(symbol).currency for symbol in self.symbols or known}
+        rates = {symbol: rate_symbol(of, own) for symbol, of in quoted.items() if of != own}
+        return {symbol: rate for symbol, rate in rates.items() if symbol not in rates.values()}
 
     def _risk_age(self) -> int:
         """Return how old a risk model may be: at least until the next look, weekends and holidays counted."""

@@ -152,7 +152,7 @@ def print_decision(decision: dict[str, Any]) -> None:
     rows = [_decision_row(name) for name in decision["names"]]
     header = [
         "name", "now", "target", "drift", "after", "shares", "benefit", "commission", "spread", "impact",
-        "tax short", "tax long", "wash sale",
+        "fx", "tax short", "tax long", "wash sale",
     ]  # fmt: skip
     print_table(header, rows, "Decision")
     print_lots(decision)
@@ -187,7 +187,7 @@ def _decision_row(name: dict[str, Any]) -> list[str]:
         name["symbol"], f"{name['weight_before']:.2%}", f"{name['weight_target']:.2%}",
         f"{name['weight_before'] - name['weight_target']:+.2%}", f"{name['weight_after']:.2%}", name["qty"],
         f"{name['benefit']:.2f}", f"{name['commission']:.2f}", f"{name['half_spread']:.2f}",
-        f"{name.get('impact', 0.0) + name.get('conversion', 0.0):.2f}",
+        f"{name.get('impact', 0.0):.2f}", f"{name.get('conversion', 0.0):.2f}",
         *(f"{tax:.2f}" for tax in taxes), "conflict" if name.get("wash_sale") else "clear",
     ]  # fmt: skip
 

@@ -30,7 +30,7 @@ from gateway.domain.settings import AccountSettings, Costs, Decision
 Floats = npt.NDArray[np.float64]
 BPS = Decimal(10_000)
 TRADING_DAYS = 252
-ZERO = Decimal(0)
+ZERO, ONE = Decimal(0), Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +97,13 @@ def impact(costs: Costs, instrument: Instrument, qty: float, notional: float) ->
 
 
 def conversion(settings: AccountSettings, instrument: Instrument, notional: Decimal) -> Decimal:
-    """Return what changing the money costs, 0 in the account's own currency."""
-    if instrument.currency == settings.currency:
+    """Return what changing the money of one order costs: 0 in the account's own currency, else by `Costs`.
+
+    `notional` is in the account's currency already: `View.prices` are, at the rate that arrived with them.
+    """
+    if instrument.currency == settings.currency or not notional:
         return ZERO
-    return settings.costs.fx_bps * notional / BPS
+    return max(settings.costs.fx_minimum, settings.costs.fx_bps * notional / BPS)
 
 
 def charges(view: View, symbol: str, side: Side, qty: Decimal, price: Decimal) -> Charges:
@@ -136,7 +139,8 @@ def charge_rates(view: View, symbols: Sequence[str], qty: Floats, price: Floats,
         charged = charged + float(costs.sell_fee_bps / BPS) * value + fee
     share = np.where(volume > 0, qty / np.where(volume > 0, volume, 1.0), 0.0)
     moved = float(costs.impact) * volatility / math.sqrt(TRADING_DAYS) * np.sqrt(share)
-    found: Floats = charged / value + spread / float(BPS) + moved + changed * float(costs.fx_bps / BPS)
+    charged = charged + changed * np.maximum(float(costs.fx_bps / BPS) * value, float(costs.fx_minimum))
+    found: Floats = charged / value + spread / float(BPS) + moved
     return found
 
 
@@ -170,10 +174,11 @@ def benefit(decision: Decision, volatility: float, before: float, after: float, 
 def worst_price(view: View, symbol: str, side: Side, price: Decimal) -> Decimal:
     """Return the worst price a fill may have: the reference moved against us by the limit offset, on a tick.
 
-    A market order has no limit; the same offset is its allowance.
+    A market order has no limit; the same offset is its allowance. Ticks are of the currency of the quote.
     """
-    offset = side.sign * view.account.execution.limit_offset_bps / BPS
-    return view.instruments[symbol].round_price(view.prices.get(symbol, price) * (1 + offset))
+    offset, instrument = side.sign * view.account.execution.limit_offset_bps / BPS, view.instruments[symbol]
+    rate = view.rates.get(instrument.currency, ONE)
+    return instrument.round_price(view.prices.get(symbol, price) * (1 + offset) / rate) * rate
 
 
 def cash_needed(view: View, item: Proposal) -> Decimal:

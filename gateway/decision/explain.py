@@ -122,11 +122,10 @@ def _traded(name: NameDecision, sent: Proposal, *, is_urgent: bool) -> str:
 
 
 def _costs(name: NameDecision) -> str:
-    """Name the parts of a cost; what is neither commission nor spread is impact and conversion."""
-    rest = name.cost - name.commission - name.half_spread
+    """Name the parts of a cost; impact and conversion only where there are any."""
     parts = [f"commission {name.commission:,.2f}", f"spread {name.half_spread:,.2f}"]
-    if rest > SMALL:
-        parts.append(f"impact and conversion {rest:,.2f}")
+    more = (("impact", name.impact), ("currency conversion", name.conversion))
+    parts += [f"{word} {money:,.2f}" for word, money in more if money > SMALL]
     return ", ".join(parts)
 
 

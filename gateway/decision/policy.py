@@ -128,17 +128,17 @@ def _draft(view: View, found: Survey, verdict: Verdict) -> Draft:
     known = watch(view, substitute=stand_in(view))
     for symbol, item in draft.proposals.items():
         draft.proposals[symbol] = known.marked(item)
-    _weigh(draft, found, verdict.worth)
+    _weigh(view, draft, found, verdict.worth)
     if _mark_own_losses(view, known, draft, is_urgent=is_urgent):
-        _weigh(draft, found, verdict.worth)
-    _judge_all(draft, is_urgent=is_urgent)
+        _weigh(view, draft, found, verdict.worth)
+    _judge_all(view, draft, is_urgent=is_urgent)
     if _cut_to_cash(view, found, wish, draft):
         sales = _sales(draft)
-        _weigh(draft, found, verdict.worth)
-        _judge_all(draft, is_urgent=is_urgent)
+        _weigh(view, draft, found, verdict.worth)
+        _judge_all(view, draft, is_urgent=is_urgent)
         if _sales(draft) != sales:  # what is left of a basket no longer pays, nor do these sales for the buys
             _cut_to_cash(view, found, wish, draft)
-            _judge_all(draft, is_urgent=is_urgent)
+            _judge_all(view, draft, is_urgent=is_urgent)
     return draft
 
 
@@ -156,26 +156,32 @@ def _notes(view: View, found: Survey, verdict: Verdict) -> dict[str, str]:
     return {symbol: text for symbol in _off_target(view, found) if left[symbol]} | dict(verdict.notes)
 
 
-def _weigh(draft: Draft, found: Survey, worth: Callable[[Floats], float] | None) -> None:
+def _weigh(view: View, draft: Draft, found: Survey, worth: Callable[[Floats], float] | None) -> None:
     """Let what may be sent share what it is worth together, where the policy weighs names together."""
     if worth is None:
         return
-    basket = {symbol: item for symbol, item in draft.proposals.items() if not item.wash_sale}
+    basket = {symbol: item for symbol, item in draft.proposals.items() if not _shut(view, item)}
     benefits = draft.alone | shared(basket, found, worth)
     for symbol, item in draft.proposals.items():
         draft.proposals[symbol] = replace(item, benefit=benefits[symbol])
 
 
-def _judge_all(draft: Draft, *, is_urgent: bool) -> None:
+def _shut(view: View, item: Proposal) -> str:
+    """Say why an item cannot be sent whatever it is worth, as the gate will; empty when it can."""
+    currency = view.instruments[item.symbol].currency
+    return item.wash_sale or (f"it is quoted in {currency}" if currency in view.rates else "")
+
+
+def _judge_all(view: View, draft: Draft, *, is_urgent: bool) -> None:
     for item in draft.proposals.values():
-        _judge(draft, item, is_urgent=is_urgent)
+        _judge(draft, item, _shut(view, item), is_urgent=is_urgent)
 
 
-def _judge(draft: Draft, item: Proposal, *, is_urgent: bool) -> None:
+def _judge(draft: Draft, item: Proposal, shut: str, *, is_urgent: bool) -> None:
     """Note whether a proposal can be sent, as the gate in `oms/checks.py` will see it."""
     draft.sendable.discard(item.symbol)
-    if item.wash_sale:
-        draft.notes[item.symbol] = f"not sent: {item.wash_sale}"
+    if shut:
+        draft.notes[item.symbol] = f"not sent: {shut}"
     elif not is_urgent and not item.is_worth_it:
         text = f"benefit {item.benefit:.2f} does not exceed cost {item.cost:.2f}"
         draft.notes[item.symbol] = f"not sent: {text}"

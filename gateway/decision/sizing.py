@@ -18,7 +18,7 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from gateway.decision.costs import BPS, cash_needed, charges, conversion, dearest_per_share, worst_price
+from gateway.decision.costs import BPS, cash_needed, charges, dearest_per_share, worst_price
 from gateway.decision.drift import ZERO, Floats, Survey
 from gateway.decision.view import View
 from gateway.domain.order import Side
@@ -41,7 +41,8 @@ class Grid:
 
     `unit` is the value of a lot at the reference price, `worst` what a buy may pay for it, all but its
     commission included, `rate` that commission, `minimum` the least of an order, `fixed` what every order
-    pays on top. Orders below `least` lots are not placed. What a cap on commissions saves is not counted.
+    pays on top, the least of changing money among it. Orders below `least` lots are not placed. What a cap
+    on commissions saves is not counted.
     """
 
     unit: Floats
@@ -49,11 +50,13 @@ class Grid:
     rate: Floats
     minimum: float
     least: Lots
-    fixed: float = 0.0
+    fixed: Floats
 
     def take(self, at: Index) -> Grid:
         """Return the grid of the names `at` alone."""
-        return Grid(self.unit[at], self.worst[at], self.rate[at], self.minimum, self.least[at], self.fixed)
+        return Grid(
+            self.unit[at], self.worst[at], self.rate[at], self.minimum, self.least[at], self.fixed[at]
+        )
 
     def cost(self, lots: Lots) -> Floats:
         """Return the cash that buying `lots` takes, name by name."""
@@ -99,7 +102,7 @@ def afford(wanted: Floats, most: Lots, grid: Grid, budget: float) -> Lots:
         return most
     if budget <= 0:
         return np.zeros_like(most)
-    fixed = (grid.minimum + grid.fixed) * np.count_nonzero(most)
+    fixed = float((grid.minimum + grid.fixed)[most > 0].sum())
     share = min(1.0, max(0.0, (budget - fixed) / float((grid.worst + grid.rate) @ wanted)))
     lots = np.minimum(np.floor(share * wanted).astype(np.int64), most)
     lots[lots < grid.least] = 0
@@ -127,7 +130,7 @@ def _buy(lots: Lots, more: Lots, order: Index, grid: Grid, left: float) -> float
         lots[order[:fits]] += more[order[:fits]]
         left -= float(total[fits - 1]) if fits else 0.0
         first, order = order[fits : fits + 1], order[fits + 1 :]
-        free = left - (grid.minimum + grid.fixed) * (lots[first] == 0)
+        free = left - (grid.minimum + grid.fixed[first]) * (lots[first] == 0)
         part = np.minimum(np.maximum(free, 0.0) // (grid.worst[first] + grid.rate[first]), more[first])
         part = np.where(lots[first] + part >= grid.least[first], part, 0.0).astype(np.int64)
         grown = lots.copy()
@@ -145,15 +148,15 @@ def grid_of(view: View, names: Sequence[tuple[str, Decimal]]) -> Grid:
     size = np.array([float(kind.lot_size) for kind in kinds])
     unit = np.array([float(price) for _, price in names]) * size
     worst = size * np.array([float(worst_price(view, symbol, Side.BUY, price)) for symbol, price in names])
-    floor = np.array([float(kind.min_notional) for kind in kinds])
-    changed = np.array([float(conversion(view.account, kind, ONE)) for kind in kinds])
+    floor = np.array([float(kind.min_notional * view.rates.get(kind.currency, ONE)) for kind in kinds])
+    changed = np.array([kind.currency != view.account.currency for kind in kinds], dtype=float)
     return Grid(
         unit=unit,
-        worst=worst * (1 + changed) + float(costs.clearing_per_share) * size,
+        worst=worst * (1 + changed * float(costs.fx_bps / BPS)) + float(costs.clearing_per_share) * size,
         rate=float(dearest_per_share(costs)) * size + float(costs.commission_bps / BPS) * worst,
         minimum=float(max(ZERO, costs.commission_minimum - costs.commission_per_order)),
         least=np.maximum(1, np.ceil(floor / unit - ALMOST)).astype(np.int64),
-        fixed=float(costs.commission_per_order),
+        fixed=float(costs.commission_per_order) + changed * float(costs.fx_minimum),
     )
 
 

@@ -34,7 +34,8 @@ class OpenOrder:
 class View:
     """Show one account and its household to the decision layer.
 
-    `prices` are reference prices by symbol (only those known and fresh), `targets` are weights of
+    `prices` are reference prices by symbol (only those known and fresh) in the account's currency; `rates`
+    are what a unit of another currency is worth in it, of those that were changed. `targets` are weights of
     NAV by symbol, `open_orders` are the whole household's. `trade_date` is today in the market's
     own time zone.
 
@@ -65,3 +66,4 @@ class View:
     substitutions: tuple[Substitution, ...] = ()
     swapped_back: tuple[str, ...] = ()
     blocking: frozenset[str] = frozenset()
+    rates: Mapping[str, Decimal] = field(default_factory=dict)

@@ -65,6 +65,7 @@ class DenyReason(StrEnum):
     PRICE_STALE = "price_stale"
     PRICE_MISSING = "price_missing"
     RESTRICTED = "restricted"
+    CURRENCY = "currency"
     SHORT_SALE = "short_sale"
     DUPLICATE = "duplicate"
     CASH = "cash"

@@ -51,7 +51,8 @@ class Costs:
     `commission_maximum_bps` of its value (0: no maximum). Outside of both bounds come
     `clearing_per_share` and, on sales only, `sell_fee_bps` of the value (the SEC's section 31 fee) and
     `sell_fee_per_share`, at most `sell_fee_maximum` an order (FINRA's trading activity fee).
-    `fx_bps` is what changing money costs when a name trades in another currency than the account's.
+    `fx_bps` of the value, at least `fx_minimum` an order, is what changing money costs when a name is quoted
+    in another currency than the account's.
     `impact` is the coefficient of the square-root law (see `gateway.decision.costs.impact`).
     """
 
@@ -67,6 +68,7 @@ class Costs:
     sell_fee_per_share: Decimal = Decimal(0)
     sell_fee_maximum: Decimal = Decimal(0)
     fx_bps: Decimal = Decimal(0)
+    fx_minimum: Decimal = Decimal(0)
     impact: Decimal = Decimal(1)
     short_term_rate: Decimal = Decimal("0.37")
     long_term_rate: Decimal = Decimal("0.20")
@@ -268,7 +270,8 @@ class Settings:
     """Gather one household: its accounts and every instrument they may trade.
 
     `closed_days` are days other than weekends on which the market does not trade, `substitutes` what may
-    stand in for a name that is sold for its loss.
+    stand in for a name that is sold for its loss. `is_converted` says that all prices arrive in the account's
+    currency already, as in a backtest whose history was converted day by day.
     """
 
     household: str
@@ -279,3 +282,4 @@ class Settings:
     closed_days: frozenset[date] = frozenset()
     substitutes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     risk: Risk = field(default_factory=Risk)
+    is_converted: bool = False

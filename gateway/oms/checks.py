@@ -32,7 +32,7 @@ class Gate:
 
     `held` is what an account owns less what open orders may still sell; `busy` names the symbols
     and sides with an order still open; `is_urgent` says the action is IMMEDIATE, `is_at_market` that a
-    chase has come to its market order.
+    chase has come to its market order, `is_converted` that all prices are in the account's currency.
     """
 
     now: datetime
@@ -45,6 +45,7 @@ class Gate:
     halt: str = ""
     is_urgent: bool = False
     is_at_market: bool = False
+    is_converted: bool = False
 
 
 Refusal = tuple[DenyReason, str] | None
@@ -127,6 +128,16 @@ def _restricted(item: Proposal, gate: Gate, limit_price: Decimal | None) -> Refu
     return None
 
 
+def _currency(item: Proposal, gate: Gate, limit_price: Decimal | None) -> Refusal:
+    """Refuse what would be paid in a currency the book does not keep; it is still weighed and shown."""
+    del limit_price
+    quoted, kept = gate.instruments[item.symbol].currency, gate.account.currency
+    if quoted == kept or gate.is_converted:
+        return None
+    text = f"{item.symbol} is quoted in {quoted} and the account keeps {kept}: orders change no money yet"
+    return DenyReason.CURRENCY, f"{text}; trade it yourself, or in an account that keeps {quoted}"
+
+
 def _price(item: Proposal, gate: Gate, limit_price: Decimal | None) -> Refusal:
     limits = gate.account.limits
     known = gate.prices.get(item.symbol)
@@ -192,6 +203,7 @@ def _transaction_cost(item: Proposal, gate: Gate, limit_price: Decimal | None) -
 RULES: tuple[Callable[[Proposal, Gate, Decimal | None], Refusal], ...] = (
     _halted,
     _restricted,
+    _currency,
     _price,
     _short,
     _duplicate,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from decimal import Decimal
 from functools import partial
@@ -19,6 +19,7 @@ from typing import Any
 from gateway.decision.explain import sentences
 from gateway.domain.book import Account
 from gateway.domain.order import Order
+from gateway.domain.settings import Settings
 from gateway.events import (
     AccountOpened,
     ActionStated,
@@ -41,7 +42,8 @@ from gateway.events import (
     SendInDoubt,
     SendWithheld,
 )
-from gateway.oms.state import Request, State
+from gateway.oms.money import own_prices, quoted_elsewhere
+from gateway.oms.state import Price, Request, State
 from gateway.runtime.keys import Keys
 from gateway.runtime.readmodels import ReadModels
 
@@ -55,12 +57,18 @@ class Presenter:
     """Turn events into read models and news."""
 
     def __init__(
-        self, state: State, models: ReadModels, keys: Keys, status: Callable[[], dict[str, Any]]
+        self,
+        state: State,
+        models: ReadModels,
+        keys: Keys,
+        status: Callable[[], dict[str, Any]],
+        settings: Settings | None = None,
     ) -> None:
         self._state = state
         self._models = models
         self._keys = keys
         self._status = status
+        self._settings = settings
         self._heavy: dict[str, Callable[[], object]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -102,7 +110,7 @@ class Presenter:
 
     def _book_if(self, *, moved: bool) -> None:
         if moved:
-            self._heavy[self._keys.book] = partial(book_model, self._state)
+            self._heavy[self._keys.book] = partial(book_model, self._state, self._settings)
 
     def publish(self, event: Event) -> None:
         """Put an event on the news; what it speaks of is shown before it."""
@@ -222,9 +230,15 @@ def _price_of(order: Order) -> Decimal:
     return order.avg_px or order.spec.price or Decimal(0)
 
 
-def book_model(state: State) -> dict[str, Any]:
-    """Show every account: cash, positions at their last reference price, lots, realised gains."""
-    accounts = {name: _account_model(account, state) for name, account in state.book.accounts.items()}
+def book_model(state: State, settings: Settings | None = None) -> dict[str, Any]:
+    """Show every account: cash, positions at their last reference price, lots, realised gains.
+
+    With `settings` prices are in the account's currency; without, as they arrived.
+    """
+    accounts = {
+        name: _account_model(account, state, _own_prices(state, settings, name))
+        for name, account in state.book.accounts.items()
+    }
     return {"at": state.now, "accounts": accounts, "realised": _realised(state)}
 
 
@@ -239,11 +253,16 @@ def _realised(state: State) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _account_model(account: Account, state: State) -> dict[str, Any]:
+def _own_prices(state: State, settings: Settings | None, account: str) -> Mapping[str, Price]:
+    """Return the prices of one account, in its own currency where it is configured."""
+    if settings is None or account not in settings.accounts:
+        return state.prices
+    return own_prices(state.prices, quoted_elsewhere(settings, settings.accounts[account]))
+
+
+def _account_model(account: Account, state: State, prices: Mapping[str, Price]) -> dict[str, Any]:
     values = {
-        symbol: qty * state.prices[symbol].px
-        for symbol, qty in account.positions.items()
-        if symbol in state.prices
+        symbol: qty * prices[symbol].px for symbol, qty in account.positions.items() if symbol in prices
     }
     nav = account.cash + sum(values.values(), Decimal(0))
     return {
@@ -254,7 +273,7 @@ def _account_model(account: Account, state: State) -> dict[str, Any]:
         "positions": {
             symbol: {
                 "qty": qty,
-                "price": state.prices[symbol].px if symbol in values else None,
+                "price": prices[symbol].px if symbol in values else None,
                 "value": values.get(symbol),
                 "weight": values[symbol] / nav if nav and symbol in values else None,
             }

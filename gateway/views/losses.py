@@ -32,7 +32,7 @@ def losses(state: State, settings: Settings, account: str, market: Market) -> di
 
     None for an account that is not taxed, and where a holding has no price or is no longer configured.
     """
-    held, prices = state.book.accounts[account], last_prices(state)
+    held, prices = state.book.accounts[account], last_prices(state, settings, account)
     names = held.positions.keys()
     if state.now is None or account not in settings.accounts or not held.taxable:
         return None

@@ -127,7 +127,7 @@ def _notes(past: Past, settings: Settings, name: str, view: View | None) -> Iter
 def _positions(past: Past, settings: Settings, name: str, view: View | None) -> dict[str, Any]:
     """Return current against target weights, the drift with its cost, and what the policy would do."""
     held = past.state.book.accounts[name].positions
-    prices = last_prices(past.state)
+    prices = last_prices(past.state, settings, name)
     if view is None:
         weights = [_weight(symbol, qty, prices.get(symbol)) for symbol, qty in sorted(held.items())]
         return {"weights": weights, "drift": None, "recommendation": None}
@@ -246,7 +246,7 @@ def _gain(gain: RealisedGain) -> dict[str, Any]:
 
 def _unrealised(past: Past, settings: Settings, name: str) -> dict[str, Any]:
     """Return what selling everything at the last known prices would realise, by term and name."""
-    prices, now = last_prices(past.state), past.state.now
+    prices, now = last_prices(past.state, settings, name), past.state.now
     today = trade_date(now, settings) if now is not None else past.week.monday
     rows: list[dict[str, Any]] = []
     for symbol, lots in sorted(past.state.book.accounts[name].lots.items()):

@@ -221,9 +221,9 @@ def _sample(past: Past, settings: Settings, *, only_new: bool = False) -> None:
 def _point(state: State, settings: Settings, account: str) -> Point | None:
     """Return what an account is worth and how far off it is; None while a holding has no price."""
     held = state.book.accounts[account]
-    if state.now is None or not held.positions.keys() <= state.prices.keys():
+    prices = last_prices(state, settings, account)
+    if state.now is None or not held.positions.keys() <= prices.keys():
         return None
-    prices = last_prices(state)
     standing = state.standing.get(account)
     view = None if standing is None else view_of(state, settings, account, standing)
     if view is None:
@@ -232,9 +232,12 @@ def _point(state: State, settings: Settings, account: str) -> Point | None:
     return Point(state.now, found.nav, found.drift, found.max_drift)
 
 
-def last_prices(state: State) -> dict[str, Decimal]:
-    """Return every price as it was last known, however old."""
-    return {symbol: price.px for symbol, price in state.prices.items()}
+def last_prices(state: State, settings: Settings, account: str) -> dict[str, Decimal]:
+    """Return every price as it was last known, however old, in the account's currency where it is known."""
+    known = settings.accounts.get(account)
+    if known is None:
+        return {symbol: price.px for symbol, price in state.prices.items()}
+    return Outlook(settings, state).last_prices(known)
 
 
 def view_of(
@@ -248,9 +251,9 @@ def view_of(
     known = settings.instruments.keys()
     if state.now is None or account not in settings.accounts or not {*held, *standing.targets} <= known:
         return None
-    if not held.keys() <= state.prices.keys():
+    prices = last_prices(state, settings, account)
+    if not held.keys() <= prices.keys():
         return None
-    prices = last_prices(state)
     spec = TargetsSubmitted(
         at=state.now, request_id="report", account=account, targets=standing.targets, as_of=state.now,
         expires_at=state.now, others=standing.others,

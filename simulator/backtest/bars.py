@@ -9,7 +9,7 @@ Rules of this room:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
@@ -121,6 +121,41 @@ class Bars:
             days=tuple(self.days[n] for n in rows), symbols=wanted, close=self.close[at], open=cut(self.open),
             high=cut(self.high), low=cut(self.low), volume=cut(self.volume), happenings=self.happenings,
             name=self.name,
+        )  # fmt: skip
+
+    def converted(self, rates: Mapping[str, str]) -> Bars:
+        """Return this history with some names' prices in another currency, at the rate of each day's close.
+
+        `rates` names the column of the rate for each of them, which is taken out; volumes and splits stay.
+        """
+        if not rates:
+            return self
+        if missing := sorted(set(rates.values()) - set(self.symbols)):
+            raise HistoryError(
+                f"{self.name} has no column {missing[0]}; add that rate, or convert the prices"
+            )
+        by = np.ones_like(self.close)
+        for symbol, rate in rates.items():
+            by[:, self.symbols.index(symbol)] = self.close[:, self.symbols.index(rate)]
+        of_day = dict(zip(self.days, by, strict=True))
+        kept = [n for n, symbol in enumerate(self.symbols) if symbol not in rates.values()]
+
+        def changed(table: Floats | None) -> Floats | None:
+            return None if table is None else (table * by)[:, kept]
+
+        def paid(day: date, one: Happening) -> Happening:
+            if one.symbol not in rates or day not in of_day:
+                return one
+            rate = Decimal(float(of_day[day][self.symbols.index(one.symbol)]))
+            return replace(one, dividend=one.dividend * rate)
+
+        return replace(
+            self, symbols=tuple(self.symbols[n] for n in kept), close=(self.close * by)[:, kept],
+            open=changed(self.open), high=changed(self.high), low=changed(self.low),
+            volume=None if self.volume is None else self.volume[:, kept],
+            happenings={
+                day: tuple(paid(day, one) for one in found) for day, found in self.happenings.items()
+            },
         )  # fmt: skip
 
     def day(self, place: int) -> Day:

@@ -112,8 +112,7 @@ class Run:
         self.scenario = scenario
         self._zone = ZoneInfo(settings.time_zone)
         (link,) = {account.link for account in settings.accounts.values()}
-        costs = {name: account.costs for name, account in settings.accounts.items()}
-        self.tape = Tape(settings.instruments, costs, scenario.fills)
+        self.tape = Tape(settings.instruments, settings.accounts, scenario.fills)
         self._line = Line(link, self.tape)
         self.world = InProcess(
             settings, {link: self._line}, self._at(history.days[0], OPEN), scenario.opening

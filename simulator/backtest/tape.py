@@ -3,8 +3,8 @@
 Rules of this room:
 1. It knows the present day and the days before; it is told of the next one when it begins.
 2. What a trade costs is said by the product's own cost model (`gateway.decision.costs`): half the spread and
-   the impact of its size move its price, commission and fees are charged. Volume is the instrument's, or the
-   day's.
+   the impact of its size move its price, commission, fees and the changing of money are charged. Volume is
+   the instrument's, or the day's.
 3. A limit is kept: what cannot trade within it waits for the end of its day and expires.
 """
 
@@ -16,10 +16,10 @@ from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 
-from gateway.decision.costs import commission, half_spread, impact
+from gateway.decision.costs import commission, conversion, half_spread, impact
 from gateway.domain.instrument import Instrument
 from gateway.domain.order import ExecType, OrderSpec, OrdStatus, OrdType, Report, Side
-from gateway.domain.settings import Costs
+from gateway.domain.settings import AccountSettings
 from gateway.events import CancelOrder, CancelRejected, OrderUnknown, ReportReceived, SendOrder
 from simulator.backtest.bars import Day
 from simulator.inprocess import Numbered, Wish
@@ -61,11 +61,14 @@ class Tape:
     """Fill orders at the prices of the present day. It is the venue behind one line of `InProcess`."""
 
     def __init__(
-        self, instruments: Mapping[str, Instrument], costs: Mapping[str, Costs], fills: Fills = Fills.CLOSE
+        self,
+        instruments: Mapping[str, Instrument],
+        accounts: Mapping[str, AccountSettings],
+        fills: Fills = Fills.CLOSE,
     ) -> None:
         self.fills = fills
         self._instruments = instruments
-        self._costs = costs
+        self._accounts = accounts
         self._day: Day | None = None
         self._is_trading = False
         self._seen: dict[str, OrdStatus] = {}
@@ -157,10 +160,11 @@ class Tape:
             if not is_within:
                 return self._ended(spec, ExecType.EXPIRED, OrdStatus.EXPIRED, now)
         self._seen[spec.cl_ord_id] = OrdStatus.FILLED
-        qty = spec.order_qty
+        account, qty = self._accounts[spec.account], spec.order_qty
         if spec.cash_order_qty is not None:
             qty = (spec.cash_order_qty / px).quantize(NANO, ROUND_DOWN)
-        charged = commission(self._costs[spec.account], qty, qty * px, spec.side)
+        charged = commission(account.costs, qty, qty * px, spec.side)
+        charged += conversion(account, self._instruments[spec.symbol], qty * px)
         self.traded.append(
             Traded(spec.account, spec.symbol, spec.side, qty, px, reference, charged, spec.cl_ord_id)
         )
@@ -184,7 +188,7 @@ class Tape:
         if not instrument.daily_volume and (volume := self._day.volume.get(spec.symbol, 0.0)) > 0:
             instrument = replace(instrument, daily_volume=Decimal(volume))
         value = float(spec.order_qty * reference)
-        costs = self._costs[spec.account]
+        costs = self._accounts[spec.account].costs
         lost = half_spread(instrument, value) + impact(costs, instrument, float(spec.order_qty), value)
         return (reference * (1 + spec.side.sign * Decimal(lost / value))).quantize(PLACES)
 

@@ -94,7 +94,7 @@ def _again(config: GatewayConfig, live: Sequence[Event]) -> InProcess:
     """Give the backtest's world what came from outside, and a tape that knows the prices that were paid."""
     settings = config.settings()
     free = {symbol: replace(one, half_spread_bps=Decimal(0)) for symbol, one in settings.instruments.items()}
-    tape = Tape(free, {name: one.costs for name, one in settings.accounts.items()}, Fills.CLOSE)
+    tape = Tape(free, settings.accounts, Fills.CLOSE)
     opened = _of(live, AccountOpened)
     world = InProcess(settings, {"sim": Line("sim", tape)}, opened[0].at, opened)
     world.start()

@@ -334,7 +334,10 @@ class World:
             LotOpened(symbol, acquired, dec(qty), dec(cost.get(symbol, dec(qty) * self.prices[symbol] / 2)))
             for symbol, qty in held.items()
         )
-        opened = [AccountOpened(T0, name, dec(cash), lots) for name in self.settings.accounts]
+        opened = [
+            AccountOpened(T0, name, dec(cash), lots, lot_method=account.lot_method)
+            for name, account in self.settings.accounts.items()
+        ]
         owned = {symbol: dec(qty) for symbol, qty in held.items()}
         self.venue = Obedient(
             {name: dec(cash) for name in self.settings.accounts},

@@ -313,6 +313,10 @@ years = 4
             "min_observations is above window_days",
         ),
         ({"top": '[substitutes]\nAAPL = ["MSFT"]'}, "substitutes.AAPL: MSFT is not in instruments"),
+        (
+            {"links": '[instruments.SAP]\ncurrency = "EUR"'},
+            "instruments.SAP.currency: no account keeps EUR; add its rate EUR/USD as an instrument, too",
+        ),
         ({"top": "[substitutes]\nIBM = []"}, "substitutes.IBM: IBM is not in instruments"),
         ({"top": 'substitutes_file = "none.toml"'}, "none.toml: no such file"),
     ],

@@ -29,7 +29,7 @@ FIRST = (1e-5, 1e-7, 1e-9)
 """Costs to start the continuation from: there the small-cost law is close enough for Newton."""
 LEAST_GROWTH = 1.01
 ACCURACY = 1e-6
-REFINEMENTS = 3
+REFINEMENTS = 6
 NEXT_TO_ONE = 1e-3
 REFUSAL = (
     "no accurate band was found: the costs are too large for this market, or its Merton weight is next to 1"

@@ -16,6 +16,8 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 STEP = 1e-30
 """Complex step: the derivative is the imaginary part, with no difference of nearly equal numbers in it."""
+STILL = 1e-11
+ROUNDING = 1e-9
 
 
 @lru_cache
@@ -79,7 +81,8 @@ def newton(
     """Return a root of an analytic vector function near `start`, None when none was found.
 
     Steps are halved until the residual falls; a root is where a full step no longer moves anything by
-    more than 1e-11 of the largest unknown.
+    more than 1e-11 of the largest unknown, or by no more than 1e-9 of it and the residual no longer falls:
+    then what is left is rounding.
     """
     with np.errstate(all="ignore"):
         return _newton(residual, start, steps)
@@ -94,9 +97,10 @@ def _newton(
         if not np.isfinite(matrix).all():
             return None
         move = np.linalg.lstsq(matrix, -residual(found.astype(np.complex128)).real, rcond=None)[0]
-        if np.abs(move).max() <= 1e-11 * np.abs(found).max():
-            return np.asarray(found + move)
+        moved = np.abs(move).max() / np.abs(found).max()
         share, tried = 1.0, _size(residual, found + move)
+        if moved <= STILL or (moved <= ROUNDING and not tried < size):
+            return np.asarray(found + move)
         while not tried < size and share > STEP:
             share *= 0.5
             tried = _size(residual, found + share * move)

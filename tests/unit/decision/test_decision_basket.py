@@ -331,6 +331,7 @@ def test_a_dense_model_is_taken_apart_once_for_the_names_asked_for() -> None:
         sell_fee_per_share=st.just(dec("0.000166")),
         sell_fee_maximum=st.just(dec("0.01")),
         fx_bps=st.sampled_from([dec(0), dec(3)]),
+        fx_minimum=st.sampled_from([dec(0), dec(2)]),
     ),
     st.lists(st.tuples(st.integers(1, 900), st.integers(1, 500)), min_size=1, max_size=4),
     st.sampled_from([Side.BUY, Side.SELL]),

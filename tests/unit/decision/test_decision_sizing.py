@@ -29,6 +29,7 @@ def grid(unit: Any, *, worst: Any = None, rate: float = 0.0, minimum: float = 0.
         np.full(units.shape, rate),
         minimum,
         np.broadcast_to(np.asarray(least, dtype=np.int64), units.shape),
+        np.zeros(units.shape),
     )
 
 

@@ -21,6 +21,7 @@ from gateway.decision.costs import (
     per_share,
     price_trade,
     proceeds,
+    worst_price,
 )
 from gateway.decision.sizing import fit_to_cash, grid_of
 from gateway.decision.view import View
@@ -158,6 +159,7 @@ costs_of_any_shape = st.builds(
     monthly_shares=st.sampled_from([dec(0), dec(45)]),
     clearing_per_share=st.sampled_from([dec(0), dec("0.0002")]),
     fx_bps=st.sampled_from([dec(0), dec(25)]),
+    fx_minimum=st.sampled_from([dec(0), dec(2)]),
 )
 
 
@@ -228,3 +230,16 @@ def test_tax_is_that_of_the_lots_the_method_sells(method: LotMethod, gain: int) 
     view = household([account("main", 0, lots, lot_method=method)], {"A": 100}, costs=free)
     item = price_trade(view, "A", Side.SELL, dec("0.5"), -0.1, dec(150))
     assert item.tax == pytest.approx(gain * 0.5 * 0.5), "half a share, at the long rate"
+
+
+def test_ticks_and_smallest_orders_are_of_the_currency_of_the_quote() -> None:
+    """96.51 euros at 1.25, a quarter of a per cent dearer, is 96.75 euros on its tick: 120.9375 dollars."""
+    abroad = Instrument("A", currency="EUR", tick_size=dec("0.05"), min_notional=dec(1000))
+    view = household(
+        [account("main", 50_000)], {"A": dec("96.51") * dec("1.25")}, instruments=[abroad], costs=Costs()
+    )
+    view = replace(view, rates={"EUR": dec("1.25")})
+    assert worst_price(view, "A", Side.BUY, dec(0)) == dec("96.75") * dec("1.25")
+    assert worst_price(view, "A", Side.SELL, dec(0)) == dec("96.25") * dec("1.25")
+    grid = grid_of(view, [("A", view.prices["A"])])
+    assert grid.least.tolist() == [11]  # 1,000 euros are 1,250 dollars, 10.4 shares at 120.64

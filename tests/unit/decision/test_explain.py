@@ -85,15 +85,13 @@ def test_what_is_not_traded_says_why(one: NameDecision, why_not: str, words: str
 
 
 def test_every_other_cost_is_named_too() -> None:
-    class Dearer(NameDecision):
-        __slots__ = ()
-
-        @property
-        def cost(self) -> float:
-            return 9.0
-
-    dear = Dearer("XOM", Decimal(1), 0.1, 0.2, 0.2, dec(1), commission=1.0, half_spread=2.0)
-    assert "(commission 1.00, spread 2.00, impact and conversion 6.00)" in sentence(dear, sell())
+    dear = NameDecision("XOM", Decimal(1), 0.1, 0.2, 0.2, dec(1), commission=1.0, half_spread=2.0)
+    plain = "trading costs 3.00 (commission 1.00, spread 2.00)"
+    assert plain in sentence(dear, sell())
+    moved = replace(dear, impact=2.5)
+    assert "trading costs 5.50 (commission 1.00, spread 2.00, impact 2.50)" in sentence(moved, sell())
+    changed = replace(moved, conversion=3.5)
+    assert "spread 2.00, impact 2.50, currency conversion 3.50)" in sentence(changed, sell())
 
 
 def test_a_decision_is_explained_from_its_record_alone() -> None:

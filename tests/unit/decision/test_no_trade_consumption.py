@@ -175,6 +175,26 @@ def test_edges_on_both_sides_of_one_are_refined_until_they_stand_still() -> None
     assert 1 < found.buy < found.sell < found.merton + 0.01
 
 
+@pytest.mark.parametrize(
+    ("market", "buy", "sell", "ratio"),
+    [
+        ((0.101, 0.002, 0.05, 0.256, 0.5, 0.01), 0.98104, 1.50691, 0.99252558),  # a layer below the sell edge
+        ((0.103, 0.057, 0.126, 0.311, 0.5, 0.02), 0.98175, 1.49448, 0.98480361),
+        ((0.199, 0.0098, 0.0176, 0.1617, 0.5, 0.0095), 0.09820, 0.60222, 0.99716189),
+        ((0.076, 0.027, 0.125, 0.22, 2.0, 0.05), 0.65329, 1.01182, 1.05331895),  # next to 1
+    ],
+)
+def test_hard_corners_against_finite_differences(
+    market: tuple[float, ...], buy: float, sell: float, ratio: float
+) -> None:
+    """Edges and values of an upwind scheme on 16,000 points by policy iteration; its step is 7e-5."""
+    words = ("delta", "r", "alpha", "sigma", "gamma", "buy_cost")
+    found = consumption_band(**dict(zip(words, market, strict=True)), sell_cost=market[-1])
+    assert found.buy == pytest.approx(buy, abs=7e-5)
+    assert found.sell == pytest.approx(sell, abs=7e-5)
+    assert found.value_ratio == pytest.approx(ratio, abs=2e-7)
+
+
 def test_what_does_not_stand_still_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumption, "REFINEMENTS", 1)
     with pytest.raises(ValueError, match="no accurate band"):

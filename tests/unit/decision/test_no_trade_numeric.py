@@ -31,6 +31,13 @@ def test_newton_finds_a_root_from_far_away() -> None:
     assert found[0] == pytest.approx(3, abs=1e-14)
 
 
+def test_newton_takes_what_rounding_leaves_for_a_root() -> None:
+    """At 1e8 x^2 - 1 loses half of its digits in the sum: no step lets it fall, and none is large."""
+    found = newton(lambda x: ((x + 1e8) - 1e8) ** 2 - 0.25 + 1e-17 * x, np.array([0.5 + 1e-10]))
+    assert found is not None
+    assert found[0] == pytest.approx(0.5, abs=1e-8)
+
+
 @pytest.mark.parametrize(
     ("function", "start", "steps"),
     [

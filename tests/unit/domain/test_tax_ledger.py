@@ -60,14 +60,14 @@ RULES = st.builds(
     long_sales_count=st.booleans(), corporation_defers=st.booleans(), cent=st.sampled_from([CENT, None]),
 )  # fmt: skip
 STEP = st.tuples(
-    st.integers(0, 12), st.sampled_from("abcdi"), st.sampled_from(["X", "X", "Y", "Z", "XC", "XP"]),
+    st.integers(0, 12), st.sampled_from("aaabcdi"), st.sampled_from(["X", "X", "X", "Y", "Z", "XC", "XP"]),
     st.sampled_from(["buy", "buy", "sell", "sell", "short", "cover", "reinvest", "vest", "end", "move"]),
     st.integers(1, 30), st.integers(2000, 8000), st.sampled_from(["", "", "o1", "o2"]),
 )  # fmt: skip
 
 
 def record(steps: list[tuple[int, str, str, str, int, int, str]]) -> list[Entry]:
-    """Make steps into entries that can happen: nothing is closed that is not there."""
+    """Make steps into entries that can happen: what is not there is not closed, but what else is open."""
     held: Counter[tuple[str, str, bool]] = Counter()
     entries: list[Entry] = []
     on = START
@@ -76,9 +76,12 @@ def record(steps: list[tuple[int, str, str, str, int, int, str]]) -> list[Entry]
         is_short = what in ("short", "cover")
         place = (account, symbol, is_short)
         if what in ("sell", "cover"):
+            open_ones = [one for one, qty in held.items() if qty and one[2] is is_short]
+            if not held[place] and open_ones:
+                place = open_ones[size % len(open_ones)]
             if qty := min(size, held[place]):
                 held[place] -= qty
-                entries.append(trade(on, account, what, symbol, qty, cents, order))
+                entries.append(trade(on, place[0], what, place[1], qty, cents, order))
         elif what == "end":
             if symbol in ("XC", "XP") and (qty := min(size, held[account, symbol, False])):
                 held[account, symbol, False] -= qty
@@ -101,7 +104,7 @@ def trade(
     return Trade(on, account, Deed(what), symbol, Decimal(qty), amount, Decimal("0.37"), order, lot)
 
 
-records = st.lists(STEP, max_size=40).map(record)
+records = st.lists(STEP, min_size=15, max_size=40).map(record)
 trades_only = st.lists(STEP.filter(lambda step: step[3] not in ("move", "end")), max_size=40).map(record)
 
 

@@ -191,7 +191,7 @@ def test_turnover_is_counted_on_each_side_alone() -> None:
 def test_the_first_reason_in_a_fixed_order_is_told() -> None:
     names = [rule.__name__ for rule in RULES]
     assert names == [
-        "_halted", "_restricted", "_price", "_short", "_duplicate", "_notional", "_wash_sale",
+        "_halted", "_restricted", "_currency", "_price", "_short", "_duplicate", "_notional", "_wash_sale",
         "_transaction_cost",
     ]  # fmt: skip
     hopeless = proposal(Side.SELL, 10_000, benefit=0.0, wash_sale="no")
@@ -199,6 +199,10 @@ def test_the_first_reason_in_a_fixed_order_is_told() -> None:
     assert reason(hopeless, gate(limits, halt="h", prices={})) is R.HALTED
     assert reason(hopeless, gate(limits, prices={})) is R.RESTRICTED
     limits = replace(limits, restricted=frozenset())
+    abroad = {"AAA": Instrument("AAA", currency="EUR")}
+    assert reason(hopeless, gate(limits, prices={}, instruments=abroad)) is R.CURRENCY
+    converted = gate(limits, prices={}, instruments=abroad, is_converted=True)
+    assert reason(hopeless, converted) is R.PRICE_MISSING
     assert reason(hopeless, gate(limits, prices={})) is R.PRICE_MISSING
     busy = frozenset({("AAA", Side.SELL)})
     assert reason(hopeless, gate(limits, busy=busy)) is R.SHORT_SALE

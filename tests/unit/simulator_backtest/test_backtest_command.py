@@ -15,8 +15,10 @@ import pytest
 from gateway.cli import harvest_study, main
 from gateway.cli.backtest_file import read_file
 from gateway.cli.root import OK, USAGE
+from gateway.decision.costs import commission
 from gateway.decision.learned import BAND, Card, LearnedRule
 from gateway.runtime.learned import save
+from simulator.backtest.runner import Run
 
 FILE = """
 title = "Two names"
@@ -102,6 +104,14 @@ def test_a_file_becomes_figures_a_page_and_json(tmp_path: Path, capsys: pytest.C
         (("half_spread_bps = 4", "half_spread_bps = -4"), "instruments.A.half_spread_bps"),
         (('policy = "smart"', 'policy = "learned"\nlearned_file = "none.npz"'), "none.npz"),
         (("title", "titel"), "titel"),
+        (
+            ("half_spread_bps = 4", 'half_spread_bps = 4\ncurrency = "EUR"'),
+            "has no column EUR/USD; add that rate",
+        ),
+        (
+            ('policy = "smart"', 'policy = "smart"\n[runs.odd]\ncurrency = "EUR"'),
+            "write one currency for all",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(
@@ -122,6 +132,32 @@ def test_what_cannot_be_written_and_who_is_not_there(
     assert "--only nobody: no such run" in capsys.readouterr().err
     assert main(["backtest", str(path), "--only", "smart", "--json", f"{path}/x.json"]) == USAGE
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_name_of_another_currency_is_converted_day_by_day_and_pays_for_it(tmp_path: Path) -> None:
+    text = FILE.replace("title", 'symbols = ["A", "B"]\ntitle', 1)
+    text += '[instruments.B]\ncurrency = "EUR"\n[account.costs]\nfx_bps = 25\nfx_minimum = 2\n'
+    path = folder_of(tmp_path, text)
+    rows = (tmp_path / "h.csv").read_text().splitlines()
+    rated = [f"{row},{1.1 + 0.001 * n:.4f}" for n, row in enumerate(rows[1:])]
+    (tmp_path / "h.csv").write_text("\n".join([f"{rows[0]},EUR/USD", *rated]))
+    described = read_file(path)
+    bars = described.bars()
+    assert bars.symbols == ("A", "B")
+    for place in (0, 17):
+        _, first, second, rate = rated[place].split(",")
+        assert bars.close[place].tolist() == pytest.approx([float(first), float(second) * float(rate)])
+    settings = described.settings("smart", bars)
+    run = Run(bars, settings, described.scenario(settings, bars))
+    for _ in run:
+        pass
+    traded = {one.symbol: one for one in run.tape.traded}
+    costs = settings.accounts["main"].costs
+    for symbol, one in traded.items():
+        value = one.qty * one.px
+        changed = max(Decimal(2), value * Decimal("0.0025")) if symbol == "B" else Decimal(0)
+        assert one.commission == commission(costs, one.qty, value, one.side) + changed
+    assert set(traded) == {"A", "B"}
 
 
 def test_weights_from_a_file_count_from_their_day_on(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -44,6 +45,29 @@ def test_a_reinvested_dividend_is_a_purchase_at_the_close_like_any_other() -> No
     )  # fmt: skip
     assert [lot.qty for lot in measure.taxes.ledger.holding("main", "A", is_short=False).lots] == [100, 5]
     assert measure.tracks["main"].wealth[-1] == pytest.approx(105 * 12)
+
+
+def test_a_converted_history_keeps_volumes_and_converts_prices_and_dividends_of_the_day() -> None:
+    told = {1: (Happening("A", dividend=Decimal("0.50")), Happening("B", split=Decimal(2)))}
+    plain = bars({"A": [10, 20], "B": [5, 6], "EUR/USD": [1.5, 2.0]}, happenings=told)
+    full = replace(plain, open=plain.close, high=plain.close + 1, low=plain.close - 1, volume=plain.close)
+    found = full.converted({"A": "EUR/USD"})
+    assert found.symbols == ("A", "B")
+    assert found.close.tolist() == [[15, 5], [40, 6]]
+    assert found.open is not None
+    assert found.high is not None
+    assert found.low is not None
+    assert found.volume is not None
+    assert found.open.tolist() == found.close.tolist()
+    assert (found.high - found.low).tolist() == [[3, 2], [4, 2]]
+    assert found.volume.tolist() == [[10, 5], [20, 6]]
+    assert found.day(1).happenings == (
+        Happening("A", dividend=Decimal(1)), Happening("B", split=Decimal(2)),
+    )  # fmt: skip
+    assert plain.converted({"A": "EUR/USD"}).open is None
+    assert plain.converted({}) is plain
+    early = replace(plain, happenings={plain.days[0] - timedelta(days=9): told[1]})
+    assert early.converted({"A": "EUR/USD"}).happenings == early.happenings
 
 
 def test_what_makes_no_whole_share_waits_for_the_next_dividend() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.domain.instrument import Instrument
 from gateway.domain.order import ExecType, OrderSpec, OrdStatus, OrdType, Side, TimeInForce
-from gateway.domain.settings import Costs
+from gateway.domain.settings import AccountSettings, Costs
 from gateway.events import (
     CancelOrder,
     CancelRejected,
@@ -25,6 +25,7 @@ from simulator.backtest.tape import Fills, Tape
 
 AT = datetime(2024, 3, 4, 21, tzinfo=UTC)
 FREE = Costs(commission_per_share=Decimal(0), commission_minimum=Decimal(0))
+ACCOUNTS = {"main": AccountSettings("main", "history", costs=FREE)}
 PX = {"A": Decimal(10)}
 
 
@@ -35,7 +36,7 @@ def order(name: str = "C1", symbol: str = "A", side: Side = Side.BUY, qty: int =
 
 
 def tape(fills: Fills = Fills.CLOSE, volume: float = 0.0) -> Tape:
-    made = Tape({name: Instrument(name, half_spread_bps=Decimal(0)) for name in "AB"}, {"main": FREE}, fills)
+    made = Tape({name: Instrument(name, half_spread_bps=Decimal(0)) for name in "AB"}, ACCOUNTS, fills)
     made.begin(
         Day(date(2024, 3, 4), {"A": Decimal(9)}, PX, {"A": Decimal(11)}, {"A": volume} if volume else {})
     )

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scenarios"))
 
 from world import World, settings_of
 
+from gateway.domain.lots import LotMethod
 from gateway.domain.settings import Costs, Decision, Monitoring, Settings
 from gateway.events import CheckDue, Event, HaltRequested, Others, PolicyName, ResumeRequested
 from gateway.views.notices import Notice
@@ -30,7 +31,11 @@ def settings() -> Settings:
         costs=Costs(commission_per_share=Decimal(0), commission_minimum=Decimal("1.00")),
         decision=Decision(policy=PolicyName.TRIGGERS, single_asset_drift=Decimal("0.50")),
     )
-    account = replace(made.accounts["main"], monitoring=Monitoring(critical_drift=Decimal("0.05")))
+    account = replace(
+        made.accounts["main"],
+        monitoring=Monitoring(critical_drift=Decimal("0.05")),
+        lot_method=LotMethod.LIFO,  # shares bought on Tuesday go first: those left would wash the others' loss
+    )
     return replace(made, accounts={"main": account})
 
 
