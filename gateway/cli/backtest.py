@@ -12,19 +12,23 @@ from typing import Any
 
 import click
 
-from gateway.cli.backtest_file import ACCOUNT, BacktestFile, read_file
+from gateway.cli.backtest_file import BacktestFile, read_file
 from gateway.cli.connect import print_table
 from gateway.cli.root import OK
 from gateway.errors import ConfigError
 from gateway.runtime.clock import monotonic_s
 from gateway.views.tearsheet import render
 from simulator.backtest.bars import Bars
+from simulator.backtest.forward import walked
 from simulator.backtest.limits import stated
 from simulator.backtest.measure import Measure
 from simulator.backtest.outcome import Outcome, as_data, outcome_of
 from simulator.backtest.runner import Run
 
 SHOWN_EVERY_S = 0.2
+BP = 1e4
+KEPT = ("put_off", "lost")
+WALKED = ("before", "after", "reference")
 
 
 @click.command()
@@ -52,8 +56,11 @@ def backtest(file: Path, only: tuple[str, ...], json_file: Path | None, html_fil
     data = {
         "title": described.title,
         "history": described.history,
-        "limits": stated(bars, described.fills, described.dividends, outcomes, is_taxed=described.taxes),
-        **as_data(outcomes, ACCOUNT, described.split),
+        "limits": stated(
+            bars, described.fills, described.kept_dividends(), outcomes, is_taxed=described.taxes
+        ),
+        **as_data(outcomes, described.split),
+        "forward": walked(outcomes, described.walk_forward_years) if described.walk_forward_years else None,
     }
     show(data)
     if json_file is not None:
@@ -78,7 +85,10 @@ def play(described: BacktestFile, name: str, bars: Bars) -> Outcome:
     """Play one run to its end, with progress."""
     settings = described.settings(name, bars)
     run = Run(bars, settings, described.scenario(settings, bars))
-    measure = Measure(run, pays_taxes=described.taxes)
+    measure = Measure(
+        run, pays_taxes=described.taxes, holders=described.holders(name), filing=described.filing,
+        dividend_rate=described.dividend_rate,
+    )  # fmt: skip
     after_tax = []
     month = bars.days[0].month
     last = len(bars) - 1
@@ -88,39 +98,76 @@ def play(described: BacktestFile, name: str, bars: Bars) -> Outcome:
         on = present.day.on
         if on.month != month or n == last:
             month = on.month
-            after_tax.append((on, measure.after_tax(present)))
+            after_tax.append((on, measure.after_tax_by(present)))
         if (now := monotonic_s()) - shown > SHOWN_EVERY_S and sys.stderr.isatty():
             shown = now
             click.echo(f"\r\x1b[2K{name}: {n + 1} of {len(bars)} days, {on}", nl=False, err=True)
     took = monotonic_s() - begun
     end = "\r\x1b[2K" if sys.stderr.isatty() else ""
     click.echo(f"{end}{name}: {len(bars)} days in {took:.1f} s", err=True)
-    return outcome_of(name, measure, after_tax)
+    return outcome_of(name, measure, after_tax, described.reference(name))
 
 
 def show(data: dict[str, Any]) -> None:
-    """Print the figures of every run, and what differs from the first."""
-    rows = []
+    """Print the figures of every run, of the household and account by account, and what differs."""
+    views = [data, *data["accounts"]]
+    for view in views:
+        of = f" of {view['account']}" if len(views) > 1 else ""
+        _show_figures(view, of)
+        _show_differences(view, of)
     for run in data["runs"]:
+        if run["halted"]:
+            click.echo(f"{run['name']} was halted: {'; '.join(run['halted'].values())}", err=True)
+    if rows := [
+        [
+            run["name"],
+            one["sold_in"],
+            one["bought_in"],
+            str(one["times"]),
+            *(f"{one[key]:,.0f}" for key in KEPT),
+        ]
+        for run in data["runs"]
+        for one in run["washed"]
+    ]:
+        header = ["run", "sold in", "bought in", "times", "put off", "lost for good"]
+        print_table(header, rows, "Losses washed by purchases of the household")
+    if data["forward"]:
+        _show_forward(data["forward"])
+
+
+def _show_figures(view: dict[str, Any], of: str) -> None:
+    rows = []
+    for run in view["runs"]:
         for part, one in run["figures"].items():
             after_tax = f"{run['after_tax']:,.0f}" if part == "all" else ""
             rates = [f"{one[name]:.2%}" for name in ("growth", "volatility", "turnover", "drift")]
-            shares = [f"{one[name] * 1e4:.1f}" for name in ("cost", "tax")]
+            shares = [f"{one[name] * BP:.1f}" for name in ("cost", "tax")]
             rows.append([run["name"], part, *rates, *shares, f"{one['end']:,.0f}", after_tax])
-        if run["halted"]:
-            click.echo(f"{run['name']} was halted: {'; '.join(run['halted'].values())}", err=True)
     header = ["run", "days", "growth", "vol", "turnover", "drift", "cost bp", "tax bp", "wealth", "after tax"]
-    print_table(header, rows, "A year, after cost and taxes paid")
-    differences = [
-        [name, what, *(f"{found[key] * scale:+.{places}f}" for key in ("value", "low", "high")), unit]
-        for name, found_all in data["differences"].items()
-        for what, found in found_all.items()
-        for scale, places, unit in [(1e4, 1, "bp a year")]
+    print_table(header, rows, f"A year{of}, after cost and taxes paid")
+
+
+def _show_differences(view: dict[str, Any], of: str) -> None:
+    rows = [
+        [gap["run"], gap["against"], what, *(f"{one[key] * BP:+.1f}" for key in ("value", "low", "high"))]
+        for gap in view["differences"]
+        for what, one in gap["found"].items()
     ]
-    if differences:
-        print_table(
-            ["run", "what", "difference", "low", "high", ""], differences, f"Against {data['against']}, 95 %"
-        )
+    if rows:
+        header = ["run", "against", "what", "difference", "low", "high"]
+        print_table(header, rows, f"Differences{of}, bp a year, 95 %")
+
+
+def _show_forward(forward: dict[str, Any]) -> None:
+    rows = [
+        [f"{one['first']} to {one['last']}", one["chosen"], *(f"{one[key]:.2%}" for key in WALKED)]
+        for one in forward["folds"]
+    ]
+    header = ["days after", "chosen", "before", "after", f"{forward['against']} after"]
+    print_table(header, rows, "Walked forward: growth of the run that had grown most before")
+    gap = forward["difference"]
+    value, low, high = (f"{gap[key] * BP:+.1f}" for key in ("value", "low", "high"))
+    click.echo(f"against {forward['against']}: {value} bp a year, 95 % {low} to {high}")
 
 
 COMMANDS = {"backtest": backtest}

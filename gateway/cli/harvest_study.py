@@ -16,13 +16,14 @@ from typing import Any
 import click
 
 from gateway.cli.backtest import write
-from gateway.cli.backtest_file import ACCOUNT, read_file
+from gateway.cli.backtest_file import read_file
+from gateway.cli.backtest_household import taxed_first
 from gateway.cli.connect import print_table
 from gateway.cli.root import OK
 from gateway.errors import ConfigError
 from gateway.views.harvest_page import render
 from simulator.backtest import vintages
-from simulator.backtest.measure import Elsewhere
+from simulator.backtest.taxes import Elsewhere
 from simulator.backtest.vintages import TWIN, VARIANTS, Plan, Played, Variant
 
 BP = 1e4
@@ -70,10 +71,16 @@ def plan_of(file: Path) -> Plan:
     bars = described.bars()
     settings = described.settings(name, bars)
     scenario = described.scenario(settings, bars)
-    share = described.study.elsewhere * described.cash
+    account = described.study.account or taxed_first(settings.accounts)
+    if account not in settings.accounts or not settings.accounts[account].taxable:
+        taxed = ", ".join(one for one, known in settings.accounts.items() if known.taxable) or "none"
+        raise ConfigError(f"{file}: study.account: must be one that is taxed; there are {taxed}")
+    opened = next(one for one in scenario.opening if one.account == account)
+    share = described.study.elsewhere * opened.cash
     return Plan(
-        bars, settings, scenario, ACCOUNT, scenario.wanted[ACCOUNT], described.study.horizon_years,
-        described.study.looks_every, Elsewhere(share, share),
+        bars, settings, scenario, account, scenario.wanted[account], described.study.horizon_years,
+        described.study.looks_every, Elsewhere(share, share), described.holders(name), described.filing,
+        described.dividend_rate,
     )  # fmt: skip
 
 

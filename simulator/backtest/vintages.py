@@ -17,18 +17,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
 from gateway.domain.lots import TaxRates
 from gateway.domain.settings import AccountSettings, Settings
-from gateway.domain.tax.rules import Rules
+from gateway.domain.tax.rules import Holder, Rules
+from gateway.domain.tax.year import Filing
 from simulator.backtest.bars import Bars
 from simulator.backtest.chance import Interval, of_mean, returns
 from simulator.backtest.harvesting import Harvester, carrying_out
-from simulator.backtest.measure import Elsewhere, Measure, Track
+from simulator.backtest.measure import Measure, Track
+from simulator.backtest.outcome import summed as summed_up
 from simulator.backtest.runner import Run, Scenario, Wanted
+from simulator.backtest.taxes import Elsewhere
 
 PUBLISHED = (
     {"who": "Chaudhuri, Burnham, Lo 2020: 500 largest US names, monthly, 1926 to 2018, 15 % and 35 %, gains "
@@ -62,7 +66,10 @@ VARIANTS = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Say what is studied; `settings`, `scenario` and the account in it are those of the twin."""
+    """Say what is studied; `settings`, `scenario` and the account in it are those of the twin.
+
+    Other accounts of the household are played along: what they buy can wash what is harvested.
+    """
 
     bars: Bars
     settings: Settings
@@ -72,6 +79,9 @@ class Plan:
     years: int = 10
     every: int = 21
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    holders: Mapping[str, Holder] = field(default_factory=dict)
+    filing: Filing = Filing.JOINT
+    dividend_rate: Decimal | None = None
 
     def vintages(self) -> list[int]:
         """Return the years in which a whole portfolio can begin."""
@@ -87,9 +97,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What one vintage came to in one variant: wealth, and `growth` a year before tax, in log points.
+    """What one vintage came to in one variant: the household's wealth, and its `growth` a year before tax.
 
-    `losses` are harvested by year of age, shares of wealth.
+    Growth is in log points. `lost` are losses that purchases of the household took for good; `losses` are
+    harvested by year of age, shares of wealth.
     """
 
     vintage: int
@@ -99,6 +110,7 @@ class Played:
     swaps: int
     losses: tuple[float, ...]
     halted: str
+    lost: float = 0.0
 
 
 def play(plan: Plan, vintage: int, variant: Variant) -> Played:
@@ -107,19 +119,24 @@ def play(plan: Plan, vintage: int, variant: Variant) -> Played:
     base = plan.settings.accounts[plan.account]
     window = base.decision.wash_sale_window_days if variant.washes else 0
     judged_by = replace(base, decision=replace(base.decision, wash_sale_window_days=window))
-    settings = replace(plan.settings, accounts={plan.account: carrying_out(judged_by)})
+    accounts = {**plan.settings.accounts, plan.account: carrying_out(judged_by)}
+    settings = replace(plan.settings, accounts=accounts)
     elsewhere = plan.elsewhere if variant.has_gains else Elsewhere()
     harvester = Harvester(
         plan.account, plan.first, judged_by, settings.substitutes, elsewhere, plan.every,
         is_on=variant.harvests,
     )  # fmt: skip
     scenario = replace(
-        plan.scenario, wanted={plan.account: harvester.wanted}, decides=harvester.decides,
+        plan.scenario, wanted={**plan.scenario.wanted, plan.account: harvester.wanted},
+        decides_by={plan.account: harvester.decides},
         opening=[replace(one, at=_before(one.at, bars.days[0])) for one in plan.scenario.opening],
     )  # fmt: skip
     run = Run(bars, settings, scenario, earlier=plan.bars)
     rules = Rules(window_days=window, rates=_rates(base))
-    measure = Measure(run, rules=rules, elsewhere=elsewhere)
+    measure = Measure(
+        run, rules=rules, elsewhere=elsewhere, holders=plan.holders or None, filing=plan.filing,
+        dividend_rate=plan.dividend_rate,
+    )  # fmt: skip
     harvester.follow(run, measure)
     losses = [0.0] * plan.years
     seen = 0.0
@@ -131,15 +148,17 @@ def play(plan: Plan, vintage: int, variant: Variant) -> Played:
             seen = harvester.harvested
     halted = "; ".join(run.world.engine.state.halts.values())
     after = measure.after_tax(present)
-    wealth = measure.tracks[plan.account].wealth[-1] - float(measure.unpaid())
-    growth = _before_tax(measure.tracks[plan.account]) / plan.years
-    return Played(vintage, growth, wealth, after, harvester.swaps, tuple(losses), halted)
+    whole = summed_up(list(measure.tracks.values()))
+    wealth = whole.wealth[-1] - float(measure.unpaid())
+    growth = _before_tax(whole) / plan.years
+    lost = sum(float(one.amount) for one in measure.taxes.washed() if one.is_permanent)
+    return Played(vintage, growth, wealth, after, harvester.swaps, tuple(losses), halted, lost)
 
 
 def _before_tax(track: Track) -> float:
     """Return the log growth of what was invested; what taxes took or saved came in the morning after."""
-    wealth, tax = np.array(track.wealth), np.array(track.tax)
-    return float(returns(wealth, np.concatenate([[0.0], -tax[:-1]])).sum())
+    wealth, tax, flow = np.array(track.wealth), np.array(track.tax), np.array(track.flow)
+    return float(returns(wealth, np.concatenate([[0.0], -tax[:-1]]) + flow).sum())
 
 
 def _before(at: datetime, day: date) -> datetime:
@@ -174,13 +193,15 @@ def summed(plan: Plan, found: Mapping[tuple[int, str], Played]) -> dict[str, Any
                 "spread": {what: _spread(values) for what, values in alphas.items()},
                 "losses": np.mean([one.losses for one, _ in pairs], axis=0).tolist(),
                 "swaps": float(np.mean([one.swaps for one, _ in pairs])),
+                "lost": float(np.mean([one.lost for one, _ in pairs])),
                 "halted": [one.halted for one, _ in pairs if one.halted],
             }
         )
     account = plan.settings.accounts[plan.account]
     return {
-        "history": plan.bars.name, "names": list(plan.bars.symbols), "years": plan.years,
-        "vintages": vintages, "variants": variants, "published": list(PUBLISHED),
+        "history": plan.bars.name, "account": plan.account, "accounts": list(plan.settings.accounts),
+        "names": list(plan.bars.symbols), "years": plan.years, "vintages": vintages, "variants": variants,
+        "published": list(PUBLISHED),
         "rates": {"short": float(account.costs.short_term_rate), "long": float(account.costs.long_term_rate)},
         "limits": limits(plan),
     }  # fmt: skip

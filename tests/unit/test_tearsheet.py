@@ -33,13 +33,14 @@ def run(name: str, **changes: Any) -> dict[str, Any]:
         "weights": {"A": [0.5] * 6, "B<": [0.5, 0.4, 0.3, 0.3, 0.3, 0.2]},
     }  # fmt: skip
     year = {
-        "year": 2024, "short_term": "12.5", "long_term": "-3", "disallowed": "0", "tax": "4.6",
+        "taxpayer": "household", "year": 2024, "short_term": "12.5", "long_term": "-3", "dividends": "40",
+        "disallowed": "0", "permanent": "0", "tax": "4.6",
         "carried_out": {"short_term": "0", "long_term": "7"},
     }  # fmt: skip
     made = {
         "name": name, "policy": "smart", "actions": {"HOLD": 3, "FULL": 2}, "after_tax": 120.0, "halted": {},
         "figures": {"all": figures(130.0), "before": figures(110.0), "after": figures(130.0)},
-        "series": series, "years": [year],
+        "series": series, "years": [year], "washed": [],
     }  # fmt: skip
     return {**made, **changes}
 
@@ -48,9 +49,15 @@ def data(*runs: dict[str, Any], low: float = 0.001) -> dict[str, Any]:
     found = {"value": 0.002, "low": low, "high": 0.003}
     return {
         "title": "A <test>", "history": "bundled:sp500", "account": "main", "split": DAYS[2],
-        "runs": list(runs),
-        "against": runs[0]["name"], "limits": ["Survivorship: all names last.", "5 < 6"],
-        "differences": {one["name"]: {"growth": found, "tax": {**found, "low": -1.0}} for one in runs[1:]},
+        "runs": list(runs), "limits": ["Survivorship: all names last.", "5 < 6"], "accounts": [],
+        "differences": [
+            {
+                "run": one["name"], "against": runs[0]["name"],
+                "found": {"growth": found, "tax": {**found, "low": -1.0}},
+            }
+            for one in runs[1:]
+        ],
+        "forward": None,
     }  # fmt: skip
 
 
@@ -78,7 +85,7 @@ def test_one_run_alone_makes_no_comparison_and_a_halt_is_told() -> None:
     page = render(data(alone))
     assert "nothing to compare" in page
     assert "one was halted: a &lt;reason&gt;" in page
-    assert "Nothing taxed was sold." in page
+    assert "Nothing was taxed." in page
     assert "Nothing was held." in page
 
 

@@ -79,7 +79,7 @@ def test_a_file_becomes_figures_a_page_and_json(tmp_path: Path, capsys: pytest.C
     assert main(["backtest", str(path), *words]) == OK
     said = capsys.readouterr()
     assert "Two names: 60 days of 2 names" in said.out
-    assert "Against monthly, 95 %" in said.out
+    assert "Differences, bp a year, 95 %" in said.out
     assert "smart: 60 days in" in said.err
     data = json.loads(made.read_text())
     assert [run["name"] for run in data["runs"]] == ["monthly", "smart"]
@@ -87,7 +87,7 @@ def test_a_file_becomes_figures_a_page_and_json(tmp_path: Path, capsys: pytest.C
     assert any("Survivorship" in one for one in data["limits"])
     assert (tmp_path / "b.html").read_text().startswith("<!DOCTYPE html>")
     assert main(["backtest", str(path), "--only", "smart"]) == OK
-    assert "Against" not in capsys.readouterr().out
+    assert "Differences" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

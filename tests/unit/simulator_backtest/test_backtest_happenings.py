@@ -83,8 +83,8 @@ def test_what_could_not_be_sold_keeps_its_last_price_and_is_told_of() -> None:
     assert wealth == pytest.approx([100_000, 90_000, 90_000, 90_000, 90_000])
     assert [one.px for one in played.tape.traded if one.symbol == "A"] == [10, 8]
     assert "A" not in present.day.close
-    outcome = outcome_of("one", measure, [(history.days[-1], wealth[-1])])
-    words = " ".join(stated(history, Fills.CLOSE, Dividends.CASH, [outcome], is_taxed=True))
+    outcome = outcome_of("one", measure, [(history.days[-1], {"main": wealth[-1]})])
+    words = " ".join(stated(history, Fills.CLOSE, {Dividends.CASH}, [outcome], is_taxed=True))
     assert "A could not be sold on the last day of trading" in words
     assert "1 of 2 names leave before the end" in words
 
@@ -103,13 +103,13 @@ def test_a_part_of_a_history_may_be_judged_by_the_days_before_it() -> None:
 
 def test_limits_follow_what_was_played() -> None:
     lasting = bars({"A": [10, 11]})
-    reinvested = " ".join(stated(lasting, Fills.NEXT_OPEN, Dividends.REINVEST, [], is_taxed=False))
+    reinvested = " ".join(stated(lasting, Fills.NEXT_OPEN, {Dividends.REINVEST}, [], is_taxed=False))
     assert "Survivorship: all 1 names are still listed" in reinvested
     assert "next day's opening price" in reinvested
-    assert "Dividends buy whole shares" in reinvested
+    assert "Reinvested dividends buy whole shares" in reinvested
     assert "after tax" not in reinvested
     bundled = " ".join(
-        stated(replace(lasting, name="bundled:sp500"), Fills.CLOSE, Dividends.CASH, [], is_taxed=True)
+        stated(replace(lasting, name="bundled:sp500"), Fills.CLOSE, {Dividends.CASH}, [], is_taxed=True)
     )
     assert "inside them" in bundled
     assert "Dividends are cash" not in bundled
@@ -118,7 +118,7 @@ def test_limits_follow_what_was_played() -> None:
 def test_a_part_counts_what_was_traded_after_its_first_evening() -> None:
     history = bars({"A": [10 + n % 4 for n in range(20)], "B": [10] * 20})
     played = run(history, fixed(A="0.5", B="0.4"), household=settings(("A", "B"), half_spread_bps=Decimal(5)))
-    outcome = outcome_of("one", Measure(played).follow(), [(history.days[-1], 1.0)])
+    outcome = outcome_of("one", Measure(played).follow(), [(history.days[-1], {"main": 1.0})])
     at = history.days[9]
     whole, before, after = (
         outcome.figures("main", *span) for span in ((None, None), (None, at), (at, None))
