@@ -6,7 +6,12 @@ This, `gateway demo` and `gateway certify` are the only commands that import the
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, wait
+from multiprocessing import Manager, get_context
+from multiprocessing.managers import DictProxy
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +47,12 @@ WALKED = ("before", "after", "reference")
 @click.option(
     "--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the tearsheet here."
 )
-def backtest(file: Path, only: tuple[str, ...], json_file: Path | None, html_file: Path | None) -> int:
+@click.option(
+    "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True, help="Processes."
+)
+def backtest(
+    file: Path, only: tuple[str, ...], json_file: Path | None, html_file: Path | None, jobs: int
+) -> int:
     """Play policies side by side over history: after cost, after tax, with intervals for every difference."""
     described = read_file(file)
     unknown = sorted(set(only) - set(described.runs))
@@ -52,7 +62,12 @@ def backtest(file: Path, only: tuple[str, ...], json_file: Path | None, html_fil
     click.echo(
         f"{described.title}: {len(bars)} days of {len(bars.symbols)} names, {bars.days[0]} to {bars.days[-1]}"
     )
-    outcomes = [play(described, name, bars) for name in described.runs if not only or name in only]
+    names = [name for name in described.runs if not only or name in only]
+    for name in names:
+        described.scenario(
+            described.settings(name, bars), bars
+        )  # a mistake is told before anything is played
+    outcomes = played(file, names, jobs)
     data = {
         "title": described.title,
         "history": described.history,
@@ -60,7 +75,7 @@ def backtest(file: Path, only: tuple[str, ...], json_file: Path | None, html_fil
             bars, described.fills, described.kept_dividends(), outcomes, is_taxed=described.taxes
         ),
         **as_data(outcomes, described.split),
-        "forward": walked(outcomes, described.walk_forward_years) if described.walk_forward_years else None,
+        "forward": walked(outcomes, described.walk_forward_years),
     }
     show(data)
     if json_file is not None:
@@ -81,8 +96,56 @@ def write(path: Path, text: str) -> None:
         raise ConfigError(f"{path}: cannot be written ({problem.strerror}); give another place") from None
 
 
-def play(described: BacktestFile, name: str, bars: Bars) -> Outcome:
-    """Play one run to its end, with progress."""
+def played(file: Path, names: Sequence[str], jobs: int) -> list[Outcome]:
+    """Play runs side by side, in as many processes as are asked for, with progress; return them in order."""
+    if min(jobs, len(names)) == 1:
+        described = read_file(file)
+        bars = described.bars()
+        shown = Shown()
+        return [play(described, name, bars, shown.tell) for name in names]
+    with Manager() as manager, ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        done = manager.dict()
+        waiting = [pool.submit(play_apart, file, name, done) for name in names]
+        shown = Shown()
+        while wait(waiting, timeout=SHOWN_EVERY_S).not_done:
+            shown.draw(dict(done))
+        shown.draw({})
+        return [one.result() for one in waiting]
+
+
+def play_apart(file: Path, name: str, done: DictProxy[str, str]) -> Outcome:
+    """Play one run in a process of its own, and say in `done` how far it is."""
+    described = read_file(file)
+
+    def tell(name: str, text: str) -> None:
+        done[name] = text
+
+    outcome = play(described, name, described.bars(), tell)
+    done.pop(name, None)
+    return outcome
+
+
+class Shown:
+    """Draw on one line of the terminal how far runs are."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._drawn = ""
+
+    def tell(self, name: str, text: str) -> None:
+        """Show one run alone."""
+        self.draw({name: text})
+
+    def draw(self, done: Mapping[str, str]) -> None:
+        """Show all of them; none clears the line."""
+        line = ", ".join(f"{name}: {text}" for name, text in done.items())
+        if self._is_terminal and line != self._drawn:
+            self._drawn = line
+            click.echo(f"\r\x1b[2K{line}", nl=False, err=True)
+
+
+def play(described: BacktestFile, name: str, bars: Bars, tell: Callable[[str, str], None]) -> Outcome:
+    """Play one run to its end; `tell` hears its name and how far it is, a few times a second."""
     settings = described.settings(name, bars)
     run = Run(bars, settings, described.scenario(settings, bars))
     measure = Measure(
@@ -99,9 +162,9 @@ def play(described: BacktestFile, name: str, bars: Bars) -> Outcome:
         if on.month != month or n == last:
             month = on.month
             after_tax.append((on, measure.after_tax_by(present)))
-        if (now := monotonic_s()) - shown > SHOWN_EVERY_S and sys.stderr.isatty():
+        if (now := monotonic_s()) - shown > SHOWN_EVERY_S:
             shown = now
-            click.echo(f"\r\x1b[2K{name}: {n + 1} of {len(bars)} days, {on}", nl=False, err=True)
+            tell(name, f"{n + 1} of {len(bars)} days, {on}")
     took = monotonic_s() - begun
     end = "\r\x1b[2K" if sys.stderr.isatty() else ""
     click.echo(f"{end}{name}: {len(bars)} days in {took:.1f} s", err=True)

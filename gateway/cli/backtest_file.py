@@ -33,6 +33,7 @@ from gateway.runtime import learned
 from gateway.sections import InstrumentSection
 from gateway.valuation import RiskSection, Section
 from simulator.backtest.bars import Bars, Day, HistoryError
+from simulator.backtest.forward import folds_of
 from simulator.backtest.runner import Dividends, Flow, Scenario, Targets
 from simulator.backtest.sources import read_history
 from simulator.backtest.tape import Fills
@@ -102,6 +103,11 @@ class BacktestFile(Section):
             raise ConfigError(f"history: {problem}") from None
         if self.split is not None and not found.days[0] < self.split < found.days[-1]:
             raise ConfigError(f"split: {self.split} must lie between {found.days[0]} and {found.days[-1]}")
+        years = self.walk_forward_years
+        if years is not None and not folds_of(found.days, years):
+            raise ConfigError(
+                f"walk_forward_years: {len(found)} days leave none to judge after {years} years; take fewer"
+            )
         return found
 
     def settings(self, name: str, bars: Bars) -> Settings:

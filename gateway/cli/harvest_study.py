@@ -116,6 +116,14 @@ def show(data: dict[str, Any]) -> None:
     first, last = data["vintages"][0], data["vintages"][-1]
     title = f"Tax alpha and luck before tax, bp a year over {data['years']} years, begun {first} to {last}"
     print_table(header, rows, title)
+    rows = [
+        [one["gains"], what, *(f"{found[key] * BP:+.1f}" for key in ("value", "low", "high"))]
+        for one in data["differences"]
+        for what, found in one["found"].items()
+    ]
+    print_table(
+        ["gains", "what", "difference", "low", "high"], rows, "Without the wash-sale rule less with it"
+    )
     published = [[one["who"], f"{one['alpha'] * BP:.0f}"] for one in data["published"]]
     print_table(["published", "bp a year"], published)
     for variant in data["variants"]:

@@ -46,8 +46,10 @@ def folds_of(days: Sequence[date], years: int) -> list[tuple[int, int]]:
     ]  # fmt: skip
 
 
-def walked(outcomes: Sequence[Outcome], years: int) -> dict[str, Any] | None:
-    """Walk through the runs of a file, all held against the first; None where there are too few days."""
+def walked(outcomes: Sequence[Outcome], years: int | None) -> dict[str, Any] | None:
+    """Walk through the runs of a file, all held against the first; None where nobody asked for it."""
+    if years is None:
+        return None
     view, days = outcomes[0].views[0], outcomes[0].days
     daily = np.array([_daily(one, view) for one in outcomes])
     found, gaps = [], []
@@ -61,8 +63,6 @@ def walked(outcomes: Sequence[Outcome], years: int) -> dict[str, Any] | None:
         )
         found.append(asdict(fold))
         gaps.append(daily[best, begin:end] - daily[0, begin:end])
-    if not found:
-        return None
     difference = asdict(of_mean(np.concatenate(gaps)))
     return {"years": years, "against": outcomes[0].name, "folds": found, "difference": difference}
 

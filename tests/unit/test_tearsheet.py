@@ -126,10 +126,12 @@ def test_the_study_stands_beside_what_was_published(vintages: list[int]) -> None
     variant = {
         "name": "rule <kept>", "alphas": {end: [0.001] * len(vintages) for end in ends},
         "mean": dict.fromkeys(ends, mean), "spread": dict.fromkeys(ends, spread), "losses": [0.1, 0.02],
-        "swaps": 12.0, "halted": [],
+        "swaps": 12.0, "lost": 0.0, "halted": [],
     }  # fmt: skip
     page = render_study(
         {
+            "account": "main", "accounts": ["main"],
+            "differences": [{"gains": "elsewhere", "found": dict.fromkeys(ends, mean)}],
             "title": "Study", "history": "h", "names": ["A", "B"], "years": 2, "vintages": vintages,
             "variants": [variant], "published": [{"who": "They", "alpha": 0.0082}],
             "limits": ["Few vintages."],

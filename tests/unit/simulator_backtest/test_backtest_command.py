@@ -76,7 +76,7 @@ def test_a_file_becomes_figures_a_page_and_json(tmp_path: Path, capsys: pytest.C
     path = folder_of(tmp_path, FILE)
     made = tmp_path / "new" / "b.json"
     words = ["--json", str(made), "--html", str(tmp_path / "b.html")]
-    assert main(["backtest", str(path), *words]) == OK
+    assert main(["backtest", str(path), *words, "--jobs", "1"]) == OK
     said = capsys.readouterr()
     assert "Two names: 60 days of 2 names" in said.out
     assert "Differences, bp a year, 95 %" in said.out
@@ -102,6 +102,14 @@ def test_a_file_becomes_figures_a_page_and_json(tmp_path: Path, capsys: pytest.C
         (("half_spread_bps = 4", "half_spread_bps = -4"), "instruments.A.half_spread_bps"),
         (('policy = "smart"', 'policy = "learned"\nlearned_file = "none.npz"'), "none.npz"),
         (("title", "titel"), "titel"),
+        (("title", "walk_forward_years = 1\ntitle"), "walk_forward_years: 60 days leave none"),
+        (("on = 2021-01-20", "on = 2021-01-04"), "flows.0.on: must be after 2021-01-04"),
+        (
+            ("[runs.smart.decision]", '[runs.smart]\nagainst = "me"\n[runs.smart.decision]'),
+            "runs.smart.against",
+        ),
+        (('targets = { equal = "0.9" }', ""), "targets: missing"),
+        (("[instruments.A]", '[account]\nopening_lots = "no.csv"\n[instruments.A]'), "no.csv"),
     ],
 )
 def test_a_mistake_is_one_sentence(
