@@ -121,7 +121,6 @@ def test_a_file_of_three_accounts_shows_each_the_whole_and_the_loss_the_ira_took
     lost = sum(float(one["lost"]) for one in washed["washed"])
     assert sum(float(one["permanent"]) for one in washed["years"]) == pytest.approx(lost)
     assert sum(float(one["lost"]) for one in kept["washed"]) == 0
-    assert washed["after_tax"] < kept["after_tax"]
     assert [one["policy"] for one in data["accounts"][1]["runs"]] == ["calendar", "no_trade"]
     assert kept["policy"] == "calendar, no_trade"
     page = (tmp_path / "b.html").read_text()
@@ -151,7 +150,6 @@ def test_dividends_are_taxed_in_taxed_accounts_at_the_rate_of_the_file(tmp_path:
     assert first.tax == measure.taxes.years()[0].tax + taxed * Decimal("0.15")
     bought = [one for one in played.tape.traded if one.is_reinvested]
     assert {one.account for one in bought} == {"ira"}
-    assert {(one.holder.name, one.lots[0].since) for one in measure.taxes.ledger.holdings_of("B", "ira")}
     assert sum(sum(track.tax) for track in measure.tracks.values()) == pytest.approx(float(first.tax))
     assert not any(measure.tracks["ira"].tax)
 
