@@ -72,7 +72,12 @@ def backtest(
         "title": described.title,
         "history": described.history,
         "limits": stated(
-            bars, described.fills, described.kept_dividends(), outcomes, is_taxed=described.taxes
+            bars,
+            described.fills,
+            described.kept_dividends(),
+            outcomes,
+            is_taxed=described.taxes,
+            has_volume=described.has_volume(bars),
         ),
         **as_data(outcomes, described.split),
         "forward": walked(outcomes, described.walk_forward_years),

@@ -135,6 +135,10 @@ class BacktestFile(Section):
         own = (one.own.dividends for name in self.runs for one in self.members(name).values())
         return {Dividends(one) if one else self.dividends for one in own}
 
+    def has_volume(self, bars: Bars) -> bool:
+        """Say whether a trade's impact can be worked out of every name."""
+        return bars.volume is not None or all(self._instrument(one).daily_volume for one in bars.symbols)
+
     def reference(self, name: str) -> str:
         """Return the run another is held against, empty for the first."""
         return str(self.runs[name].get("against", ""))

@@ -33,9 +33,10 @@ SERIES = (
     ("cost", "Trading cost so far", ""),
     ("tax", "Taxes paid so far", ""),
     ("lots", "Tax lots held", ""),
+    ("acted", "Decisions to trade so far", ""),
 )
 YEAR = ("short_term", "long_term", "dividends", "disallowed", "permanent")
-SUMMED = {"turnover", "cost", "tax"}
+SUMMED = {"turnover", "cost", "tax", "acted"}
 
 
 def render(data: Mapping[str, Any]) -> str:

@@ -32,13 +32,21 @@ PRICES = {
 
 
 def stated(
-    bars: Bars, fills: Fills, dividends: Collection[Dividends], outcomes: Sequence[Outcome], *, is_taxed: bool
-) -> list[str]:
-    """Return the limits of what was played; `dividends` are what the accounts do with theirs."""
+    bars: Bars, fills: Fills, dividends: Collection[Dividends], outcomes: Sequence[Outcome], *,
+    is_taxed: bool, has_volume: bool = False,
+) -> list[str]:  # fmt: skip
+    """Return the limits of what was played; `dividends` are what the accounts do with theirs.
+
+    `has_volume` says that the impact of a trade's size could be charged.
+    """
     found = [_survivors(bars), PRICES[fills]]
     found.append(
         "Spread, impact and commission are the cost model's, not those of the day; every order fills whole."
     )
+    if not has_volume:
+        found.append(
+            "No volume is known, so no impact of a trade's size is charged: large accounts pay more."
+        )
     if bars.name.startswith(BUNDLED):
         found.append(
             f"Prices ({bars.source}) are adjusted for dividends and splits: dividends are inside them, "

@@ -19,7 +19,7 @@ from decimal import Decimal
 from gateway.domain.book import Account
 from gateway.domain.tax.rules import Holder, Rules
 from gateway.domain.tax.year import Filing
-from gateway.events import AccountOpened, RequestDecided
+from gateway.events import AccountOpened, Action, RequestDecided
 from simulator.backtest.runner import Present, Run
 from simulator.backtest.tape import Traded
 from simulator.backtest.taxes import Elsewhere, Shares, Taxes
@@ -33,7 +33,8 @@ TAX_DAY = (4, 15)
 class Track:
     """Hold one account's figures, a value a day. Money is in the account's currency, weights are fractions.
 
-    `drift` is the largest absolute gap of the decision, None on days without one; `cost` is commission,
+    `drift` is the largest absolute gap of the decision, None on days without one; `acted` counts decisions
+    to trade, `actions` all of them by word; `cost` is commission,
     spread and impact of the day's trades, `turnover` their value over wealth.
     """
 
@@ -46,6 +47,7 @@ class Track:
     tax: list[float] = field(default_factory=list)
     lots: list[int] = field(default_factory=list)
     actions: Counter[str] = field(default_factory=Counter)
+    acted: list[int] = field(default_factory=list)
     trades: list[int] = field(default_factory=list)
     held: list[dict[str, float]] = field(default_factory=list)
 
@@ -147,6 +149,7 @@ class Measure:
         ]
         track.drift.append(decided[-1].max_drift if decided else None)
         track.actions.update(event.action for event in decided)
+        track.acted.append(sum(event.action is not Action.HOLD for event in decided))
         value = float(sum((one.qty * one.px for one in trades), ZERO))
         cost = float(sum((one.commission + one.slippage for one in trades), ZERO))
         track.turnover.append(value / wealth if wealth else 0.0)

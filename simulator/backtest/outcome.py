@@ -159,7 +159,7 @@ def summed(tracks: Sequence[Track]) -> Track:
         wealth=wealth, cash=total("cash"), flow=total("flow"), drift=drift,
         turnover=[weighed(n, [track.turnover[n] for track in tracks]) for n in days], cost=total("cost"),
         tax=total("tax"), lots=total("lots"), actions=sum((track.actions for track in tracks), Counter()),
-        trades=total("trades"), held=held,
+        acted=total("acted"), trades=total("trades"), held=held,
     )  # fmt: skip
 
 
@@ -249,13 +249,14 @@ def _series(one: Outcome, view: str) -> dict[str, Any]:
         last = last if gap is None else gap
         drift.append(last)
 
-    def summed(values: list[float]) -> list[float]:
+    def summed(values: Sequence[float]) -> list[float]:
         return [float(sum(values[max(0, n - step + 1) : n + 1])) for n in at]
 
     return {
         "days": [one.days[n] for n in at], "wealth": [track.wealth[n] for n in at],
         "drift": [drift[n] for n in at], "lots": [track.lots[n] for n in at],
         "turnover": summed(track.turnover), "cost": summed(track.cost), "tax": summed(track.tax),
+        "acted": summed(track.acted),
         "after_tax": [{"day": day, "value": left[view]} for day, left in one.after_tax],
         "weights": track.weights_at(at),
     }  # fmt: skip
