@@ -75,6 +75,9 @@ def plan_of(file: Path) -> Plan:
     if account not in settings.accounts or not settings.accounts[account].taxable:
         taxed = ", ".join(one for one, known in settings.accounts.items() if known.taxable) or "none"
         raise ConfigError(f"{file}: study.account: must be one that is taxed; there are {taxed}")
+    if held := [one.account for one in scenario.opening if one.lots]:
+        text = "a study begins every year, and lots have one date; write opening_cash"
+        raise ConfigError(f"{file}: accounts.{held[0]}.opening_lots: {text}")
     opened = next(one for one in scenario.opening if one.account == account)
     share = described.study.elsewhere * opened.cash
     return Plan(

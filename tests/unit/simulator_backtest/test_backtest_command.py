@@ -258,6 +258,11 @@ opening_cash = "100000"
     assert study["variants"][0]["mean"]["sold"]["low"] == -math.inf
     harvest_study.show({**study, "title": "One beginning"})
     assert "Without the wash-sale rule" in capsys.readouterr().out
+    (tmp_path / "lots.csv").write_text("symbol,acquired,qty,cost\nA,2020-06-01,3,100\n")
+    path.write_text(text.replace('opening_cash = "100000"', 'opening_lots = "lots.csv"'))
+    harvest_study.plan_of.cache_clear()
+    assert main(["harvest-study", str(path)]) == USAGE
+    assert "accounts.main.opening_lots: a study begins every year" in capsys.readouterr().err
     path.write_text(text.replace("[study]", '[study]\naccount = "ira"'))
     harvest_study.plan_of.cache_clear()
     assert main(["harvest-study", str(path)]) == USAGE
