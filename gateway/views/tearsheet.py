@@ -72,7 +72,7 @@ def _sections(data: Mapping[str, Any]) -> list[tuple[str, tuple[str, str], str]]
         ("decisions", ("What was decided", "Decisions"), _decisions(runs)),
     ]
     if data["forward"]:
-        found.insert(2, ("forward", ("Chosen before, judged after", "Forward"), _forward(data["forward"])))
+        found.insert(2, ("forward", ("Chosen before, judged after", "Forward"), _forward(data)))
     for n, one in enumerate(data["accounts"]):
         title = (f"The account {one['account']}", str(one["account"]))
         found.append((f"account-{n}", title, _account(one, n)))
@@ -139,7 +139,7 @@ def _verdict(data: Mapping[str, Any]) -> str:
         if said
         else f"No run differs from {first} in growth beyond chance"
     )
-    if any(one.startswith("Survivorship") for one in data["limits"]):
+    if _is_of_survivors(data):
         text += ". The names are survivors, which favours letting winners drift: see the limits"
     halted = "".join(
         f"<p class=warning>{escape(run['name'])} was halted: {escape('; '.join(run['halted'].values()))}.</p>"
@@ -161,12 +161,17 @@ def _differences(data: Mapping[str, Any]) -> str:
     return table("Differences", header, rows, caption, empty=empty, words={0, 1, 2, 6})
 
 
+def _is_of_survivors(data: Mapping[str, Any]) -> bool:
+    return any(one.startswith("Survivorship") for one in data["limits"])
+
+
 def _is_sure(one: Mapping[str, float]) -> str:
     return "yes" if one["low"] > 0 or one["high"] < 0 else "may be chance"
 
 
-def _forward(forward: Mapping[str, Any]) -> str:
+def _forward(data: Mapping[str, Any]) -> str:
     """Tell of every fold, and of all their days together."""
+    forward = data["forward"]
     rows = [
         [
             f"{_day(one['first'])} to {_day(one['last'])}", one["chosen"],
@@ -185,6 +190,8 @@ def _forward(forward: Mapping[str, Any]) -> str:
         f"On all days after, what was chosen grew {value} bp a year against {forward['against']} "
         f"(95 %: {low} to {high}, {'beyond chance' if _is_sure(one) == 'yes' else 'may be chance'})."
     )
+    if _is_of_survivors(data):
+        verdict += " On names that survived, growth chooses who lets winners drift: see the limits."
     found = table("Walked forward", header, rows, caption, words={0, 1}, key=1)
     return f"<p class=verdict>{escape(verdict)}</p>{found}"
 
