@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
@@ -108,7 +109,8 @@ def played(file: Path, names: Sequence[str], jobs: int) -> list[Outcome]:
         bars = described.bars()
         shown = Shown()
         return [play(described, name, bars, shown.tell) for name in names]
-    with Manager() as manager, ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    apart = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=leave_interrupts)
+    with apart as pool, Manager() as manager:  # ended early, it takes `done` away: what still plays stops
         done = manager.dict()
         waiting = [pool.submit(play_apart, file, name, done) for name in names]
         shown = Shown()
@@ -116,6 +118,11 @@ def played(file: Path, names: Sequence[str], jobs: int) -> list[Outcome]:
             shown.draw(dict(done))
         shown.draw({})
         return [one.result() for one in waiting]
+
+
+def leave_interrupts() -> None:
+    """Let Ctrl-C end the command alone: it ends the processes it began."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def play_apart(file: Path, name: str, done: DictProxy[str, str]) -> Outcome:

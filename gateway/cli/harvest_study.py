@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.backtest import write
+from gateway.cli.backtest import leave_interrupts, write
 from gateway.cli.backtest_file import read_file
 from gateway.cli.backtest_household import taxed_first
 from gateway.cli.connect import print_table
@@ -95,11 +95,14 @@ def one(file: Path, vintage: int, variant: Variant) -> Played:
 def _played(file: Path, years: list[int], jobs: int) -> dict[tuple[int, str], Played]:
     wanted = [(year, variant) for year in years for variant in (TWIN, *VARIANTS)]
     found: dict[tuple[int, str], Played] = {}
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=leave_interrupts) as pool:
         waiting = {pool.submit(one, file, year, variant): (year, variant.name) for year, variant in wanted}
-        for done in as_completed(waiting):
-            found[waiting[done]] = done.result()
-            click.echo(f"\r{len(found)} of {len(wanted)} portfolios played", nl=False, err=True)
+        try:
+            for done in as_completed(waiting):
+                found[waiting[done]] = done.result()
+                click.echo(f"\r{len(found)} of {len(wanted)} portfolios played", nl=False, err=True)
+        finally:
+            pool.shutdown(cancel_futures=True)  # an interrupt ends what has not begun
     click.echo("", err=True)
     return found
 

@@ -59,9 +59,10 @@ def turbulence(returns: Floats, window: int = TURBULENCE_WINDOW) -> Floats:
     """
     found = np.full(len(returns), np.nan)
     centred = returns - returns[:window].mean(axis=0)
+    sums, products = centred[:window].sum(axis=0), centred[:window].T @ centred[:window]
     for day in range(window, len(returns)):
         past, today = centred[day - window : day], centred[day]
-        if (day - window) % ANEW == 0:
+        if day > window and (day - window) % ANEW == 0:
             sums, products = past.sum(axis=0), past.T @ past
         covariance = (products - np.outer(sums, sums) / window) / (window - 1)
         if (np.diag(covariance) <= STILL).any():

@@ -203,14 +203,17 @@ def test_a_study_is_played_vintage_by_vintage(
     class Here:
         """Play in this process, so that coverage and speed are this one's."""
 
-        def __init__(self, jobs: int) -> None:
-            assert jobs == 1
+        def __init__(self, jobs: int, initializer: object) -> None:
+            assert (jobs, initializer) == (1, backtest.leave_interrupts)
 
         def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *_: object) -> None:
             pass
+
+        def shutdown(self, *, cancel_futures: bool) -> None:
+            assert cancel_futures
 
         def submit(self, work: Any, *words: Any) -> Any:
             done: Future[Any] = Future()
