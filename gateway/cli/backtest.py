@@ -109,6 +109,14 @@ def played(file: Path, names: Sequence[str], jobs: int) -> list[Outcome]:
         bars = described.bars()
         shown = Shown()
         return [play(described, name, bars, shown.tell) for name in names]
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, or processes outlive it
+    try:
+        return _played_apart(file, names, jobs)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _played_apart(file: Path, names: Sequence[str], jobs: int) -> list[Outcome]:
     apart = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=leave_interrupts)
     with apart as pool, Manager() as manager:  # ended early, it takes `done` away: what still plays stops
         done = manager.dict()
@@ -130,7 +138,10 @@ def play_apart(file: Path, name: str, done: DictProxy[str, str]) -> Outcome:
     described = read_file(file)
 
     def tell(name: str, text: str) -> None:
-        done[name] = text
+        try:
+            done[name] = text
+        except (OSError, EOFError):  # whoever began this is gone, and nobody waits for its end
+            os.kill(os.getpid(), signal.SIGTERM)
 
     outcome = play(described, name, described.bars(), tell)
     done.pop(name, None)
