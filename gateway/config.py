@@ -147,7 +147,7 @@ class GatewayConfig(BaseSettings):
     def opening_lots(self, account: str) -> tuple[LotOpened, ...]:
         """Read an account's opening lots from its CSV (symbol,acquired,qty,cost)."""
         section = self.accounts[account]
-        return _read_lots(self.folder / section.opening_lots) if section.opening_lots else ()
+        return read_lots(self.folder / section.opening_lots) if section.opening_lots else ()
 
     def reports_folder(self) -> Path:
         """Return where weekly reports are written."""
@@ -340,7 +340,7 @@ def _check_sessions(path: Path, config: GatewayConfig) -> None:
         names[name] = key
 
 
-def _read_lots(path: Path) -> tuple[LotOpened, ...]:
+def read_lots(path: Path) -> tuple[LotOpened, ...]:
     """Read opening lots; every mistake names file, line and column."""
     lots: list[LotOpened] = []
     try:

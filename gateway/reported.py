@@ -93,8 +93,9 @@ class PowerStated(Statement):
 class ActivityStated(Statement):
     """The venue states what happened to an account besides orders: a dividend, a split, a fee, a deposit.
 
-    `activity_id` is the venue's own and stated once; `kind` is the venue's word for it (DIV, SPLIT, SPIN);
-    `on` is its ISO date; `qty` what it adds to the position in `symbol`, `cash` what it adds to the cash.
+    `activity_id` is the venue's own and stated once; `kind` is the venue's word for it (DIV, SPLIT, SPIN), or
+    REINVEST for shares that a dividend bought; `on` is its ISO date; `qty` what it adds to the position in
+    `symbol`, `cash` what it adds to the cash.
     """
 
     at: datetime

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import time
@@ -58,6 +59,23 @@ def parts(folder: Path, *, quick: bool) -> list[Part]:
             "policies", "Policies side by side through the engine",
             [*backtest, "--json", str(folder / "policies.json"), "--html", str(folder / "policies.html")],
             needs=("skfolio",), pages=("policies.html",),
+        ),
+        Part(
+            "household", "A household of three accounts, wash sales between them",
+            [
+                *gateway, "backtest", "config/backtests/household.toml", "--json",
+                str(folder / "household.json"), "--html", str(folder / "household.html"),
+            ],
+            needs=("skfolio",), pages=("household.html",),
+        ),
+        Part(
+            "timing", "Timing by trends and the measured regime: each rule with and without it",
+            [
+                *gateway, "backtest", "config/backtests/timing.toml",
+                *(["--only", "no_trade"] if quick else []),
+                "--json", str(folder / "timing.json"), "--html", str(folder / "timing.html"),
+            ],
+            needs=("skfolio",), pages=("timing.html",),
         ),
         Part(
             "harvesting", "Tax-loss harvesting by year of beginning",
@@ -143,7 +161,11 @@ def main() -> int:
         found.append({**one, "figures": figures(one["text"])})
     (folder / "report.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     (folder / "index.html").write_text(page(found), encoding="utf-8")
-    print(f"page: {folder / 'index.html'}")
+    spent = sum(os.times()[2:4])
+    print(
+        f"{len(found)} parts in {sum(one['seconds'] for one in found) / 60:.1f} minutes, "
+        f"{spent / 60:.1f} of one core's; page: {folder / 'index.html'}"
+    )
     return 0 if all(one["code"] in (0, None) for one in found) else 1
 
 

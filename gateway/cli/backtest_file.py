@@ -1,8 +1,9 @@
-"""The file of a backtest: which history, which targets, which accounts side by side, and how they trade.
+"""The file of a backtest: which history, which targets, which runs side by side, and how they trade.
 
 Rules of this room:
-1. An account is written as in `accounts.toml`: `[account]` is what all runs share, `[runs.NAME]` what one has
-   otherwise. What a live gateway would refuse is refused here, in the same words.
+1. An account is written as in `accounts.toml`: `[account]` is what all runs share, `[accounts.NAME]` what one
+   of several has, `[runs.NAME]` what a run has otherwise. What a live gateway would refuse is refused here,
+   in the same words.
 2. A mistake is one sentence: the file, the key, what is wrong, what to write instead (`ConfigError`).
 """
 
@@ -10,74 +11,54 @@ from __future__ import annotations
 
 import csv
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
-from gateway.config import account_settings, first_mistake, read_toml
+from gateway.cli.backtest_household import ACCOUNT, TOTAL, Member, TargetsSection, members
+from gateway.config import account_settings, first_mistake, read_lots, read_toml
+from gateway.connections import Name
 from gateway.decision.learned import LearnedRule
 from gateway.domain.instrument import Instrument
 from gateway.domain.settings import Risk, Settings
+from gateway.domain.tax.rules import Holder
+from gateway.domain.tax.year import Filing
 from gateway.errors import ConfigError
-from gateway.events import AccountOpened
+from gateway.events import AccountOpened, LotOpened
 from gateway.oms.money import rate_symbol
 from gateway.runtime import learned
-from gateway.sections import AccountSection, InstrumentSection
+from gateway.sections import InstrumentSection
 from gateway.valuation import RiskSection, Section
 from simulator.backtest.bars import Bars, Day, HistoryError
+from simulator.backtest.forward import folds_of
 from simulator.backtest.runner import Dividends, Flow, Scenario, Targets
 from simulator.backtest.sources import read_history
 from simulator.backtest.tape import Fills
 
-ACCOUNT, LINK = "main", "history"
 PLACES = Decimal("0.000001")
-STALE_S = 5 * 86_400
-"""A reference price of history is yesterday's close; a live account's limit of a minute would refuse it."""
-OPEN_HANDED = {
-    "limits": {
-        "price_max_age_s": STALE_S, "max_order_notional": 10**12, "max_order_nav_share": 1,
-        "max_turnover": 10, "max_orders_per_request": 10_000,
-    },
-    "execution": {"ord_type": "market"},
-}  # fmt: skip
-"""What a run has unless its file says otherwise: one day is all there is, so nothing is split or waits."""
 
 
 class FlowSection(Section):
-    """Money that comes in (negative: goes out) before the market opens on a day."""
+    """Money that comes in (negative: goes out) before the market opens; of several accounts, name one."""
 
     on: date
     amount: Decimal
-
-
-class TargetsSection(Section):
-    """What is wanted: equal weights of all that is listed (`equal` in sum), fixed weights, or a file of them.
-
-    The file has columns date,symbol,weight; a row counts from its day on, until the next day with rows.
-    """
-
-    equal: Decimal | None = Field(default=None, gt=0, le=1)
-    weights: dict[str, Decimal] = Field(default_factory=dict)
-    file: str = ""
-
-    @model_validator(mode="after")
-    def _one_of_three(self) -> TargetsSection:
-        if [self.equal is not None, bool(self.weights), bool(self.file)].count(True) != 1:
-            raise ValueError("write one of equal, weights and file")
-        return self
+    account: str = ""
 
 
 class StudySection(Section):
     """A study of harvesting: portfolios begun each year, held `horizon_years`, with and without it.
 
+    `account` names the one that harvests where there are several: else the first that is taxed. Every
     `looks_every` days losses are looked for. `elsewhere` is what the household gains outside each year, as a
     share of its opening wealth and in both terms, where it is said to have gains enough.
     """
 
+    account: str = ""
     horizon_years: int = Field(default=10, ge=1, le=50)
     looks_every: int = Field(default=21, ge=1)
     elsewhere: Decimal = Field(default=Decimal(1), ge=0)
@@ -92,11 +73,14 @@ class BacktestFile(Section):
     last: date | None = None
     symbols: tuple[str, ...] = ()
     cash: Decimal = Field(default=Decimal(1_000_000), gt=0)
-    targets: TargetsSection
+    targets: TargetsSection | None = None
     fills: Fills = Fills.CLOSE
     decide_every: int = Field(default=1, ge=1)
     taxes: bool = True
+    filing: Filing = Filing.JOINT
+    dividend_rate: Decimal | None = Field(default=None, ge=0, le=1)
     split: date | None = None
+    walk_forward_years: int | None = Field(default=None, ge=1, le=50)
     time_zone: str = "America/New_York"
     risk: RiskSection = RiskSection()
     looks_every: int = Field(default=21, ge=0)
@@ -107,6 +91,7 @@ class BacktestFile(Section):
     dividends: Dividends = Dividends.CASH
     study: StudySection = StudySection()
     account: dict[str, Any] = Field(default_factory=dict)
+    accounts: dict[Annotated[str, Name], dict[str, Any]] = Field(default_factory=dict)
     runs: dict[str, dict[str, Any]] = Field(min_length=1)
     folder: Path = Path()
 
@@ -122,13 +107,20 @@ class BacktestFile(Section):
             raise ConfigError(f"history: {problem}") from None
         if self.split is not None and not found.days[0] < self.split < found.days[-1]:
             raise ConfigError(f"split: {self.split} must lie between {found.days[0]} and {found.days[-1]}")
+        years = self.walk_forward_years
+        if years is not None and not folds_of(found.days, years):
+            raise ConfigError(
+                f"walk_forward_years: {len(found)} days leave none to judge after {years} years; take fewer"
+            )
         return found
 
     def settings(self, name: str, bars: Bars) -> Settings:
         """Return what the engine of one run is told; raises `ConfigError`."""
-        section = _section(name, self.account, self.runs[name])
         return Settings(
-            household=name, accounts={ACCOUNT: account_settings(ACCOUNT, section)},
+            household=name,
+            accounts={
+                one.name: account_settings(one.name, one.section) for one in self.members(name).values()
+            },
             instruments={symbol: self._instrument(symbol) for symbol in bars.symbols},
             time_zone=self.time_zone, substitutes=dict(self.substitutes), is_converted=True,
             risk=Risk(**{**self.risk.model_dump(exclude={"history"}), "max_age_days": self._risk_age()}),
@@ -136,7 +128,7 @@ class BacktestFile(Section):
 
     def _rates(self, known: Sequence[str]) -> dict[str, str]:
         """Return the names quoted in another currency than the accounts', each with its rate's column."""
-        kept = {_section(name, self.account, own).currency for name, own in self.runs.items()}
+        kept = {one.section.currency for name in self.runs for one in self.members(name).values()}
         if len(kept) > 1:
             raise ConfigError("account.currency: all runs share one history, so write one currency for all")
         (own,) = kept
@@ -144,33 +136,87 @@ class BacktestFile(Section):
         rates = {symbol: rate_symbol(of, own) for symbol, of in quoted.items() if of != own}
         return {symbol: rate for symbol, rate in rates.items() if symbol not in rates.values()}
 
+    def members(self, name: str) -> dict[str, Member]:
+        """Return the accounts of one run; raises `ConfigError`."""
+        return members(self.account, self.accounts, name, self.runs[name])
+
+    def holders(self, name: str) -> dict[str, Holder]:
+        """Return who owns each account of a run and how it is taxed."""
+        return {one.name: one.holder for one in self.members(name).values()}
+
+    def kept_dividends(self) -> set[Dividends]:
+        """Return what accounts of any run do with their dividends."""
+        own = (one.own.dividends for name in self.runs for one in self.members(name).values())
+        return {Dividends(one) if one else self.dividends for one in own}
+
+    def has_volume(self, bars: Bars) -> bool:
+        """Say whether a trade's impact can be worked out of every name."""
+        return bars.volume is not None or all(self._instrument(one).daily_volume for one in bars.symbols)
+
+    def reference(self, name: str) -> str:
+        """Return the run another is held against, empty for the first."""
+        return str(self.runs[name].get("against", ""))
+
     def _risk_age(self) -> int:
         """Return how old a risk model may be: at least until the next look, weekends and holidays counted."""
         return max(self.risk.max_age_days, 2 * self.looks_every + 7)
 
     def rules(self, name: str) -> dict[str, LearnedRule]:
-        """Return the learned rule of a run, if it has one; raises `ConfigError`."""
-        decision = _section(name, self.account, self.runs[name]).decision
-        if not decision.learned_file:
-            return {}
-        path = self.folder / decision.learned_file
-        return {ACCOUNT: learned.load(path, override=decision.learned_override)}
+        """Return the learned rules of a run by account; raises `ConfigError`."""
+        found = {}
+        for one in self.members(name).values():
+            decision = one.section.decision
+            if decision.learned_file:
+                path = self.folder / decision.learned_file
+                found[one.name] = learned.load(path, override=decision.learned_override)
+        return found
 
     def scenario(self, settings: Settings, bars: Bars) -> Scenario:
         """Return what one run plays."""
-        account = settings.accounts[ACCOUNT]
-        opened = AccountOpened(
-            _noon(bars.days[0]), ACCOUNT, self.cash, (), account.lot_method, account.taxable
-        )  # fmt: skip
         every = self.decide_every
         place = {day: n for n, day in enumerate(bars.days)}
+        of_run = self.members(settings.household)
         return Scenario(
-            opening=[opened], wanted={ACCOUNT: self._wanted(bars)},
-            flows=[Flow(one.on, ACCOUNT, one.amount) for one in self.flows],
+            opening=[self._opening(one, bars) for one in of_run.values()],
+            wanted={name: self._wanted(one, bars) for name, one in of_run.items()},
+            flows=[self._flow(n, one, bars) for n, one in enumerate(self.flows)],
             decides=lambda day: place[day.on] % every == 0,
             fills=self.fills, looks_every=self.looks_every, rules=self.rules(settings.household),
             dividends=self.dividends,
+            dividends_by={
+                name: Dividends(one.own.dividends) for name, one in of_run.items() if one.own.dividends
+            },
         )  # fmt: skip
+
+    def _opening(self, member: Member, bars: Bars) -> AccountOpened:
+        """Return an account's opening book; a lone account without one begins with the file's cash."""
+        section, key = member.section, f"accounts.{member.name}" if self.accounts else "account"
+        if self.accounts and not (member.has_cash or section.opening_lots):
+            raise ConfigError(f"{key}: has nothing to begin with; write opening_cash or opening_lots")
+        cash = section.opening_cash if member.has_cash or section.opening_lots else self.cash
+        lots = read_lots(self.folder / section.opening_lots) if section.opening_lots else ()
+        for lot in lots:
+            self._check_lot(f"{key}.opening_lots", lot, bars)
+        return AccountOpened(
+            _noon(bars.days[0]), member.name, cash, lots, section.lot_method, section.taxable
+        )  # fmt: skip
+
+    @staticmethod
+    def _check_lot(key: str, lot: LotOpened, bars: Bars) -> None:
+        first = bars.days[0]
+        if lot.symbol not in bars.day(0).close:
+            raise ConfigError(f"{key}: {lot.symbol} has no price on {first}; take it out, or begin later")
+        if date.fromisoformat(lot.acquired) > first:
+            raise ConfigError(f"{key}: {lot.symbol} is acquired on {lot.acquired}, after {first}")
+
+    def _flow(self, n: int, one: FlowSection, bars: Bars) -> Flow:
+        names = list(self.accounts) or [ACCOUNT]
+        account = one.account or (names[0] if len(names) == 1 else "")
+        if account not in names:
+            raise ConfigError(f"flows.{n}.account: write one of {', '.join(names)}")
+        if not bars.days[0] < one.on <= bars.days[-1]:
+            raise ConfigError(f"flows.{n}.on: must be after {bars.days[0]} and not after {bars.days[-1]}")
+        return Flow(one.on, account, one.amount)
 
     def _instrument(self, symbol: str) -> Instrument:
         own = self.instruments.get(symbol, {})
@@ -180,18 +226,21 @@ class BacktestFile(Section):
             raise ConfigError(f"instruments.{symbol}.{first_mistake(problem)}") from None
         return Instrument(symbol=symbol, **section.model_dump())
 
-    def _wanted(self, bars: Bars) -> Callable[[Day], Targets]:
-        """Return what is wanted on a day, of what is listed that day."""
-        targets = self.targets
+    def _wanted(self, member: Member, bars: Bars) -> Callable[[Day], Targets]:
+        """Return what an account wants on a day, of what is listed that day."""
+        targets, key = member.own.targets or self.targets, "targets"
+        if member.own.targets is not None:
+            key = f"accounts.{member.name}.targets" if self.accounts else "account.targets"
+        if targets is None:
+            raise ConfigError(f"accounts.{member.name}.targets: write them, or targets for all accounts")
         if targets.equal is not None:
             share = targets.equal
             return lambda day: dict.fromkeys(day.close, (share / len(day.close)).quantize(PLACES, ROUND_DOWN))
-        table = (
-            {bars.days[0]: targets.weights} if targets.weights else _read_weights(self.folder / targets.file)
-        )
+        path = self.folder / targets.file
+        table = {bars.days[0]: targets.weights} if targets.weights else _read_weights(path, key)
         unknown = sorted({symbol for weights in table.values() for symbol in weights} - set(bars.symbols))
         if unknown:
-            raise ConfigError(f"targets: {unknown[0]} is not in the history; take it out, or add its prices")
+            raise ConfigError(f"{key}: {unknown[0]} is not in the history; take it out, or add its prices")
         days = sorted(table)
 
         def on(day: Day) -> Targets:
@@ -209,44 +258,34 @@ def read_file(path: Path) -> BacktestFile:
         found = BacktestFile(**{**document, "folder": path.parent})
     except ValidationError as problem:
         raise ConfigError(f"{path}: {first_mistake(problem)}") from None
-    for name, own in found.runs.items():
-        _section(name, found.account, own)
+    if TOTAL in found.accounts:
+        raise ConfigError(f"{path}: accounts.{TOTAL}: is what all accounts come to; take another name")
+    if found.accounts and "cash" in found.model_fields_set:
+        raise ConfigError(f"{path}: cash: belongs to a lone account; write accounts.NAME.opening_cash")
+    if not found.accounts and found.targets is None:
+        raise ConfigError(f"{path}: targets: missing; write one of equal, weights and file")
+    for name in found.runs:
+        found.members(name)
+        if (other := found.reference(name)) and other not in found.runs:
+            text = f"no such run; there are {', '.join(found.runs)}"
+            raise ConfigError(f"{path}: runs.{name}.against: {text}")
     return found
 
 
-def _section(name: str, shared: Mapping[str, Any], own: Mapping[str, Any]) -> AccountSection:
-    """Return one run's account: what it has otherwise, over what all share, over what a backtest needs."""
-    merged = _over(_over({**OPEN_HANDED, "link": LINK}, shared), own)
-    try:
-        return AccountSection(**merged)
-    except ValidationError as problem:
-        raise ConfigError(f"runs.{name}.{first_mistake(problem)}") from None
-
-
-def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one table over another, section by section."""
-    merged = dict(below)
-    for key, value in above.items():
-        known = merged.get(key)
-        is_section = isinstance(known, Mapping) and isinstance(value, Mapping)
-        merged[key] = _over(known, value) if is_section and isinstance(known, Mapping) else value
-    return merged
-
-
-def _read_weights(path: Path) -> dict[date, dict[str, Decimal]]:
+def _read_weights(path: Path, key: str) -> dict[date, dict[str, Decimal]]:
     try:
         rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
     except OSError as problem:
-        raise ConfigError(f"targets.file: {path}: cannot be read ({problem.strerror})") from None
+        raise ConfigError(f"{key}.file: {path}: cannot be read ({problem.strerror})") from None
     found: dict[date, dict[str, Decimal]] = {}
     for n, row in enumerate(rows, start=2):
         try:
             found.setdefault(date.fromisoformat(row["date"]), {})[row["symbol"]] = Decimal(row["weight"])
         except (KeyError, TypeError, ValueError, InvalidOperation):
             text = "write date,symbol,weight, as in 2024-03-12,AAPL,0.25"
-            raise ConfigError(f"targets.file: {path}: row {n}: {text}") from None
+            raise ConfigError(f"{key}.file: {path}: row {n}: {text}") from None
     if not found:
-        raise ConfigError(f"targets.file: {path}: there is no row; write date,symbol,weight")
+        raise ConfigError(f"{key}.file: {path}: there is no row; write date,symbol,weight")
     return found
 
 

@@ -15,14 +15,15 @@ from typing import Any
 
 import click
 
-from gateway.cli.backtest import write
-from gateway.cli.backtest_file import ACCOUNT, read_file
+from gateway.cli.backtest import leave_interrupts, write
+from gateway.cli.backtest_file import read_file
+from gateway.cli.backtest_household import taxed_first
 from gateway.cli.connect import print_table
 from gateway.cli.root import OK
 from gateway.errors import ConfigError
 from gateway.views.harvest_page import render
 from simulator.backtest import vintages
-from simulator.backtest.measure import Elsewhere
+from simulator.backtest.taxes import Elsewhere
 from simulator.backtest.vintages import TWIN, VARIANTS, Plan, Played, Variant
 
 BP = 1e4
@@ -70,10 +71,19 @@ def plan_of(file: Path) -> Plan:
     bars = described.bars()
     settings = described.settings(name, bars)
     scenario = described.scenario(settings, bars)
-    share = described.study.elsewhere * described.cash
+    account = described.study.account or taxed_first(settings.accounts)
+    if account not in settings.accounts or not settings.accounts[account].taxable:
+        taxed = ", ".join(one for one, known in settings.accounts.items() if known.taxable) or "none"
+        raise ConfigError(f"{file}: study.account: must be one that is taxed; there are {taxed}")
+    if held := [one.account for one in scenario.opening if one.lots]:
+        text = "a study begins every year, and lots have one date; write opening_cash"
+        raise ConfigError(f"{file}: accounts.{held[0]}.opening_lots: {text}")
+    opened = next(one for one in scenario.opening if one.account == account)
+    share = described.study.elsewhere * opened.cash
     return Plan(
-        bars, settings, scenario, ACCOUNT, scenario.wanted[ACCOUNT], described.study.horizon_years,
-        described.study.looks_every, Elsewhere(share, share),
+        bars, settings, scenario, account, scenario.wanted[account], described.study.horizon_years,
+        described.study.looks_every, Elsewhere(share, share), described.holders(name), described.filing,
+        described.dividend_rate,
     )  # fmt: skip
 
 
@@ -85,11 +95,14 @@ def one(file: Path, vintage: int, variant: Variant) -> Played:
 def _played(file: Path, years: list[int], jobs: int) -> dict[tuple[int, str], Played]:
     wanted = [(year, variant) for year in years for variant in (TWIN, *VARIANTS)]
     found: dict[tuple[int, str], Played] = {}
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=leave_interrupts) as pool:
         waiting = {pool.submit(one, file, year, variant): (year, variant.name) for year, variant in wanted}
-        for done in as_completed(waiting):
-            found[waiting[done]] = done.result()
-            click.echo(f"\r{len(found)} of {len(wanted)} portfolios played", nl=False, err=True)
+        try:
+            for done in as_completed(waiting):
+                found[waiting[done]] = done.result()
+                click.echo(f"\r{len(found)} of {len(wanted)} portfolios played", nl=False, err=True)
+        finally:
+            pool.shutdown(cancel_futures=True)  # an interrupt ends what has not begun
     click.echo("", err=True)
     return found
 
@@ -109,6 +122,14 @@ def show(data: dict[str, Any]) -> None:
     first, last = data["vintages"][0], data["vintages"][-1]
     title = f"Tax alpha and luck before tax, bp a year over {data['years']} years, begun {first} to {last}"
     print_table(header, rows, title)
+    rows = [
+        [one["gains"], what, *(f"{found[key] * BP:+.1f}" for key in ("value", "low", "high"))]
+        for one in data["differences"]
+        for what, found in one["found"].items()
+    ]
+    print_table(
+        ["gains", "what", "difference", "low", "high"], rows, "Without the wash-sale rule less with it"
+    )
     published = [[one["who"], f"{one['alpha'] * BP:.0f}"] for one in data["published"]]
     print_table(["published", "bp a year"], published)
     for variant in data["variants"]:

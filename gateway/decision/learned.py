@@ -116,11 +116,16 @@ class LearnedRule:
 
     def word(self, seen: Floats) -> str:
         """Return what the network says to what is seen, in the order of `simulator.world.World.seen`."""
+        return WORDS[int(self.words(seen))]
+
+    def words(self, seen: Floats) -> npt.NDArray[np.intp]:
+        """Return the place in `WORDS` of what the network says, for each row of what is seen."""
         values = seen
         for matrix, bias in self.layers[:-1]:
             values = np.tanh(values @ matrix + bias)
         matrix, bias = self.layers[-1]
-        return WORDS[int(np.argmax(values @ matrix + bias))]
+        found: npt.NDArray[np.intp] = np.argmax(values @ matrix + bias, axis=-1)
+        return found
 
 
 def banded(gap: Floats, width: Floats, scale: Floats, reset: Floats) -> Floats:

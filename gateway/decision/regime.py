@@ -11,6 +11,7 @@ Rules of this room:
 from __future__ import annotations
 
 import math
+from bisect import insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -28,6 +29,8 @@ TURBULENCE_NAMES = 100
 """At most so many names, evenly spaced, so that the window determines their covariances."""
 SIGNAL_DAYS = 5 * TRADING_DAYS
 STRESSED_RATIO = 1.5
+ANEW, STILL = 252, 1e-16
+"""A daily variance of no more is that of a name that has not moved."""
 DECAY = 0.94
 """RiskMetrics 1996: the weight of yesterday's variance for daily data."""
 
@@ -52,10 +55,23 @@ def turbulence(returns: Floats, window: int = TURBULENCE_WINDOW) -> Floats:
 
     Its mean is about the number of names, times window / (window - names) for the estimate's own error.
     Source: Kritzman & Li 2010, "Skulls, financial turbulence, and risk management", FAJ 66(5).
+    Sums move along with the window and are made anew every `ANEW` days, so that nothing is lost in them.
     """
     found = np.full(len(returns), np.nan)
+    centred = returns - returns[:window].mean(axis=0)
+    sums, products = centred[:window].sum(axis=0), centred[:window].T @ centred[:window]
     for day in range(window, len(returns)):
-        found[day] = mahalanobis(returns[day - window : day], returns[day : day + 1])[0]
+        past, today = centred[day - window : day], centred[day]
+        if day > window and (day - window) % ANEW == 0:
+            sums, products = past.sum(axis=0), past.T @ past
+        covariance = (products - np.outer(sums, sums) / window) / (window - 1)
+        if (np.diag(covariance) <= STILL).any():
+            found[day] = mahalanobis(past, today[None])[0]
+        else:
+            off = today - sums / window
+            found[day] = off @ np.linalg.solve(covariance, off)
+        sums = sums + today - past[0]
+        products = products + np.outer(today, today) - np.outer(past[0], past[0])
     return found
 
 
@@ -195,6 +211,19 @@ def fit_two_states(returns: Floats, rounds: int = 50, tolerance: float = 1e-2) -
     return found
 
 
+def quantiles_so_far(values: Floats, share: float) -> Floats:
+    """Return for each day the quantile of the values up to it (days,), between two of them in proportion."""
+    ordered: list[float] = []
+    found = np.empty(len(values))
+    for day, value in enumerate(values.tolist()):
+        insort(ordered, value)
+        at = share * day
+        low = int(at)
+        above = ordered[min(low + 1, day)]
+        found[day] = ordered[low] + (above - ordered[low]) * (at - low)
+    return found
+
+
 def with_hysteresis(values: Floats, enter: float, leave: float) -> list[bool]:
     """Say for each day whether the state is on: entered at `enter` or above, left below `leave`.
 
@@ -226,9 +255,8 @@ def signals(history: History, *, enter: float = 1.0, leave: float = 0.5) -> Sign
     unusual = turbulence(returns[:, some])[TURBULENCE_WINDOW:]
     monthly = np.convolve(unusual, np.full(TURBULENCE_MEAN, 1 / TURBULENCE_MEAN), mode="valid")
     fast = ewma_volatility(returns.mean(axis=1))[-len(monthly) :]
-    vol_ratio = fast / np.array([np.median(fast[: day + 1]) for day in range(len(fast))])
-    limits = np.array([np.quantile(monthly[: day + 1], 0.75) for day in range(len(monthly))])
-    stress = np.minimum(vol_ratio / STRESSED_RATIO, monthly / limits)
+    vol_ratio = fast / quantiles_so_far(fast, 0.5)
+    stress = np.minimum(vol_ratio / STRESSED_RATIO, monthly / quantiles_so_far(monthly, 0.75))
     is_crisis = with_hysteresis(stress, enter, leave)[-1]
     rise = prices[-1] / prices[-1 - TRADING_DAYS] - 1
     return Signals(

@@ -4,19 +4,21 @@ Rules of this room:
 1. A statement about a position only ever halts: it says that something is missing, not what. The one
    exception: after a split the venue has stated, its position is the new one and lots keep their cost.
 2. An activity that moves cash alone is booked, once; a return of capital lowers the cost of what is held,
-   too. One that moves a position halts, but for a split: a spin-off waits for a person to state it.
-   What happened up to the day the book was opened is in its opening cash already, or a person's to see.
+   too. One that moves a position halts, but for a split and for a dividend the venue has reinvested, which
+   is a lot like any other purchase; a spin-off waits for a person to state it. What happened up to the day
+   the book was opened is in its opening cash already, or a person's to see.
 3. Buying power below the cash in the book only makes later buys smaller: the venue would refuse them.
 4. A person may only add to what is booked, up to the order's quantity, and only where the order is open.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
-from decimal import Decimal
+from datetime import date, timedelta
+from decimal import ROUND_DOWN, Decimal
 
+from gateway.domain.book import Fill
 from gateway.domain.life import step
-from gateway.domain.order import ZERO, ExecType, OrdStatus, Report
+from gateway.domain.order import ZERO, ExecType, OrdStatus, Report, Side
 from gateway.domain.settings import Settings
 from gateway.events import (
     ActionStated,
@@ -31,6 +33,12 @@ from gateway.oms.state import NOTHING, Applied, State
 
 SPLITS = frozenset({"SPLIT"})
 """Kinds of activity that only change the units a position is counted in."""
+
+REINVESTMENTS = frozenset({"REINVEST"})
+"""Kinds of activity that bought `qty` of a symbol for `-cash`, without an order of anybody's."""
+
+PRICE_PLACES = Decimal("0.000001")
+"""A reinvestment's price is worked out so far; what is left over is part of the lot's cost, too."""
 
 POSITION_SETTLES = timedelta(seconds=5)
 """How long a venue may take to count a fill it has reported into the position it states."""
@@ -154,6 +162,8 @@ def take_activity(state: State, event: ActivityStated, settings: Settings) -> Ap
     opened = state.opened.get(event.account)
     if opened is not None and event.on <= trade_date(opened, settings).isoformat():
         return Applied(problem=f"{text}: not booked, for the book was opened that day or later")
+    if event.kind in REINVESTMENTS and event.qty > 0 > event.cash and event.symbol in settings.instruments:
+        return Applied(gains=tuple(state.book.apply(_purchase(event))), problem=f"{text}: booked as a lot")
     state.book.accounts[event.account].cash += event.cash
     if (short := state.shortfalls.get(event.account, ZERO)) and event.cash < ZERO:
         state.shortfalls[event.account] = max(ZERO, short + event.cash)  # the venue knew of it before we did
@@ -177,6 +187,15 @@ def _moved(state: State, event: ActivityStated, text: str, settings: Settings) -
     if event.qty or not event.cash:
         return _halted(state, event.account, f"{text}: a person must look at positions and cost basis")
     return Applied(problem=f"{text}: booked")
+
+
+def _purchase(event: ActivityStated) -> Fill:
+    """Return what a reinvestment bought: its whole cash is what the lot cost, dated the day it says."""
+    px = (-event.cash / event.qty).quantize(PRICE_PLACES, ROUND_DOWN)
+    return Fill(
+        event.account, event.symbol, Side.BUY, event.qty, px, -event.cash - px * event.qty,
+        exec_id=event.activity_id, trade_date=date.fromisoformat(event.on), cl_ord_id=event.activity_id,
+    )  # fmt: skip
 
 
 def _halted(state: State, account: str, text: str) -> Applied:

@@ -54,7 +54,7 @@ class Bars:
     """Hold daily bars: arrays of shape (days, symbols), in the currency of the instruments.
 
     `open`, `high`, `low` and `volume` are None where only closes are known: then every price of a day is its
-    close.
+    close. `source` says whose data it is and under which licence.
     """
 
     days: tuple[date, ...]
@@ -66,6 +66,7 @@ class Bars:
     volume: Floats | None = None
     happenings: Mapping[date, tuple[Happening, ...]] = field(default_factory=dict)
     name: str = ""
+    source: str = ""
 
     def __len__(self) -> int:
         return len(self.days)
@@ -120,7 +121,7 @@ class Bars:
         return Bars(
             days=tuple(self.days[n] for n in rows), symbols=wanted, close=self.close[at], open=cut(self.open),
             high=cut(self.high), low=cut(self.low), volume=cut(self.volume), happenings=self.happenings,
-            name=self.name,
+            name=self.name, source=self.source,
         )  # fmt: skip
 
     def converted(self, rates: Mapping[str, str]) -> Bars:

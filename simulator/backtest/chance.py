@@ -4,11 +4,15 @@ Rules of this room:
 1. What is compared was played on the same days: only the difference of each day is drawn, in blocks, so that
    both what the days had in common and what follows from day to day is kept.
 2. A claim carries its interval; one that contains 0 is no claim.
+3. Figures whose days overlap are drawn in blocks that cover the overlap. So few blocks make too narrow an
+   interval, so it is stretched until it holds the truth as often as it says where the truth is known.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +20,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 DAYS, MONTH = 252, 21
 """Trading days of a year and of a month."""
+TINY, MOST = 1e-12, 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,62 @@ def of_mean(
     tail = (1 - level) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return Interval(float(daily.mean() * per_year), float(low * per_year), float(high * per_year), level)
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Say how figures overlap: `count` of them, each over `years` years, begun `apart` years from each other.
+
+    `weights` say how much each year of a figure's age counts in it; all the same where there are none.
+    """
+
+    count: int
+    years: int
+    apart: int = 1
+    weights: tuple[float, ...] = ()
+
+    @property
+    def block(self) -> int:
+        """Return over how many figures a year's part in them lasts, as far as two blocks are left to draw.
+
+        A year counts as long as the ages it passes through hold `MOST` of the weight.
+        """
+        weights = np.array(self.weights or (1.0,) * self.years)
+        lasts = int(np.searchsorted(weights.cumsum(), MOST * weights.sum())) + 1
+        return max(1, min(-(-lasts // self.apart), self.count // 2))
+
+
+def of_overlapping(values: Floats, how: Overlap, *, level: float = 0.95, seed: int = 1) -> Interval:
+    """Return the mean of figures that overlap, (count), and its interval; one figure has none.
+
+    Blocks of `how.block`, stretched by `stretch`. Sources: Politis and Romano 1992; Shao and Politis 2013,
+    Fixed b subsampling and the block bootstrap, J. R. Stat. Soc. B 75, on why few blocks must be calibrated.
+    """
+    if len(values) == 1:
+        return Interval(float(values[0]), -math.inf, math.inf, level)
+    found = of_mean(values, per_year=1, level=level, seed=seed, block=how.block)
+    by = stretch(how, level)
+    low, high = (found.value + by * (edge - found.value) for edge in (found.low, found.high))
+    return Interval(found.value, low, high, level)
+
+
+@lru_cache(maxsize=64)
+def stretch(how: Overlap, level: float = 0.95, *, trials: int = 4_000, draws: int = 400) -> float:
+    """Return by how much an interval of overlapping figures must be wider to hold the truth so often.
+
+    Tried on independent normal years, of which every figure is the weighed mean of its own: the truth is 0.
+    """
+    rng = np.random.default_rng(20_13)
+    begins = np.arange(how.count) * how.apart
+    years = rng.standard_normal((trials, int(begins[-1]) + how.years))
+    weights = np.array(how.weights or (1.0,) * how.years)
+    values = sum(weight * years[:, begins + age] for age, weight in enumerate(weights))
+    needed = np.empty(trials)
+    for n, one in enumerate(values):
+        found = of_mean(one, per_year=1, draws=draws, level=level, seed=n, block=how.block)
+        reach = found.value - found.low if found.value > 0 else found.high - found.value
+        needed[n] = abs(found.value) / max(reach, TINY)
+    return max(1.0, float(np.quantile(needed, level)))
 
 
 def of_growth(wealth: Floats, against: Floats, flows: Floats, **options: float) -> Interval:

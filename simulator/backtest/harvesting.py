@@ -22,8 +22,9 @@ from gateway.domain.request import PolicyName
 from gateway.domain.settings import AccountSettings
 from gateway.events import Others, Regime
 from simulator.backtest.bars import Day
-from simulator.backtest.measure import Elsewhere, Measure
+from simulator.backtest.measure import Measure
 from simulator.backtest.runner import Run, Targets, Wanted
+from simulator.backtest.taxes import Elsewhere
 
 ZERO = Decimal(0)
 PLACES = Decimal("1e-12")
@@ -131,9 +132,12 @@ class Harvester:
 
     def _room(self, view: View) -> Room:
         assert self._measure is not None  # noqa: S101 - a run is followed from its first day on
-        gone = self._measure.taxes.carried_into(view.trade_date.year)
+        taxes = self._measure.taxes
+        gone = taxes.carried_into(view.trade_date.year, self.account)
         outside = Room(float(self.elsewhere.short), float(self.elsewhere.long))
-        return room_of(view.book, [self.account], view.trade_date, self.judged_by.harvest, gone, outside)
+        return room_of(
+            view.book, taxes.filed_with(self.account), view.trade_date, self.judged_by.harvest, gone, outside
+        )
 
     def _view(self, day: Day) -> View:
         """Show harvest the account at today's close."""

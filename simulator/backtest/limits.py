@@ -7,7 +7,7 @@ Rules of this room:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -17,6 +17,13 @@ from simulator.backtest.runner import Dividends
 from simulator.backtest.tape import Fills
 
 BUNDLED = "bundled:"
+WHAT_BECOMES = {
+    Dividends.CASH: "Dividends are cash from the morning of their day on.",
+    Dividends.REINVEST: (
+        "Reinvested dividends buy whole shares at the close of the day they are paid, free of charge: lots "
+        "of that day, which wash a loss as any purchase does."
+    ),
+}
 PRICES = {
     Fills.CLOSE: "Orders fill at the very close they were decided on; a real one is sent before it is known.",
     Fills.NEXT_OPEN: "Orders fill at the next day's opening price, whatever their size.",
@@ -25,29 +32,44 @@ PRICES = {
 
 
 def stated(
-    bars: Bars, fills: Fills, dividends: Dividends, outcomes: Sequence[Outcome], *, is_taxed: bool
-) -> list[str]:
-    """Return the limits of what was played."""
+    bars: Bars, fills: Fills, dividends: Collection[Dividends], outcomes: Sequence[Outcome], *,
+    is_taxed: bool, has_volume: bool = False,
+) -> list[str]:  # fmt: skip
+    """Return the limits of what was played; `dividends` are what the accounts do with theirs.
+
+    `has_volume` says that the impact of a trade's size could be charged.
+    """
     found = [_survivors(bars), PRICES[fills]]
     found.append(
         "Spread, impact and commission are the cost model's, not those of the day; every order fills whole."
     )
+    if not has_volume:
+        found.append(
+            "No volume is known, so no impact of a trade's size is charged: large accounts pay more."
+        )
     if bars.name.startswith(BUNDLED):
         found.append(
-            "Prices are adjusted for dividends and splits: dividends are inside them, reinvested at no cost "
-            "and never taxed; early prices are too low, so commission by the share weighs too much early."
-        )
-    elif dividends is Dividends.REINVEST:
-        found.append(
-            "Dividends buy whole shares at the close of the day they are paid, free of charge, untaxed."
+            f"Prices ({bars.source}) are adjusted for dividends and splits: dividends are inside them, "
+            "reinvested at no cost and never taxed; early prices are too low, so commission by the share "
+            "weighs too much early."
         )
     else:
-        found.append("Dividends are cash from the morning of their day on, and are not taxed.")
+        found += [WHAT_BECOMES[one] for one in sorted(set(dividends))]
+        found.append(
+            "All dividends are qualified and taxed at one rate, in taxed accounts, in the year they are paid."
+            if is_taxed
+            else "Dividends are not taxed."
+        )
     if is_taxed:
         found.append(
             "Wealth after tax is what a sale of everything on one day would leave; who dies holding, or "
             "gives, pays less. Net losses save what the year's rules let them, at one year's rates in all "
             "years, federal tax alone."
+        )
+    if is_taxed and any(one.has_untaxed for one in outcomes):
+        found.append(
+            "Accounts that are not taxed owe nothing here; what is drawn from a traditional IRA is income "
+            "then, and its wealth is not all the owner's."
         )
     gone = sorted({symbol for one in outcomes for symbol in one.stranded})
     if gone:

@@ -6,7 +6,8 @@ Rules of this room:
 2. Before each close the engine has been told what was known by then, and no more: prices carry the time of
    their close, and the tape has not been told of the next day.
 3. Everything that happens to an account besides orders (flows, dividends, splits) is stated by its link, as a
-   broker states it. A reinvested dividend is the broker's own purchase, reported by it: a lot like any other.
+   broker states it. A reinvested dividend is a purchase the broker states: a lot of its own day and price.
+   What happened on the first day is in the opening books.
 4. A name that leaves is sold by the decision of its last day. What was not sold then keeps its last price, is
    sold at it by the next decision that may, and is told of in `Run.stranded`.
 """
@@ -33,7 +34,6 @@ from gateway.events import (
     Others,
     PositionStated,
     PricesUpdated,
-    ResumeRequested,
     TargetsSubmitted,
 )
 from simulator.backtest.bars import Bars, Day
@@ -69,13 +69,23 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class Paid:
+    """Remember one dividend; it is negative where a short seller owes it."""
+
+    on: date
+    account: str
+    symbol: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """Say what is played: accounts with their opening books, what they want, what flows in and out.
 
     `wanted` gives an account's targets on a day from what is known that day. `decides` says whether the day
-    is one on which targets are submitted at all. Every `looks_every` days the engine is given a risk model
-    and the market's signals, made of the closes of the days before; 0 is never. `rules` are learned rules by
-    account.
+    is one on which targets are submitted at all, `decides_by` the same for an account of its own mind; so do
+    `dividends` and `dividends_by`. Every `looks_every` days the engine is given a risk model and the market's
+    signals, made of the closes of the days before; 0 is never. `rules` are learned rules by account.
     """
 
     opening: Sequence[AccountOpened]
@@ -86,6 +96,12 @@ class Scenario:
     looks_every: int = 21
     rules: Mapping[str, LearnedRule] = field(default_factory=dict)
     dividends: Dividends = Dividends.CASH
+    decides_by: Mapping[str, Callable[[Day], bool]] = field(default_factory=dict)
+    dividends_by: Mapping[str, Dividends] = field(default_factory=dict)
+
+    def reinvests(self, account: str) -> bool:
+        """Say whether an account's dividends buy shares."""
+        return self.dividends_by.get(account, self.dividends) is Dividends.REINVEST
 
 
 @dataclass(slots=True)
@@ -118,6 +134,7 @@ class Run:
             settings, {link: self._line}, self._at(history.days[0], OPEN), scenario.opening
         )
         self.stranded: dict[str, date] = {}
+        self.dividends: list[Paid] = []
         self._last: dict[str, Decimal] = {}
         self._to_reinvest: dict[tuple[str, str], Decimal] = {}
         self._owed: list[tuple[str, Decimal]] = []
@@ -186,8 +203,13 @@ class Run:
         world.now = at = self._at(day.on, CLOSE)
         self.tape.close()
         world.feed(PricesUpdated(at, at, dict(day.close), "history"))
-        if self.scenario.decides(day):
-            for account, wanted in self.scenario.wanted.items():
+        decides = {
+            account: self.scenario.decides_by.get(account, self.scenario.decides)
+            for account in self.scenario.wanted
+        }
+        said = {one: one(day) for one in dict.fromkeys(decides.values())}
+        for account, wanted in self.scenario.wanted.items():
+            if said[decides[account]]:
                 world.feed(self._targets(account, wanted(listed), day, at))
         world.run(for_s=0)
         self._reinvest(day)
@@ -209,28 +231,23 @@ class Run:
             self._tell(day, account, "TAX", cash=amount)
         self._owed.clear()
         book = self.world.engine.state.book
-        for one in day.happenings:
+        for one in day.happenings if day.on != self.history.days[0] else ():
             for account in self.settings.accounts:
                 held = book.position(account, one.symbol)
-                if not held:
-                    continue
-                if one.split != 1:
+                if held and one.split != 1:
                     self._split(day, account, one.symbol, held * one.split)
-                if one.dividend:
-                    paid = (held * one.dividend).quantize(CENT)
-                    self._tell(day, account, "DIV", one.symbol, cash=paid)
-                    due = self._to_reinvest.get((account, one.symbol), ZERO)
-                    self._to_reinvest[account, one.symbol] = due + paid
+                if held and one.dividend:
+                    self._pay_dividend(day, account, one.symbol, (held * one.dividend).quantize(CENT))
+
+    def _pay_dividend(self, day: Day, account: str, symbol: str, amount: Decimal) -> None:
+        self._tell(day, account, "DIV", symbol, cash=amount)
+        self.dividends.append(Paid(day.on, account, symbol, amount))
+        if self.scenario.reinvests(account):
+            due = self._to_reinvest.get((account, symbol), ZERO)
+            self._to_reinvest[account, symbol] = due + amount
 
     def _reinvest(self, day: Day) -> None:
-        """Let the broker buy with dividends what makes whole lots; what is left waits for the next one.
-
-        An order that was not the gateway's halts the account (`oms/strangers.py`); whoever asked the broker
-        to reinvest lets it go on.
-        """
-        if self.scenario.dividends is not Dividends.REINVEST:
-            return
-        at, bought = self.world.now, set[str]()
+        """Let the broker buy with dividends what makes whole lots; what is left waits for the next one."""
         book = self.world.engine.state.book
         for (account, symbol), due in list(self._to_reinvest.items()):
             if not book.position(account, symbol) or symbol in day.leaving:
@@ -238,13 +255,10 @@ class Run:
                 continue
             qty = self.settings.instruments[symbol].round_qty(due / day.close[symbol])
             if qty > 0:
-                self._hand_over(self.tape.reinvest(account, symbol, qty, at))
-                self._to_reinvest[account, symbol] = due - qty * day.close[symbol]
-                bought.add(account)
-        if bought:
-            self.world.feed(*self._line.news(at))
-            self.world.feed(*(ResumeRequested(at, account, by="the backtest") for account in sorted(bought)))
-            self.world.run(for_s=0)
+                money = self.tape.reinvest(account, symbol, qty)
+                self._tell(day, account, "REINVEST", symbol, cash=-money, qty=qty)
+                self._to_reinvest[account, symbol] = due - money
+                self.world.run(for_s=0)
 
     def _split(self, day: Day, account: str, symbol: str, after: Decimal) -> None:
         """State a split and the position after it, fractions included."""
@@ -252,10 +266,12 @@ class Run:
         self._tell(day, account, "SPLIT", symbol)
         self._hand_over(PositionStated(at, self._line.name, 0, account, symbol, after))
 
-    def _tell(self, day: Day, account: str, kind: str, symbol: str = "", cash: Decimal = ZERO) -> None:
+    def _tell(
+        self, day: Day, account: str, kind: str, symbol: str = "", cash: Decimal = ZERO, qty: Decimal = ZERO
+    ) -> None:
         name = f"{day.on:%Y%m%d}-{account}-{kind}-{symbol}"
         at, on = self.world.now, day.on.isoformat()
-        self._hand_over(ActivityStated(at, self._line.name, 0, account, name, kind, on, cash, symbol))
+        self._hand_over(ActivityStated(at, self._line.name, 0, account, name, kind, on, cash, symbol, qty))
 
     def _hand_over(self, event: Numbered | ActivityStated | PositionStated) -> None:
         """Put what the venue states in its numbered record, as everything else it says."""

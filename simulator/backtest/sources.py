@@ -13,6 +13,7 @@ import csv
 import gzip
 import importlib.util
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from io import StringIO
@@ -29,7 +30,8 @@ BUNDLED = {
     "sp500-index": ("skfolio", "datasets/data/sp500_index.csv.gz"),
 }
 """Name to (package, file in it): 20 S&P 500 names from 1990, 5 factor funds from 2014, the index from 1990;
-all adjusted for dividends and splits (skfolio, BSD-3)."""
+all adjusted for dividends and splits."""
+LICENCES = {"skfolio": "bundled in skfolio, BSD-3-Clause"}
 
 EXTRA = "pip install 'rebalance-gateway[data]'"
 BARS = ("open", "high", "low", "volume")
@@ -60,7 +62,8 @@ def _bundled(name: str) -> Bars:
     if found is None or found.origin is None:
         raise HistoryError(f"bundled:{name} needs the package {package}; {EXTRA}")
     text = gzip.decompress((Path(found.origin).parent / inside).read_bytes()).decode("utf-8")
-    return _from_rows(list(csv.DictReader(StringIO(text))), f"bundled:{name}")
+    bars = _from_rows(list(csv.DictReader(StringIO(text))), f"bundled:{name}")
+    return replace(bars, source=LICENCES[package])
 
 
 def _parquet(path: Path) -> list[dict[str, str]]:
@@ -130,7 +133,8 @@ def _long(rows: Sequence[Row], columns: Sequence[str], name: str) -> Bars:
         if (found := _happening(row, places, symbol, name, n)) is not None:
             happenings.setdefault(day, []).append(found)
     return Bars(
-        tuple(days), tuple(symbols), tables["close"], **{bar: tables.get(bar) for bar in BARS},
+        tuple(days), tuple(symbols), tables["close"], tables.get("open"), tables.get("high"),
+        tables.get("low"), tables.get("volume"),
         happenings={day: tuple(found) for day, found in happenings.items()}, name=name,
     )  # fmt: skip
 

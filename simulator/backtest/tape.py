@@ -40,7 +40,10 @@ class Fills(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Traded:
-    """Remember one trade: `reference` is the price of history, `px` what was paid or received."""
+    """Remember one trade: `reference` is the price of history, `px` what was paid or received.
+
+    With `is_reinvested` a dividend bought it.
+    """
 
     account: str
     symbol: str
@@ -50,6 +53,7 @@ class Traded:
     reference: Decimal
     commission: Decimal
     cl_ord_id: str
+    is_reinvested: bool = False
 
     @property
     def slippage(self) -> Decimal:
@@ -116,19 +120,13 @@ class Tape:
         """Say whether an order has reached the venue."""
         return cl_ord_id in self._seen
 
-    def reinvest(self, account: str, symbol: str, qty: Decimal, now: datetime) -> ReportReceived:
-        """Buy at the day's close for an account that has its dividends reinvested, free of charge."""
+    def reinvest(self, account: str, symbol: str, qty: Decimal) -> Decimal:
+        """Buy at the day's close with an account's dividend, free of charge; return what it takes."""
         assert self._day is not None  # noqa: S101 - a day has begun before anything is paid
         px = self._day.close[symbol]
-        name = f"DRIP-{self._day.on:%Y%m%d}-{account}-{symbol}"
-        self.traded.append(Traded(account, symbol, Side.BUY, qty, px, px, ZERO, name))
-        self._count += 1
-        report = Report(
-            name, f"T{self._count}", ExecType.TRADE, OrdStatus.FILLED, qty, leaves_qty=ZERO, last_qty=qty,
-            last_px=px, commission=ZERO, order_id=f"O{name}", symbol=symbol, side=Side.BUY,
-            transact_time=now, order_qty=qty, account=account,
-        )  # fmt: skip
-        return ReportReceived(now, "", 0, report)
+        name = f"{self._day.on:%Y%m%d}-{account}-REINVEST-{symbol}"
+        self.traded.append(Traded(account, symbol, Side.BUY, qty, px, px, ZERO, name, is_reinvested=True))
+        return qty * px
 
     # The inside.
 

@@ -35,7 +35,8 @@ def learn(
 ) -> Layers:  # fmt: skip
     """Train for so many steps and return the policy's layers; raises `ConfigError` without the extra.
 
-    With `checkpoint` (a `.zip`) the learner is saved as it goes; `resume` goes on from there.
+    With `checkpoint` (a `.zip`) the learner is saved as it goes, what rewards are scaled by beside it
+    (`.scales`); `resume` goes on from there.
     """
     library, torch = _libraries()
     from simulator.env import RebalanceEnv  # noqa: PLC0415 - a search needs no Gymnasium
@@ -46,7 +47,12 @@ def learn(
         return RebalanceEnv(problem, market, has_edge=True, hold=WEEK, reward_scale=REWARD_SCALE)
 
     vectors = importlib.import_module("stable_baselines3.common.vec_env")
-    environments = vectors.VecNormalize(vectors.DummyVecEnv([make] * ENVIRONMENTS), norm_obs=False)
+    plain = vectors.DummyVecEnv([make] * ENVIRONMENTS)
+    scales = None if checkpoint is None else checkpoint.with_suffix(".scales")
+    if resume and scales is not None and scales.exists():
+        environments = vectors.VecNormalize.load(str(scales), plain)
+    else:
+        environments = vectors.VecNormalize(plain, norm_obs=False)
     if resume and checkpoint is not None and checkpoint.exists():
         model = library.PPO.load(checkpoint, env=environments, device="cpu")
     else:
@@ -59,6 +65,7 @@ def learn(
         model.learn(more, reset_num_timesteps=False)
         if checkpoint is not None:
             model.save(checkpoint)
+            environments.save(str(scales))
         tell(int(model.num_timesteps))
     return _layers(model.policy)
 

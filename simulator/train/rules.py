@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from gateway.decision.learned import LearnedRule
+from gateway.decision.learned import WORDS, LearnedRule
 from gateway.decision.no_trade.many import amortised
 from simulator.world import Act, World
 
@@ -74,11 +74,10 @@ def default(world: World) -> Floats:
 def learned(rule: LearnedRule) -> Rule:
     """Do what a learned rule says."""
     if rule.layers:
-        words = {"nothing": Act.NOTHING, "partial": Act.PARTIAL, "full": Act.FULL, "edge": Act.EDGE}
+        acts = np.array([Act[word.upper()] for word in WORDS])
 
         def say(world: World) -> Floats:
-            seen = world.seen()
-            return world.trades_of(np.array([words[rule.word(one)] for one in seen]))
+            return world.trades_of(acts[rule.words(world.seen())])
 
         return say
 

@@ -687,6 +687,32 @@ def test_a_dividend_is_booked_once_and_told() -> None:
     assert not world.state.halts
 
 
+def test_a_reinvested_dividend_is_a_lot_of_its_day_at_what_it_took() -> None:
+    """Three shares for 50.00: the price is not a round one, and not a cent is lost on it."""
+    world = World()
+    account, on = world.state.book.accounts["main"], tomorrow(world)
+    cash, held = account.cash, world.state.book.position("main", "CCC")
+    for _ in range(2):
+        stated(world, 1, "REINVEST", on=on, cash=dec(-50), symbol="CCC", qty=dec(3))
+    lot = account.lots["CCC"][-1]
+    assert (lot.qty, lot.cost, lot.acquired.isoformat()) == (3, 50, on)
+    assert (account.cash, world.state.book.position("main", "CCC")) == (cash - 50, held + 3)
+    world.state.book.check()
+    assert not world.state.halts
+    assert world.game.alerts()[-1].text.endswith("booked as a lot")
+    assert world.game.alerts()[-1].severity == "info"
+
+
+def test_a_reinvestment_that_makes_no_sense_halts_for_a_person_to_look() -> None:
+    for moved in ({"cash": dec(50), "qty": dec(3)}, {"cash": dec(-50), "qty": dec(-3)}):
+        world = World()
+        stated(world, 1, "REINVEST", on=tomorrow(world), symbol="CCC", **moved)
+        assert "a person must look" in world.state.halts["main"]
+    world = World()
+    stated(world, 1, "REINVEST", on=tomorrow(world), symbol="none", cash=dec(-50), qty=dec(3))
+    assert "a person must look" in world.state.halts["main"]
+
+
 def test_what_happened_up_to_the_day_the_book_was_opened_is_told_and_not_booked() -> None:
     world = World()
     cash = world.state.book.accounts["main"].cash

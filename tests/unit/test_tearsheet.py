@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from datetime import date, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from gateway.views import plots
 from gateway.views.harvest_page import render as render_study
 from gateway.views.tearsheet import render
 
+WASHED = {"sold_in": "his <a>", "bought_in": "hers", "times": 3, "put_off": "1234.4", "lost": "0"}
 DAYS = [date(2024, 1, 2) + timedelta(days=7 * n) for n in range(6)]
 
 
@@ -29,17 +31,19 @@ def run(name: str, **changes: Any) -> dict[str, Any]:
         "days": DAYS, "wealth": [1e6 + 5e6 * n for n in range(6)],
         "drift": [0.0, 0.01, 0.02, 0.01, 0.0, 0.03],
         "lots": [2, 3, 4, 4, 5, 5], "turnover": [0.5] * 6, "cost": [10.0] * 6, "tax": [0.0, 0, 0, 50, 0, 0],
+        "acted": [1, 0, 0, 2, 0, 1],
         "after_tax": [{"day": DAYS[2], "value": 100.0}, {"day": DAYS[5], "value": 120.0}],
         "weights": {"A": [0.5] * 6, "B<": [0.5, 0.4, 0.3, 0.3, 0.3, 0.2]},
     }  # fmt: skip
     year = {
-        "year": 2024, "short_term": "12.5", "long_term": "-3", "disallowed": "0", "tax": "4.6",
+        "taxpayer": "household", "year": 2024, "short_term": "12.5", "long_term": "-3", "dividends": "40",
+        "disallowed": "0", "permanent": "0", "tax": "4.6",
         "carried_out": {"short_term": "0", "long_term": "7"},
     }  # fmt: skip
     made = {
         "name": name, "policy": "smart", "actions": {"HOLD": 3, "FULL": 2}, "after_tax": 120.0, "halted": {},
         "figures": {"all": figures(130.0), "before": figures(110.0), "after": figures(130.0)},
-        "series": series, "years": [year],
+        "series": series, "years": [year], "washed": [],
     }  # fmt: skip
     return {**made, **changes}
 
@@ -48,9 +52,15 @@ def data(*runs: dict[str, Any], low: float = 0.001) -> dict[str, Any]:
     found = {"value": 0.002, "low": low, "high": 0.003}
     return {
         "title": "A <test>", "history": "bundled:sp500", "account": "main", "split": DAYS[2],
-        "runs": list(runs),
-        "against": runs[0]["name"], "limits": ["Survivorship: all names last.", "5 < 6"],
-        "differences": {one["name"]: {"growth": found, "tax": {**found, "low": -1.0}} for one in runs[1:]},
+        "runs": list(runs), "limits": ["Survivorship: all names last.", "5 < 6"], "accounts": [],
+        "differences": [
+            {
+                "run": one["name"], "against": runs[0]["name"],
+                "found": {"growth": found, "tax": {**found, "low": -1.0}},
+            }
+            for one in runs[1:]
+        ],
+        "forward": None,
     }  # fmt: skip
 
 
@@ -66,6 +76,47 @@ def test_the_page_shows_every_run_its_parts_and_its_limits() -> None:
     assert "http" not in page.replace("http://www.w3.org", "")
 
 
+def test_every_course_that_is_promised_is_drawn() -> None:
+    page = render(data(run("one"), run("two")))
+    for title in (
+        "Wealth after tax, if all were sold", "Largest drift of one name", "Turnover so far",
+        "Trading cost so far", "Taxes paid so far", "Tax lots held", "Decisions to trade so far",
+        "Weights of one", "Weights of two",
+    ):  # fmt: skip
+        assert f">{title}" in page, title
+
+
+def test_accounts_of_a_household_are_told_one_by_one_and_what_was_washed_between_them() -> None:
+    one = run("one", washed=[WASHED], years=[{**run("one")["years"][0], "taxpayer": name} for name in "xy"])
+    made = data(one, run("two"))
+    made["accounts"] = [{**data(run("one"), run("two")), "account": name} for name in ("his <a>", "hers")]
+    page = render(made)
+    for words in ("The account his &lt;a&gt;", ">hers</a>", "Wash sales", "1,234", "2024 x", "2024 y"):
+        assert words in page, words
+    names = re.findall(r' id="([^"]+)"', page)
+    assert len(names) == len(set(names)), "a page has each name once"
+
+
+def test_folds_are_told_with_the_verdict_on_all_of_them() -> None:
+    made = data(run("one"), run("two"))
+    fold = {
+        "first": DAYS[1], "last": DAYS[4], "chosen": "two <b>", "before": 0.1, "after": 0.02,
+        "reference": 0.03,
+    }  # fmt: skip
+    gap = {"value": -0.001, "low": -0.002, "high": 0.001}
+    made["forward"] = {"years": 4, "against": "one", "folds": [fold], "difference": gap}
+    page = render(made)
+    for words in (
+        "Walked forward",
+        "two &lt;b&gt;",
+        "-10.0 bp a year against one",
+        "may be chance",
+        "Every 4 years",
+    ):
+        assert words in page, words
+    assert render(json.loads(json.dumps(made, default=str))) == page
+
+
 def test_what_may_be_chance_is_no_claim() -> None:
     page = render(data(run("one"), run("two"), low=-0.001))
     assert "No run differs from one in growth beyond chance. The names are survivors" in page
@@ -78,7 +129,7 @@ def test_one_run_alone_makes_no_comparison_and_a_halt_is_told() -> None:
     page = render(data(alone))
     assert "nothing to compare" in page
     assert "one was halted: a &lt;reason&gt;" in page
-    assert "Nothing taxed was sold." in page
+    assert "Nothing was taxed." in page
     assert "Nothing was held." in page
 
 
@@ -119,10 +170,12 @@ def test_the_study_stands_beside_what_was_published(vintages: list[int]) -> None
     variant = {
         "name": "rule <kept>", "alphas": {end: [0.001] * len(vintages) for end in ends},
         "mean": dict.fromkeys(ends, mean), "spread": dict.fromkeys(ends, spread), "losses": [0.1, 0.02],
-        "swaps": 12.0, "halted": [],
+        "swaps": 12.0, "lost": 0.0, "halted": [],
     }  # fmt: skip
     page = render_study(
         {
+            "account": "main", "accounts": ["main"],
+            "differences": [{"gains": "elsewhere", "found": dict.fromkeys(ends, mean)}],
             "title": "Study", "history": "h", "names": ["A", "B"], "years": 2, "vintages": vintages,
             "variants": [variant], "published": [{"who": "They", "alpha": 0.0082}],
             "limits": ["Few vintages."],

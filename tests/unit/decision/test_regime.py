@@ -20,6 +20,7 @@ from gateway.decision.regime import (
     ewma_volatility,
     fit_two_states,
     mahalanobis,
+    quantiles_so_far,
     signals,
     turbulence,
     with_hysteresis,
@@ -75,6 +76,22 @@ def test_turbulence_knows_nothing_of_the_days_after() -> None:
     before = turbulence(returns, window=250)
     returns[280:] *= 10
     assert turbulence(returns, window=250)[:280] == pytest.approx(before[:280], nan_ok=True)
+
+
+def test_moving_sums_lose_nothing_against_every_window_by_itself() -> None:
+    """One name stands still for a while, as a suspended one does; sums are made anew once on the way."""
+    returns = stocks()[:420].copy()
+    returns[60:190, 3] = 0.0
+    found = turbulence(returns, window=100)
+    alone = [mahalanobis(returns[day - 100 : day], returns[day : day + 1])[0] for day in range(100, 420)]
+    assert found[100:] == pytest.approx(np.array(alone), rel=1e-9)
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=60), st.sampled_from([0.0, 0.5, 0.75, 1.0]))
+def test_quantiles_so_far_are_those_of_every_beginning(values: list[float], share: float) -> None:
+    found = quantiles_so_far(np.array(values), share)
+    alone = [np.quantile(values[: day + 1], share) for day in range(len(values))]
+    assert found == pytest.approx(np.array(alone), rel=1e-9, abs=1e-9)
 
 
 def test_names_that_never_moved_do_not_count() -> None:

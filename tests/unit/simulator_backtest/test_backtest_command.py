@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 from concurrent.futures import Future
 from datetime import date, timedelta
 from decimal import Decimal
@@ -12,12 +14,13 @@ from typing import Any, Self
 import numpy as np
 import pytest
 
-from gateway.cli import harvest_study, main
+from gateway.cli import backtest, harvest_study, main
 from gateway.cli.backtest_file import read_file
 from gateway.cli.root import OK, USAGE
 from gateway.decision.costs import commission
 from gateway.decision.learned import BAND, Card, LearnedRule
 from gateway.runtime.learned import save
+from simulator.backtest import vintages
 from simulator.backtest.runner import Run
 
 FILE = """
@@ -78,18 +81,18 @@ def test_a_file_becomes_figures_a_page_and_json(tmp_path: Path, capsys: pytest.C
     path = folder_of(tmp_path, FILE)
     made = tmp_path / "new" / "b.json"
     words = ["--json", str(made), "--html", str(tmp_path / "b.html")]
-    assert main(["backtest", str(path), *words]) == OK
+    assert main(["backtest", str(path), *words, "--jobs", "1"]) == OK
     said = capsys.readouterr()
     assert "Two names: 60 days of 2 names" in said.out
-    assert "Against monthly, 95 %" in said.out
+    assert "Differences, bp a year, 95 %" in said.out
     assert "smart: 60 days in" in said.err
     data = json.loads(made.read_text())
     assert [run["name"] for run in data["runs"]] == ["monthly", "smart"]
     assert data["runs"][0]["figures"]["after"]["first"] == "2021-02-01"
     assert any("Survivorship" in one for one in data["limits"])
     assert (tmp_path / "b.html").read_text().startswith("<!DOCTYPE html>")
-    assert main(["backtest", str(path), "--only", "smart"]) == OK
-    assert "Against" not in capsys.readouterr().out
+    assert main(["backtest", str(path), "--only", "smart", "--jobs", "1"]) == OK
+    assert "Differences" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -112,16 +115,49 @@ def test_a_file_becomes_figures_a_page_and_json(tmp_path: Path, capsys: pytest.C
             ('policy = "smart"', 'policy = "smart"\n[runs.odd]\ncurrency = "EUR"'),
             "write one currency for all",
         ),
+        (("title", "walk_forward_years = 1\ntitle"), "walk_forward_years: 60 days leave none"),
+        (("on = 2021-01-20", "on = 2021-01-04"), "flows.0.on: must be after 2021-01-04"),
+        (
+            ("[runs.smart.decision]", '[runs.smart]\nagainst = "me"\n[runs.smart.decision]'),
+            "runs.smart.against",
+        ),
+        (('targets = { equal = "0.9" }', ""), "targets: missing"),
+        (("[instruments.A]", '[account]\nopening_lots = "no.csv"\n[instruments.A]'), "no.csv"),
     ],
 )
 def test_a_mistake_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], words: str
 ) -> None:
     path = folder_of(tmp_path, FILE.replace(*change))
-    assert main(["backtest", str(path)]) == USAGE
+    assert main(["backtest", str(path), "--jobs", "1"]) == USAGE
     said = capsys.readouterr().err.strip().splitlines()
     assert words in said[-1]
     assert "Traceback" not in "".join(said)
+
+
+def test_runs_side_by_side_are_the_same_in_processes_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = '[runs.smart]\nagainst = "monthly"\n[runs.smart.decision]'
+    path = folder_of(tmp_path, FILE.replace("[runs.smart.decision]", named))
+    found = []
+    for jobs in ("1", "2"):
+        made = tmp_path / f"{jobs}.json"
+        assert main(["backtest", str(path), "--jobs", jobs, "--json", str(made)]) == OK
+        found.append(json.loads(made.read_text()))
+    assert found[0] == found[1]
+    assert found[0]["forward"] is None
+    assert found[0]["differences"][0]["against"] == "monthly"
+    capsys.readouterr()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    shown = backtest.Shown()
+    shown.tell("monthly", "3 of 60 days")
+    shown.tell("monthly", "3 of 60 days")
+    shown.draw({"monthly": "4 of 60 days", "smart": "2 of 60 days"})
+    shown.draw({})
+    assert capsys.readouterr().err.split("\r\x1b[2K")[1:] == [
+        "monthly: 3 of 60 days", "monthly: 4 of 60 days, smart: 2 of 60 days", "",
+    ]  # fmt: skip
 
 
 def test_what_cannot_be_written_and_who_is_not_there(
@@ -130,7 +166,9 @@ def test_what_cannot_be_written_and_who_is_not_there(
     path = folder_of(tmp_path, FILE)
     assert main(["backtest", str(path), "--only", "nobody"]) == USAGE
     assert "--only nobody: no such run" in capsys.readouterr().err
-    assert main(["backtest", str(path), "--only", "smart", "--json", f"{path}/x.json"]) == USAGE
+    assert (
+        main(["backtest", str(path), "--only", "smart", "--jobs", "1", "--json", f"{path}/x.json"]) == USAGE
+    )
     assert "cannot be written" in capsys.readouterr().err
 
 
@@ -192,7 +230,7 @@ def test_a_learned_rule_is_played_as_it_is_live(tmp_path: Path) -> None:
     described = read_file(path)
     assert described.rules("monthly") == {}
     assert described.rules("smart")["main"].card == card
-    assert main(["backtest", str(path), "--only", "smart"]) == OK
+    assert main(["backtest", str(path), "--only", "smart", "--jobs", "1"]) == OK
 
 
 def test_a_study_is_played_vintage_by_vintage(
@@ -201,14 +239,17 @@ def test_a_study_is_played_vintage_by_vintage(
     class Here:
         """Play in this process, so that coverage and speed are this one's."""
 
-        def __init__(self, jobs: int) -> None:
-            assert jobs == 1
+        def __init__(self, jobs: int, initializer: object) -> None:
+            assert (jobs, initializer) == (1, backtest.leave_interrupts)
 
         def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *_: object) -> None:
             pass
+
+        def shutdown(self, *, cancel_futures: bool) -> None:
+            assert cancel_futures
 
         def submit(self, work: Any, *words: Any) -> Any:
             done: Future[Any] = Future()
@@ -226,6 +267,45 @@ def test_a_study_is_played_vintage_by_vintage(
     assert data["vintages"] == [2021, 2022]
     assert data["variants"][0]["swaps"] > 0
     assert "Published figures" in (tmp_path / "s.html").read_text()
+
+
+def test_a_study_harvests_one_account_and_plays_the_others_along(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The IRA buys every day what it lacks, so nothing may be harvested that it buys."""
+    accounts = """
+[accounts.ira]
+kind = "ira"
+opening_cash = "50000"
+decision = { policy = "calendar", calendar_period = "daily" }
+
+[accounts.main]
+opening_cash = "100000"
+"""
+    text = STUDY.replace('cash = "100000"\n', "").replace("[substitutes]", f"{accounts}\n[substitutes]")
+    path = folder_of(tmp_path, text, days=262)
+    harvest_study.plan_of.cache_clear()
+    plan = harvest_study.plan_of(path)
+    assert (plan.account, list(plan.settings.accounts)) == ("main", ["ira", "main"])
+    assert plan.elsewhere.short == 100_000
+    twin, kept = (vintages.play(plan, 2021, one) for one in (vintages.TWIN, vintages.VARIANTS[0]))
+    assert twin.held > 100_000
+    assert twin.sold == pytest.approx(kept.sold, rel=0.05)
+    assert (kept.halted, twin.halted) == ("", "")
+    study = vintages.summed(plan, {(2021, one.name): kept for one in (vintages.TWIN, *vintages.VARIANTS)})
+    assert (study["account"], study["accounts"]) == ("main", ["ira", "main"])
+    assert study["variants"][0]["mean"]["sold"]["low"] == -math.inf
+    harvest_study.show({**study, "title": "One beginning"})
+    assert "Without the wash-sale rule" in capsys.readouterr().out
+    (tmp_path / "lots.csv").write_text("symbol,acquired,qty,cost\nA,2020-06-01,3,100\n")
+    path.write_text(text.replace('opening_cash = "100000"', 'opening_lots = "lots.csv"'))
+    harvest_study.plan_of.cache_clear()
+    assert main(["harvest-study", str(path)]) == USAGE
+    assert "accounts.main.opening_lots: a study begins every year" in capsys.readouterr().err
+    path.write_text(text.replace("[study]", '[study]\naccount = "ira"'))
+    harvest_study.plan_of.cache_clear()
+    assert main(["harvest-study", str(path)]) == USAGE
+    assert "study.account: must be one that is taxed; there are main" in capsys.readouterr().err
 
 
 def test_a_study_needs_whole_years_and_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -107,8 +107,8 @@ def test_what_could_not_be_sold_keeps_its_last_price_and_is_told_of() -> None:
     assert wealth == pytest.approx([100_000, 90_000, 90_000, 90_000, 90_000])
     assert [one.px for one in played.tape.traded if one.symbol == "A"] == [10, 8]
     assert "A" not in present.day.close
-    outcome = outcome_of("one", measure, [(history.days[-1], wealth[-1])])
-    words = " ".join(stated(history, Fills.CLOSE, Dividends.CASH, [outcome], is_taxed=True))
+    outcome = outcome_of("one", measure, [(history.days[-1], {"main": wealth[-1]})])
+    words = " ".join(stated(history, Fills.CLOSE, {Dividends.CASH}, [outcome], is_taxed=True))
     assert "A could not be sold on the last day of trading" in words
     assert "1 of 2 names leave before the end" in words
 
@@ -127,13 +127,13 @@ def test_a_part_of_a_history_may_be_judged_by_the_days_before_it() -> None:
 
 def test_limits_follow_what_was_played() -> None:
     lasting = bars({"A": [10, 11]})
-    reinvested = " ".join(stated(lasting, Fills.NEXT_OPEN, Dividends.REINVEST, [], is_taxed=False))
+    reinvested = " ".join(stated(lasting, Fills.NEXT_OPEN, {Dividends.REINVEST}, [], is_taxed=False))
     assert "Survivorship: all 1 names are still listed" in reinvested
     assert "next day's opening price" in reinvested
-    assert "Dividends buy whole shares" in reinvested
+    assert "Reinvested dividends buy whole shares" in reinvested
     assert "after tax" not in reinvested
     bundled = " ".join(
-        stated(replace(lasting, name="bundled:sp500"), Fills.CLOSE, Dividends.CASH, [], is_taxed=True)
+        stated(replace(lasting, name="bundled:sp500"), Fills.CLOSE, {Dividends.CASH}, [], is_taxed=True)
     )
     assert "inside them" in bundled
     assert "Dividends are cash" not in bundled
@@ -142,7 +142,7 @@ def test_limits_follow_what_was_played() -> None:
 def test_a_part_counts_what_was_traded_after_its_first_evening() -> None:
     history = bars({"A": [10 + n % 4 for n in range(20)], "B": [10] * 20})
     played = run(history, fixed(A="0.5", B="0.4"), household=settings(("A", "B"), half_spread_bps=Decimal(5)))
-    outcome = outcome_of("one", Measure(played).follow(), [(history.days[-1], 1.0)])
+    outcome = outcome_of("one", Measure(played).follow(), [(history.days[-1], {"main": 1.0})])
     at = history.days[9]
     whole, before, after = (
         outcome.figures("main", *span) for span in ((None, None), (None, at), (at, None))
@@ -151,3 +151,48 @@ def test_a_part_counts_what_was_traded_after_its_first_evening() -> None:
     assert whole.turnover * 20 == pytest.approx(before.turnover * 10 + after.turnover * 10)
     with pytest.raises(ValueError, match="no day of one"):
         outcome.figures("main", None, history.days[0].replace(year=2000))
+
+
+def test_a_year_of_dividends_alone_is_taxed_in_the_next_and_splits_change_no_tax() -> None:
+    """100 shares pay 3, then 200 pay 1: 500 at 20 %; the first day's happenings are in the opening book."""
+    told = {
+        0: (Happening("A", dividend=Decimal(9), split=Decimal(3)),),
+        2: (Happening("A", dividend=Decimal(3)),),
+        3: (Happening("A", split=Decimal(2)),), 4: (Happening("A", dividend=Decimal(1)),),
+    }  # fmt: skip
+    prices = [20.0] * 3 + [10.0] * 337
+    history = bars({"A": prices}, happenings=told, first=date(2024, 1, 2))
+    lots = [LotOpened("A", "2020-01-02", Decimal(100), Decimal(1_000))]
+    household = settings(["A"], taxable=True)
+    played = run(
+        history, fixed(A="1"), household=household, opening=[opened(0, lots)], decides=lambda _day: False
+    )  # fmt: skip
+    measure = Measure(played)
+    for present in played:
+        measure.take(present)
+    (year,) = measure.taxes.returns()
+    assert (year.year, year.dividends, year.tax, year.short_term) == (2024, 500, 100, 0)
+    paid = [(measure.days[n], tax) for n, tax in enumerate(measure.tracks["main"].tax) if tax]
+    assert paid == [(date(2025, 4, 15), 100.0)]
+    account = present.world.engine.state.book.accounts["main"]
+    assert (account.cash, account.positions) == (500 - 100, {"A": Decimal(200)})
+    (lot,) = measure.taxes.ledger.holding("main", "A", is_short=False).lots
+    assert (lot.qty, lot.basis) == (200, 1_000)
+    assert measure.after_tax(present) == pytest.approx(2_000 + 400 - 1_000 * 0.20)
+
+
+def test_a_short_seller_owes_dividends_and_is_not_taxed_on_them() -> None:
+    told = {1: (Happening("A", dividend=Decimal(1)),)}
+    history = bars({"A": [10, 10, 10]}, happenings=told)
+    lots = [LotOpened("A", "2020-01-02", Decimal(-100), Decimal(-1_000))]
+    played = reinvesting(
+        run(
+            history, fixed(A="0"), household=settings(["A"], taxable=True), opening=[opened(5_000, lots)],
+            decides=lambda _day: False,
+        )
+    )  # fmt: skip
+    measure = Measure(played).follow()
+    assert played.world.engine.state.book.accounts["main"].cash == 4_900
+    assert [one.amount for one in played.dividends] == [-100]
+    assert measure.taxes.returns() == []
+    assert not any(one.is_reinvested for one in played.tape.traded)

@@ -15,8 +15,9 @@ from gateway.events import LotOpened
 from simulator.backtest import vintages
 from simulator.backtest.bars import Bars, Day
 from simulator.backtest.harvesting import Harvester, StandIn, carrying_out
-from simulator.backtest.measure import Elsewhere, Measure
+from simulator.backtest.measure import Measure
 from simulator.backtest.runner import Run, Scenario
+from simulator.backtest.taxes import Elsewhere
 from simulator.backtest.vintages import TWIN, VARIANTS, Plan
 
 COSTS = Costs(

@@ -12,9 +12,10 @@ from backtest_world import bars, fixed, opened, run, settings
 from gateway.domain.settings import Costs
 from gateway.events import LotOpened
 from simulator.backtest.chance import Interval, block_length, of_growth, of_mean, returns
-from simulator.backtest.measure import Elsewhere, Measure
+from simulator.backtest.measure import Measure
 from simulator.backtest.outcome import as_data, difference, outcome_of
 from simulator.backtest.runner import Flow
+from simulator.backtest.taxes import Elsewhere
 
 NAN = float("nan")
 
@@ -118,7 +119,7 @@ def test_flows_are_no_growth() -> None:
     flows = [Flow(history.days[2], "main", Decimal(110_000))]
     played = run(history, fixed(A="1"), flows=flows)
     measure = Measure(played).follow()
-    one = outcome_of("one", measure, [(history.days[-1], 1.0)])
+    one = outcome_of("one", measure, [(history.days[-1], {"main": 1.0})])
     assert measure.tracks["main"].wealth == pytest.approx([100_000, 110_000, 220_000])
     assert one.figures("main").growth == pytest.approx(np.log(1.1) / 2 * 252)
 
@@ -128,15 +129,18 @@ def test_two_runs_are_compared_on_the_same_days() -> None:
     outcomes = []
     for name, weights in (("half", {"A": "0.5"}), ("most", {"A": "0.9"})):
         measure = Measure(run(history, fixed(**weights))).follow()
-        outcomes.append(outcome_of(name, measure, [(history.days[-1], measure.tracks["main"].wealth[-1])]))
+        outcomes.append(
+            outcome_of(name, measure, [(history.days[-1], {"main": measure.tracks["main"].wealth[-1]})])
+        )
     found = difference(outcomes[1], outcomes[0], "main")
     growth = [outcomes[n].figures("main").growth for n in (0, 1)]
     assert found["growth"].value == pytest.approx(growth[1] - growth[0])
-    data = as_data(outcomes, "main", history.days[30])
+    data = as_data(outcomes, history.days[30])
     assert [one["name"] for one in data["runs"]] == ["half", "most"]
     assert set(data["runs"][0]["figures"]) == {"all", "before", "after"}
     assert data["runs"][0]["figures"]["before"]["last"] == history.days[30]
-    assert set(data["differences"]) == {"most"}
+    assert [(one["run"], one["against"]) for one in data["differences"]] == [("most", "half")]
+    assert data["accounts"] == []
     assert data["runs"][0]["series"]["days"][-1] == history.days[-1]
     assert set(data["runs"][0]["series"]["weights"]) == {"A"}
 

@@ -34,7 +34,7 @@ def settings() -> Settings:
     account = replace(
         made.accounts["main"],
         monitoring=Monitoring(critical_drift=Decimal("0.05")),
-        lot_method=LotMethod.LIFO,  # shares bought on Tuesday go first: those left would wash the others' loss
+        lot_method=LotMethod.LIFO,  # Tuesday's shares go first: left behind they would wash
     )
     return replace(made, accounts={"main": account})
 
