@@ -18,7 +18,7 @@ help:
 	@echo "make lives       ten thousand random lives of an order, told by the simulator and followed by the gateway"
 	@echo "make ib-clients  the simulated TWS, traded with ib_async, ib_insync and IBKR's old ibapi"
 	@echo "make benchmarks  every speed figure of the README"
-	@echo "make report      every figure on deciding, backtesting and learning, from data to page (build/report)"
+	@echo "make report      every figure on deciding, backtesting and learning, from data to page (build/report; PPO=1: that learner, too)"
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
@@ -42,9 +42,9 @@ $(VENV)/.installed: $(VENV)/.quickfix pyproject.toml
 	@$(PIP) install --editable '.[simulator]'
 	@touch $@
 
-# The venues whose client library is an extra, named as the extra is.
-$(VENV)/.alpaca $(VENV)/.ibkr: $(VENV)/.%: $(VENV)/.installed pyproject.toml
-	@echo "installing the client library of $*"
+# Extras of their own, each installed on first use: the client libraries of venues, and PPO.
+$(VENV)/.alpaca $(VENV)/.ibkr $(VENV)/.ppo: $(VENV)/.%: $(VENV)/.installed pyproject.toml
+	@echo "installing the extra $*"
 	@$(PIP) install --editable '.[simulator,$*]'
 	@touch $@
 
@@ -109,7 +109,7 @@ $(VENV)/.report: $(VENV)/.installed-dev pyproject.toml
 	@$(PIP) install --editable '.[simulator,dev,data,bench]'
 	@touch $@
 
-report: $(VENV)/.report
+report: $(VENV)/.report $(if $(PPO),$(VENV)/.ppo)
 	@$(BIN)/python tools/report.py
 
 clean:
