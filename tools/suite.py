@@ -1,7 +1,8 @@
-"""Run the whole suite in three parts side by side: brokers with venues, other processes, what only computes.
+"""Run the whole suite in four parts side by side: brokers, FIX sessions, other processes, what only computes.
 
 The first part's output is shown as it comes, the others' when they have ended; exit code 1 when one failed.
-No test is left out: what no word of `BROKERS` names is with the processes, or computes if it is elsewhere.
+No test is left out: what no word of `WORDS` names is with the processes, or computes if it is elsewhere.
+Tests of processes wait more than they compute, so more parts than cores end sooner.
 """
 
 from __future__ import annotations
@@ -13,26 +14,33 @@ from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "coverage", "run", "-m", "pytest", "-q"]
 PROCESSES = "tests/integration"
-BROKERS = ("alpaca", "certify", "ibkr", "tws", "venue")
-"""Words in the names of integration tests that speak to one broker or venue."""
+WORDS = {
+    "brokers": ("alpaca", "ibkr", "tws"),
+    "sessions": ("certify", "fix", "quotes", "relay", "tls", "venue"),
+}
+"""Words in the names of integration tests, by the part they belong to."""
+
+ELSEWHERE = {"brokers": ["tests/contract"]}
+"""Folders beside `PROCESSES` that a part has, too."""
 
 
 def parts() -> dict[str, list[str]]:
     """Return each part's arguments to pytest, by its name."""
-    files = sorted(path.as_posix() for path in Path(PROCESSES).glob("test_*.py"))
-    brokers = [path for path in files if any(word in Path(path).name for word in BROKERS)]
-    return {
-        "processes": [path for path in files if path not in brokers],
-        "brokers": [*brokers, "tests/contract"],
-        "computing": ["tests", f"--ignore={PROCESSES}", "--ignore=tests/contract"],
-    }
+    rest = [path.as_posix() for path in sorted(Path(PROCESSES).glob("test_*.py"))]
+    found = {}
+    for part, words in WORDS.items():
+        own = [path for path in rest if any(word in Path(path).name for word in words)]
+        rest = [path for path in rest if path not in own]
+        found[part] = own + ELSEWHERE.get(part, [])
+    besides = [f"--ignore={one}" for folders in ELSEWHERE.values() for one in folders]
+    return {"processes": rest, **found, "computing": ["tests", f"--ignore={PROCESSES}", *besides]}
 
 
 def main() -> int:
     """Run all parts; further arguments go to pytest."""
     words = sys.argv[1:]
     (first, shown), *rest = parts().items()
-    print(f"three parts side by side; shown first: {first}", flush=True)
+    print(f"four parts side by side; shown first: {first}", flush=True)
     others = []
     for name, chosen in rest:
         kept = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
