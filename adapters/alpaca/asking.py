@@ -27,6 +27,7 @@ FEW = 3
 """So many orders are asked for one by one, more with one question for all."""
 PAGE, FILLS_PAGE, MAX_PAGES = 500, 100, 40
 NOT_FOUND = 404
+TRIES = 3
 BY_NAME = "/orders:by_client_order_id"
 
 
@@ -52,8 +53,7 @@ class Asking:
             is_news = await self.tell(found, asked_at)
             wanted -= {str(one.get("client_order_id")) for one in found}
         for name in sorted(wanted):
-            asked_at = self._memory.clock
-            answer = await self.one(name)
+            answer, asked_at = await self._settled(name)
             if answer.status == NOT_FOUND:
                 self._outbox.unknown(name)
             elif answer.is_good and isinstance(answer.body, dict):
@@ -61,6 +61,15 @@ class Asking:
             else:
                 raise NoAnswer(f"asked about {name}: {answer.message}")
         return is_news
+
+    async def _settled(self, name: str) -> tuple[Answer, int]:
+        """Ask for one order, again while "not found" is the answer to a question put before it was sent."""
+        for _ in range(TRIES):
+            asked_at = self._memory.clock
+            answer = await self.one(name)
+            if answer.status != NOT_FOUND or not self._memory.of(name).is_newer(asked_at):
+                return answer, asked_at
+        raise NoAnswer(f"asked about {name}: it is being sent")
 
     async def one(self, name: str) -> Answer:
         """Ask for one order by its ClOrdID(11)."""

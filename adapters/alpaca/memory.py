@@ -30,6 +30,11 @@ class Seen:
     symbol: str = ""
     told: Decimal = ZERO
     heard_at: int = 0
+    sent_at: int = 0
+
+    def is_newer(self, asked_at: int) -> bool:
+        """Say whether something was sent or heard of it since a question was put."""
+        return max(self.heard_at, self.sent_at) > asked_at
 
     def becomes_halted(self, status: str) -> bool:
         """Say whether a new status is the first that keeps it from trading."""
@@ -64,6 +69,11 @@ class Memory:
         seen = self.of(cl_ord_id)
         seen.heard_at = self.clock
         return seen
+
+    def send(self, cl_ord_id: str) -> None:
+        """Note that an order is being sent, or has just been answered for."""
+        self.clock += 1
+        self.of(cl_ord_id).sent_at = self.clock
 
     def open(self) -> Iterator[tuple[str, Seen]]:
         """Yield every order something may still happen to."""

@@ -130,7 +130,9 @@ class Sending:
         while True:
             async with self._calls.turn(Urgency.ORDER) as ask:
                 self._waiting.discard(name)
+                self._memory.send(name)
                 answer = await ask("POST", "/orders", body)
+                self._memory.send(name)
             if answer.status != TOO_MANY:
                 return answer
             self._waiting.add(name)

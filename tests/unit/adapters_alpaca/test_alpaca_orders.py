@@ -11,6 +11,7 @@ import pytest
 from alpaca_world import Market, desk, desk_at, market
 
 from adapters.alpaca import sending
+from adapters.alpaca.asking import Asking
 from adapters.alpaca.client import Answer
 from adapters.base import NotSent
 from gateway.domain.order import OrdStatus, OrdType, Side, TimeInForce
@@ -68,6 +69,33 @@ async def test_an_order_that_never_arrived_is_unknown_and_sent_again_once(venue:
         there.submit(spec, poss_resend=True)
         await there.report(spec, lambda one: one.ord_status is OrdStatus.NEW)
         assert len(venue.orders()) == 1
+
+
+async def test_not_found_is_no_answer_about_an_order_sent_meanwhile(
+    venue: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(venue) as there:
+        venue.fault("post_504_before")
+        spec = there.order()
+        there.submit(spec)
+        await there.until(lambda: bool(there.of(SendInDoubt)))
+        asked, released, plain = asyncio.Event(), asyncio.Event(), Asking.one
+
+        async def one(self: Asking, name: str) -> Answer:
+            answer = await plain(self, name)
+            asked.set()
+            await released.wait()
+            return answer
+
+        monkeypatch.setattr(Asking, "one", one)
+        there.look_up(spec)
+        await asked.wait()
+        there.submit(spec, poss_resend=True)
+        await there.report(spec, lambda one: one.ord_status is OrdStatus.NEW)
+        told = len(there.reports(spec))
+        released.set()
+        await there.until(lambda: len(there.reports(spec)) > told)
+        assert not there.of(OrderUnknown)
 
 
 async def test_an_answer_that_never_comes_is_waited_for_five_seconds_at_most(
