@@ -229,6 +229,7 @@ class Listener:
         self.updates: list[Any] = []
         self.stream = TradingStream(*KEYS, url_override=venue.stream_url)
         self.stream.subscribe_trade_updates(self._note)
+        self.streams = venue.world.streams
         told = venue.world.streams.tell
         venue.world.door._teller._tell = lambda event: (self.raw.append(event), told(event))[1]
 
@@ -237,7 +238,7 @@ class Listener:
 
     async def __aenter__(self) -> Self:
         self.task = asyncio.create_task(self.stream._run_forever())
-        await self.until(lambda: self.stream._running)
+        await self.until(lambda: self.stream._running and bool(self.streams._listening))
         return self
 
     async def __aexit__(self, *_: object) -> None:
