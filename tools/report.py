@@ -43,6 +43,10 @@ def parts(folder: Path, *, quick: bool) -> list[Part]:
     if quick:
         backtest += ["--only", "monthly", "--only", "smart"]
     return [
+        Part("rules", "One asset: each rule over the optimum", [*python, "benchmarks/policies.py"]),
+        Part("planning", "Weights to whole lots", [*python, "benchmarks/planning.py"]),
+        Part("decisions", "Speed of a whole decision", [*python, "benchmarks/policies_speed.py"]),
+        Part("optimiser", "The optimiser beside a known solver", [*python, "benchmarks/solve.py"]),
         Part(
             "one-asset", "One asset, the optimum known exactly: every rule and both learners",
             [*python, "benchmarks/learners.py", "--world", "one-asset", *(["--quick"] if quick else [])],
