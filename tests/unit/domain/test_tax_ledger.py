@@ -83,7 +83,8 @@ def record(steps: list[tuple[int, str, str, str, int, int, str]]) -> list[Entry]
                 held[place] -= qty
                 entries.append(trade(on, place[0], what, place[1], qty, cents, order))
         elif what == "end":
-            if symbol in ("XC", "XP") and (qty := min(size, held[account, symbol, False])):
+            is_one_sided = not held[account, symbol, True]  # else the side that ends would have to be said
+            if symbol in ("XC", "XP") and is_one_sided and (qty := min(size, held[account, symbol, False])):
                 held[account, symbol, False] -= qty
                 entries.append(OptionEnd(on, account, symbol, Ending.EXPIRED, Decimal(qty)))
         elif what == "move":
