@@ -38,6 +38,8 @@ TICK_S = 0.005
 MAX_SECONDS = 3600
 STOP_S = 0.2
 """How long a stop waits for requests that are being served."""
+SETTLE_S = 0.02
+"""How long a stop waits for connections to begin or to end."""
 BOUND = (
     "seed",
     "fill_delay_ms",
@@ -149,8 +151,12 @@ class World:
     async def close(self) -> None:
         """Hang up on everybody and keep what there is to keep; raises what ended the passing of time."""
         self.ticking.cancel()
+        for site in list(self._runner.sites):
+            await site.stop()
+        await asyncio.sleep(SETTLE_S)  # a connection accepted just now is known behind it, and can be closed
         await self.streams.close()
         await self._runner.cleanup()
+        await asyncio.sleep(SETTLE_S)
         self.journal.close()
         with contextlib.suppress(asyncio.CancelledError):
             await self.ticking
