@@ -49,10 +49,10 @@ class Asking:
         """Ask for all positions; raises `NoAnswer`, and the line is given up."""
         try:
             found = await line.ask_alone(said.POSITIONS_END, line.tws.ask_positions, self._timeout_s)
+            line.say(line.tws.end_positions)  # the socket may break behind the answer's last message
         except NoAnswer as problem:
             line.close(str(problem))
             raise
-        line.tws.end_positions()
         return [one for one in found if isinstance(one, said.PositionSaid)]
 
     async def about(self, refs: Sequence[str], line: Line) -> set[str]:

@@ -12,7 +12,6 @@ Rules of this room:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from datetime import datetime
@@ -286,6 +285,9 @@ class IbkrBroker:
                 self._ids.at_least(message.order_id - 1)
             case said.Garbled():
                 self._outbox.unreadable("|".join(message.fields)[:2000], message.reason)
+            case said.Strange():
+                text = f"TWS sent a message of id {message.message}, which nobody here knows; report it"
+                self._notice(Notice("warning", text))
             case said.ErrorSaid():
                 self._log(message)
                 if self._session is not None:
@@ -349,10 +351,9 @@ class IbkrBroker:
 
     async def _send_again(self, used: IdUsed) -> None:
         """Give an order back whose id had been used, once TWS is seen not to have it."""
-        if self._session is not None and self._session.line is not None:
-            with contextlib.suppress(ConnectionError):
-                self._session.line.tws.ask_next_id()
         try:
+            if self._session is not None and (line := self._session.line) is not None:
+                line.say(line.tws.ask_next_id)
             if used.ref in await self._find_out([used.ref]):
                 self._outbox.withheld(used.ref, used.text)
         except NoAnswer:

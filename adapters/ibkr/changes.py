@@ -12,6 +12,7 @@ from __future__ import annotations
 from adapters.ibkr.known import Known
 from adapters.ibkr.outcomes import Notice, Outcome
 from adapters.ibkr.said import CompletedSaid, OpenSaid
+from gateway.domain.order import Side
 
 BY_HAND = "somebody changed it in TWS"
 
@@ -23,10 +24,26 @@ def changed(found: Known, message: OpenSaid) -> list[Outcome]:
         if found.qty and not found.is_stranger:
             notices += [Notice("warning", f"{name}: quantity {found.qty} is {message.qty} now: {BY_HAND}")]
         found.qty = message.qty
-    if found.limit is not None and message.limit is not None and message.limit != found.limit:
-        notices += [Notice("warning", f"{name}: limit {found.limit} is {message.limit} now: {BY_HAND}")]
+    if message.limit is not None and message.limit != found.limit:
+        if found.limit is not None:
+            notices += [Notice("warning", f"{name}: limit {found.limit} is {message.limit} now: {BY_HAND}")]
+            found.told_limit = message.limit
         found.limit = message.limit
     return notices
+
+
+def worsened(found: Known) -> list[Outcome]:
+    """Say that an order has a worse limit than the gateway gave it: somebody changed it while we were away.
+
+    A limit that left on its tick is never worse than the one it was made of.
+    """
+    wanted, limit = found.wanted, found.limit
+    if wanted is None or limit is None or limit == found.told_limit:
+        return []
+    if limit <= wanted if found.side is Side.BUY else limit >= wanted:
+        return []
+    found.told_limit = limit
+    return [Notice("warning", f"{found.symbol} {found.ref}: limit {wanted} is {limit} now: {BY_HAND}")]
 
 
 def doubled(first: Known, perm_id: int) -> Notice:

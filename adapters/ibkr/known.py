@@ -71,6 +71,7 @@ class Known:
     `status` is TWS's own word, `filled` what it counts. `cancel_id` is the cancel that waits for an answer.
     `refusal` is why it was refused. `is_asked_for`: the gateway wants to know how it stands. `stated` is the
     quantity the gateway takes it to have, `limit` its price: TWS says when somebody has changed either.
+    `wanted` is the price the gateway gave it, `told_limit` the limit of somebody else's that was told.
     """
 
     ref: str
@@ -80,6 +81,8 @@ class Known:
     qty: Decimal = ZERO
     stated: Decimal = ZERO
     limit: Decimal | None = None
+    wanted: Decimal | None = None
+    told_limit: Decimal | None = None
     order_id: int = 0
     client_id: int = 0
     perm_id: int = 0

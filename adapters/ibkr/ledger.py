@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from adapters.ibkr import said
-from adapters.ibkr.changes import changed, doubled, is_spent
+from adapters.ibkr.changes import changed, doubled, is_spent, worsened
 from adapters.ibkr.codes import REFUSALS, Action, row_of, words
 from adapters.ibkr.known import ENDED, INACTIVE, WORKING, Deal, Known, Life
 from adapters.ibkr.outcomes import About, Ask, Bar, CancelRefused, IdUsed, Notice, Outcome, SendWhole
@@ -71,7 +71,7 @@ class Ledger:
         one = self._orders.get(spec.cl_ord_id)
         if one is None:
             one = self._remember(Known(spec.cl_ord_id))
-        one.account, one.symbol, one.side = spec.account, spec.symbol, spec.side
+        one.account, one.symbol, one.side, one.wanted = spec.account, spec.symbol, spec.side, spec.price
         one.qty, one.stated = one.qty or spec.order_qty, one.stated or spec.order_qty
         return one
 
@@ -123,7 +123,7 @@ class Ledger:
         """Tell how an order stands, because somebody asked."""
         one = self._orders[ref]
         one.is_asked_for, one.told = True, None
-        return self._told(one, now_s)
+        return [*worsened(one), *self._told(one, now_s)]
 
     def confirm(self, ref: str, *, is_open: bool, is_over: bool) -> None:
         """Take a complete answer about an order that was in question."""

@@ -65,6 +65,7 @@ class Tws:
             handlers[number] = self._reading(read)
         for number in (OPEN, COMPLETED, CONTRACT, RULE, PRICE):
             handlers[number] = self._watched(handlers[number])
+        self._client.decoder.handlers = _Handlers(handlers, lambda number: hear(said.Strange(number)))
 
     async def connect(self, host: str, port: int, client_id: int, timeout_s: float) -> None:
         """Shake hands; raises `ConnectFailed`."""
@@ -200,6 +201,17 @@ class Tws:
                 raise
 
         return handle
+
+
+class _Handlers(dict[int, Callable[[list[str]], None]]):
+    """What reads each message by its id; the library would only log one it does not know."""
+
+    def __init__(self, known: dict[int, Callable[[list[str]], None]], strange: Callable[[int], None]) -> None:
+        super().__init__(known)
+        self._strange = strange
+
+    def __missing__(self, number: int) -> Callable[[list[str]], None]:
+        return lambda _fields: self._strange(number)
 
 
 class _Listener:

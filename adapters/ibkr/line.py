@@ -118,17 +118,22 @@ class Line:
             finally:
                 del self._unnumbered[kind]
 
+    def say(self, send: Callable[[], None]) -> None:
+        """Send what has no answer of its own; raises `NoAnswer` when the socket is gone."""
+        try:
+            send()
+        except ConnectionError:
+            raise NoAnswer("the socket is gone") from None
+
     async def _answered(
         self, question: Question, send: Callable[[], None], kind: str, timeout_s: float
     ) -> list[said.Said]:
         if self.lost:
             raise NoAnswer(self.lost)
         try:
-            send()
+            self.say(send)
             async with asyncio.timeout(timeout_s * LONG_ANSWER):
                 await self._silence(question, timeout_s)
-        except ConnectionError:
-            raise NoAnswer("the socket is gone") from None
         except TimeoutError:
             raise NoAnswer(f"no end of the {kind} within {timeout_s:g} s") from None
         return question.answers

@@ -100,10 +100,7 @@ class IbkrQuotes:
         await line.connect(one.host, one.port, one.client_id, one.connect_timeout_s)
         self._line, self._listening = line, asyncio.ensure_future(line.take(self._hear))
         await self._pace.turn(Urgency.LOOK_AROUND)
-        try:
-            line.tws.allow_delayed(is_allowed=self._is_delayed)
-        except ConnectionError:
-            raise NoAnswer("the socket is gone") from None
+        line.say(lambda: line.tws.allow_delayed(is_allowed=self._is_delayed))
         return line
 
     async def _hang_up(self, reason: str) -> None:

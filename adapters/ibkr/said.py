@@ -177,6 +177,13 @@ class Garbled:
 
 
 @dataclass(frozen=True, slots=True)
+class Strange:
+    """A message whose id nobody here knows."""
+
+    message: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The socket is gone."""
 
@@ -187,7 +194,8 @@ OPEN_END, EXECUTIONS_END, COMPLETED_END, POSITIONS_END = "open", "executions", "
 CONTRACTS_END, SNAPSHOT_END = "contracts", "snapshot"
 Said = (
     StatusSaid | OpenSaid | CompletedSaid | ExecutionSaid | CommissionSaid | ErrorSaid | PositionSaid
-    | ContractSaid | RuleSaid | TickSaid | EndSaid | NextIdSaid | TimeSaid | Garbled | Lost
+    | ContractSaid | RuleSaid | TickSaid | EndSaid | NextIdSaid | TimeSaid | Garbled | Strange
+    | Lost
 )  # fmt: skip
 ABOUT_ORDERS = (StatusSaid, OpenSaid, CompletedSaid, ExecutionSaid, CommissionSaid, ErrorSaid)
 """What may change an order."""

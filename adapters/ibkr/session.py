@@ -169,10 +169,7 @@ class Session:
         if silent_s < self._settings.heartbeat_s:
             return
         await self._pace.turn(Urgency.QUESTION)
-        try:
-            line.tws.ask_time()
-        except ConnectionError:
-            raise NoAnswer("the socket is gone") from None
+        line.say(line.tws.ask_time)
         heard_before = line.last_heard
         for _ in range(int(self._settings.answer_timeout_s / TICK_S)):
             await asyncio.sleep(TICK_S)

@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=1, help="of the market, of partial fills and of faults (default 1)")
     _describe_trading(add)
     add("--server-version", type=int, default=MOST, metavar="N", help=f"the newest spoken (default {MOST})")
-    add("--max-rate", type=int, default=50, metavar="N", help="messages a second a client may send; 0: any")
+    add("--max-rate", type=int, default=50, metavar="N", help="messages a second of all clients; 0: any")
     add("--master-client", type=int, metavar="ID", help="the client that hears of everybody's orders")
     add(
         "--market-data",

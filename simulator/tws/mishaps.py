@@ -51,6 +51,7 @@ class Mishap(StrEnum):
     OUTAGE_IN_FILL = "outage_in_fill"
     MISSING_END = "missing_end"
     SLOW_END = "slow_end"
+    SLOW_ANSWER = "slow_answer"
     CLASH = "clash"
     REFUSE_CONNECT = "refuse_connect"
     SLOW_CONNECT = "slow_connect"
@@ -88,6 +89,7 @@ MEANINGS = {
     M.OUTAGE_IN_FILL: "1100 is said before the next execution, and `code` (1102) `seconds` later",
     M.MISSING_END: "the next End messages are not sent; `message` limits it to one id",
     M.SLOW_END: "the next End messages come `seconds` late; `message` limits it to one id",
+    M.SLOW_ANSWER: "the next answers come `seconds` late, as true as when asked; `message`: to that question",
     M.CLASH: "the next clients to start are told 326, their id being in use, and cut",
     M.REFUSE_CONNECT: "the next connections are closed at once",
     M.SLOW_CONNECT: "the next connections are greeted `seconds` late",

@@ -1,4 +1,4 @@
-"""How fast one client may speak: a bucket of as many messages as a second may have. Pure.
+"""How fast the clients of one TWS may speak, all together: a bucket of a second's messages. Pure.
 
 Rules of this room:
 1. The bucket holds one second's messages and fills at that rate: a burst of a whole second is allowed, and a
@@ -14,7 +14,7 @@ NOTE_S = 1.0
 
 
 class Pace:
-    """Judge the messages of one client; 0 a second means any number."""
+    """Judge the messages of all clients; 0 a second means any number."""
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second

@@ -2,13 +2,15 @@
 
 Rules of this room:
 1. It listens on 127.0.0.1 only.
-2. More than `max_rate` messages in a second get error 100, once a second; the third time, TWS hangs up.
+2. More than `max_rate` messages in a second, of all clients together, get error 100, once a second; the
+   third time, TWS hangs up on the client that spoke.
 3. What one turn of the loop has to say leaves as one packet, and may be cut anywhere: a stream has no frames.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import dataclass
 
 from simulator.tws.desk import Desk
@@ -23,6 +25,10 @@ from simulator.tws.session import CANCEL, Session
 HOST = "127.0.0.1"
 LEAST, MOST, UNSPOKEN = 157, 178, 158
 TOO_FAST, MAX_VIOLATIONS = 100, 3
+PORT_MOVED, PORT_TEXT = (
+    1300,
+    ("TWS socket port has been reset and this connection is being dropped. Please reconnect on the new port"),
+)
 MAX_CLIENTS = 64
 MAX_BACKLOG = 1 << 26
 """Bytes kept for a client that does not read, or from one that is not read; beyond, it is cut."""
@@ -43,7 +49,7 @@ def agree(greeting: Greeting, most: int = MOST) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The newest version spoken, and how many messages a client may send in a second (0: any number)."""
+    """The newest version spoken, and how many messages all clients may send in a second (0: any number)."""
 
     most: int = MOST
     max_rate: int = 50
@@ -60,7 +66,6 @@ class Peer(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._out = bytearray()
         self._is_flushing = False
-        self._pace = Pace(server.limits.max_rate)
         self._is_dead = False
         self._is_muted = False
         self._waiting = bytearray()
@@ -198,8 +203,8 @@ class Peer(asyncio.Protocol):
     def _serve(self, session: Session, fields: list[str]) -> None:
         if self._is_dead:
             return
-        if self._pace.is_violated(asyncio.get_running_loop().time()):
-            count, most = self._pace.violations, self._server.limits.max_rate
+        if self._server.pace.is_violated(asyncio.get_running_loop().time()):
+            count, most = self._server.pace.violations, self._server.limits.max_rate
             text = f"Max rate of messages per second has been exceeded:max={most} rec={most + 1} ({count})"
             session.fail(NO_ID, Refusal(TOO_FAST, text))
             if count >= MAX_VIOLATIONS:
@@ -230,10 +235,12 @@ class Server:
     def __init__(self, desk: Desk, limits: Limits) -> None:
         self.desk = desk
         self.limits = limits
+        self.pace = Pace(limits.max_rate)
         self.peers: set[Peer] = set()
         self.is_down = False
         self._silent_until = 0.0
         self._server: asyncio.Server | None = None
+        self._moving: asyncio.Future[None] | None = None
 
     @property
     def port(self) -> int:
@@ -252,6 +259,21 @@ class Server:
             self._server.close()
         for peer in list(self.peers):
             peer.close()
+
+    def move(self) -> int:
+        """Hang up and listen on another port, which every client is told of; return it."""
+        assert self._server is not None  # noqa: S101 - started before anybody asks
+        new = socket.create_server((HOST, 0))
+        port: int = new.getsockname()[1]
+        self.desk.warn(Refusal(PORT_MOVED, f"{PORT_TEXT} - {port}"))
+        self._server.close()
+        for peer in list(self.peers):
+            peer.close()
+        self._moving = asyncio.ensure_future(self._listen_on(new))
+        return port
+
+    async def _listen_on(self, listening: socket.socket) -> None:
+        self._server = await asyncio.get_running_loop().create_server(lambda: Peer(self), sock=listening)
 
     def drop(self, client: int | None = None) -> int:
         """Cut the connection of one client, or every one; return how many."""

@@ -44,6 +44,8 @@ _ID_AT = {1: 2, PLACE: 1, CANCEL: 2, 7: 2, 9: 2, 62: 2, 76: 2} | {
     message: denied.at for message, denied in DENIED.items() if denied.at
 }
 """Where a message has the id of its request or order."""
+_QUESTIONS = frozenset({5, 7, 9, 16, 61, 99})
+"""Open orders, executions, contracts, everybody's open orders, positions, completed orders."""
 WITH_MANUAL_CANCEL_TIME = 169
 FARMS = (
     (2104, "Market data farm connection is OK:usfarm"), (2106, "HMDS data farm connection is OK:ushmds"),
@@ -62,6 +64,7 @@ class Session:
         self.version = version
         self._write = write
         self._close = close
+        self._held_back: list[Fields] | None = None
         self.client_id: int | None = None
         self.feeds = Feeds(desk.door, self.send, self.end, desk.later, desk.now)
         self.extras = Extras(desk.door, self.send, self.end, self.fail)
@@ -70,7 +73,10 @@ class Session:
 
     def send(self, fields: Fields) -> None:
         """Send one message."""
-        self._write(fields)
+        if self._held_back is not None:
+            self._held_back.append(fields)
+        else:
+            self._write(fields)
 
     def end(self, fields: Fields) -> None:
         """Send a message that ends an answer, unless it goes wrong."""
@@ -122,6 +128,24 @@ class Session:
             message = 0
         if self.client_id is None and message != START:
             return
+        is_question = message in _QUESTIONS
+        slow = is_question and self._desk.mishaps.strike(Mishap.SLOW_ANSWER, self.client_id, message)
+        if not slow:
+            self._serve(message, fields)
+            return
+        answer: list[Fields] = []
+        self._held_back = answer
+        try:
+            self._serve(message, fields)
+        finally:
+            self._held_back = None
+        self._desk.later(slow.seconds, lambda: self._send_all(answer))
+
+    def _send_all(self, answer: Sequence[Fields]) -> None:
+        for one in answer:
+            self.send(one)
+
+    def _serve(self, message: int, fields: Sequence[str]) -> None:
         serve, reader = self._SERVE.get(message), Reader(fields, 1)
         try:
             if serve is not None:

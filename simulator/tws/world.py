@@ -36,7 +36,7 @@ class World:
             **deeds, "amend": self._amend,
             "fault": self._fault, "faults": self._meanings, "struck": self._struck,
             "drop": self._drop, "lost": self._lost, "restored": self._restored, "restart": self._restart,
-            "error": self._error,
+            "error": self._error, "move": self._move, "utter": self._utter,
             "order_status": self._order_status, "warn": self._warn, "market_data": self._market_data,
         }  # fmt: skip
 
@@ -149,6 +149,18 @@ class World:
         code = _whole(arguments, "code")
         self._desk.say_to_all(code, str(arguments.get("text") or f"message {code}"))
         return {"said": code}
+
+    def _move(self, arguments: Answer) -> Answer:
+        """Listen on another port, as after a change of settings: 1300."""
+        takes_nothing(arguments)
+        return {"port": self._server.move()}
+
+    def _utter(self, arguments: Answer) -> Answer:
+        """Send every client a message of any id, known to it or not."""
+        message = _whole(arguments, "message")
+        for session in list(self._desk.sessions.values()):
+            session.send((message, 1, "what nobody has heard of"))
+        return {"said": message}
 
     def _market_data(self, arguments: Answer) -> Answer:
         mode = arguments.get("mode")

@@ -158,8 +158,10 @@ async def grounds(folder: Path, *options: str, **changes: Any) -> AsyncIterator[
         await asyncio.to_thread(stage.start_venue)
         yield ground
     finally:
-        await ground.stop()
-        await asyncio.to_thread(stage.close)
+        try:
+            await ground.stop()
+        finally:  # the venue's process ends, whatever our broker ended with
+            await asyncio.to_thread(stage.close)
 
 
 @contextlib.asynccontextmanager

@@ -89,8 +89,8 @@ def test_nothing_that_comes_raises(number: str, fields: list[str]) -> None:
     assert len(hear([number, *fields])) <= 2
 
 
-def test_a_message_nobody_knows_is_passed_over() -> None:
-    assert hear(["9999", "1"], []) == []
+def test_a_message_nobody_knows_is_said_to_be_strange() -> None:
+    assert hear(["9999", "1"], []) == [said.Strange(9999)]
 
 
 async def test_a_port_nobody_listens_on_is_a_reason() -> None:
