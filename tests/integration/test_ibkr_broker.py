@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from ibkr_ground import OURS, PRICES, Ground, grounds, naive_order, naive_reader, naive_until, stock
+from ibkr_ground import NAIVE, OURS, PRICES, Ground, grounds, naive_order, naive_reader, naive_until, stock
 
 from adapters.base import NotSent
 from adapters.ibkr.pauses import Restart
@@ -89,6 +89,10 @@ async def test_fractions_are_wanted_or_refused_and_fall_back_to_whole_shares(tmp
         await ground.until(lambda: ground.heard(MessageRefused))
         assert "fractional = true" in ground.heard(MessageRefused)[0].text
     async with grounds(tmp_path / "yes", fractional=True) as ground:
+        async with naive_reader(ground) as reader:
+            trade = reader.placeOrder(stock(), naive_order(110, qty=10.5, orderRef="NAIVE"))
+            await naive_until(lambda: trade.orderStatus.status == "Cancelled")  # naive: not a share is bought
+            assert ground.at_venue("NAIVE") == []
         await ground.start()
         first, second = (
             ground.marketable(order_qty=Decimal("10.5")),
@@ -161,7 +165,16 @@ async def test_a_cancel_nobody_asked_for_is_told_and_noticed(by_hand: Ground) ->
     assert "nobody asked for it" in by_hand.heard(LinkNoticed)[0].text
 
 
-async def test_a_cancel_that_was_lost_is_asked_about(by_hand: Ground) -> None:
+async def test_a_cancel_that_is_confirmed_is_not_the_end_of_fills(by_hand: Ground) -> None:
+    async with naive_reader(by_hand) as reader:
+        trade = reader.placeOrder(stock(), naive_order(90, orderRef="NAIVE"))
+        await naive_until(lambda: trade.orderStatus.status == "Submitted")
+        left = list[float]()
+        trade.cancelledEvent += lambda done: left.append(done.remaining())
+        by_hand.tell("fault", kind="fill_after_cancel", seconds=0.3, client=NAIVE)
+        reader.cancelOrder(trade.order)
+        await naive_until(lambda: trade.filled() == 100)
+        assert left == [100]  # naive: 100 are free to be bought again, and these fill, too
     await by_hand.start()
     spec = by_hand.order()
     by_hand.submit(spec)
@@ -195,6 +208,12 @@ async def test_an_order_of_which_nothing_is_heard_is_asked_about(by_hand: Ground
 @pytest.mark.parametrize("kind", ["half_open", "silence"])
 async def test_a_line_that_is_dead_and_does_not_say_so_is_made_anew(tmp_path: Path, kind: str) -> None:
     async with grounds(tmp_path, BY_HAND, heartbeat_s=0.5, answer_timeout_s=1.0) as ground:
+        async with naive_reader(ground) as reader:
+            ground.tell("fault", kind="half_open")
+            trade = reader.placeOrder(stock(), naive_order(90, orderRef="NAIVE"))
+            await asyncio.sleep(2)
+            assert reader.isConnected()  # naive: connected, an order on its way, and nobody reads it
+            assert (trade.orderStatus.status, ground.at_venue("NAIVE")) == ("PendingSubmit", [])
         await ground.start()
         ground.tell("fault", kind=kind, seconds=3)
         await ground.until(lambda: ground.ups() == 2, 30)
@@ -216,6 +235,14 @@ async def test_a_planned_restart_pauses_sending_and_is_told_once(
 ) -> None:
     monkeypatch.setattr("adapters.ibkr.session.BACKOFF_S", (0.1, 0.3))
     async with grounds(tmp_path, BY_HAND) as ground:
+        async with naive_reader(ground) as reader:
+            trade = reader.placeOrder(stock(), naive_order(90, orderRef="NAIVE"))
+            await naive_until(lambda: trade.orderStatus.status == "Submitted")
+            ground.tell("restart", seconds=0.2)
+            await naive_until(lambda: not reader.isConnected())
+            await asyncio.sleep(1)
+            assert not reader.isConnected()  # naive: TWS is back, and nobody connects again
+            assert trade.orderStatus.status == "Submitted"
         soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5)
         restart = Restart(soon.time(), "UTC", soon.weekday() if is_weekly else None, lead_s=2, lasts_s=2.5)
         await ground.start(restarts=(restart,))
@@ -238,11 +265,14 @@ async def test_a_planned_restart_pauses_sending_and_is_told_once(
 
 
 async def test_a_port_that_moved_is_followed(by_hand: Ground) -> None:
+    async with naive_reader(by_hand) as reader:
+        old = by_hand.stage.port
+        by_hand.settings = replace(by_hand.settings, port=by_hand.tell("move")["port"])
+        await naive_until(lambda: not reader.isConnected())
+        with pytest.raises(ConnectionRefusedError):  # naive: back to where nobody listens any more
+            await reader.connectAsync("127.0.0.1", old, NAIVE, timeout=1)
     await by_hand.start()
-    port = by_hand.stage.port
-    by_hand.tell(
-        "warn", code=1300, text=f"TWS socket port has been reset and this connection... new port {port}"
-    )
+    by_hand.tell("move")
     await by_hand.until(lambda: by_hand.ups() == 2)
     by_hand.tell("warn", code=100, text="Max rate of messages per second has been exceeded")
     by_hand.tell("warn", code=2103, text="Market data farm connection is broken:usfarm")
@@ -262,6 +292,9 @@ async def test_one_reference_on_two_orders_stops_the_account(by_hand: Ground) ->
     async with naive_reader(by_hand, OURS) as reader:
         trade = reader.placeOrder(stock(), naive_order(80, orderRef=spec.cl_ord_id))
         await naive_until(lambda: trade.orderStatus.status == "Submitted")
+        by_reference = {one.order.orderRef: one for one in reader.openTrades()}
+        assert len(by_reference) == 1  # naive: one of them is out of sight
+        assert len(by_hand.at_venue(spec.cl_ord_id)) == 2
     await by_hand.start()
     await by_hand.until(lambda: by_hand.heard(LinkNoticed))
     notice = by_hand.heard(LinkNoticed)[0]
@@ -290,6 +323,15 @@ async def test_what_a_person_changes_in_tws_is_followed_and_told(by_hand: Ground
 
 
 async def test_a_change_in_an_outage_that_made_a_second_order_stops_the_account(by_hand: Ground) -> None:
+    async with naive_reader(by_hand) as reader:
+        trade = reader.placeOrder(stock(), naive_order(90, orderRef="NAIVE"))
+        await naive_until(lambda: trade.orderStatus.status == "Submitted")
+        by_hand.tell("fault", kind="change_doubles", client=NAIVE)
+        by_hand.tell("amend", cl_ord_id="NAIVE", price="91")
+        for one in by_hand.at_venue("NAIVE"):
+            by_hand.tell("fill", cl_ord_id=str(one["perm_id"]), qty="100")
+        await naive_until(lambda: trade.filled() == 200)  # naive: one order of 100, and nobody wonders
+        assert len(reader.trades()) == 1
     await by_hand.start()
     spec = by_hand.order()
     by_hand.submit(spec)
@@ -313,12 +355,17 @@ async def test_what_a_person_did_is_a_strangers_unless_another_link_answers_for_
 ) -> None:
     shared = {"main": ("core",)} if is_shared else {}
     async with grounds(tmp_path, shared=shared, positions_s=1) as ground:
+        async with naive_reader(ground) as reader:
+            ground.tell("manual", symbol="BBB", side="buy", qty="10")
+            ground.tell("manual", symbol="BBB", side="buy", qty="10", price="40")
+            await naive_until(lambda: any(one.contract.symbol == "BBB" for one in reader.positions()))
+            assert (reader.fills(), await reader.reqOpenOrdersAsync()) == ([], [])  # naive: out of nowhere
         await ground.start()
         ground.tell("manual", symbol="AAA", side="buy", qty="10")
         await ground.until(
             lambda: any(one.symbol == "AAA" and one.qty == 10 for one in ground.heard(PositionStated))
         )
-        strangers = [one.report for one in ground.heard(ReportReceived)]
+        strangers = [one.report for one in ground.heard(ReportReceived) if one.report.symbol == "AAA"]
         assert [(one.symbol, one.last_qty, one.account) for one in strangers] == (
             [] if is_shared else [("AAA", Decimal(10), "main")]
         )

@@ -1,6 +1,6 @@
 """The traps of TWS and its client libraries, and the test of each: a trap without its test fails here.
 
-A test marked NAIVE shows in its own body that the plain reading of the library fails, and that ours does not.
+Each shows in its own body that the plain reading of the library fails, and that ours does not.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-UNIT = HERE.parent / "unit" / "adapters_ibkr"
-TRAPS, LIBRARY, BROKER = "test_ibkr_traps.py", "test_ibkr_library_traps.py", "test_ibkr_broker.py"
-CODES, LEDGER, WIRE, READ = (
-    "test_ibkr_codes.py", "test_ibkr_ledger.py", "test_ibkr_wire.py", "test_ibkr_library.py",
+TRAPS, LIBRARY, BROKER, READING = (
+    "test_ibkr_traps.py", "test_ibkr_library_traps.py", "test_ibkr_broker.py", "test_ibkr_reading_traps.py",
 )  # fmt: skip
-NAIVE = {
+LISTED = {
     "10349 on a living order is read as a cancel": (TRAPS, "test_10349_says_nothing_about_the_order"),
     "any code on a working order ends it locally": (TRAPS, "test_a_code_on_a_working_order_ends_nothing"),
     "10148 with state: Filled is read as cancelled": (TRAPS, "test_10148_filled_is_a_fill"),
@@ -60,20 +58,22 @@ NAIVE = {
         LIBRARY, "test_a_what_if_that_is_never_answered_holds_nothing_up"
     ),
     "a refused question is an empty answer": (LIBRARY, "test_a_refused_question_is_not_an_empty_answer"),
-}  # fmt: skip
-OURS = {
     "a late commission": (TRAPS, "test_a_late_commission_is_waited_for_or_made_good"),
-    "a slow End is taken for the next one": (
-        TRAPS, "test_an_end_that_is_slow_is_not_taken_for_the_next_ones"
+    "a slow answer is taken for the next one": (
+        TRAPS, "test_an_answer_that_is_slow_is_not_taken_for_the_next_ones"
     ),
-    "103: the id was used before": (TRAPS, "test_an_id_that_was_used_before_costs_a_try_and_no_order"),
-    "NaN, 0, negative quantities": (TRAPS, "test_no_impossible_quantity_is_sent"),
-    "executions while 1100 holds": (TRAPS, "test_fills_count_while_tws_has_lost_ibkr_and_nothing_is_sent"),
+    "103, 104: the id was used before": (
+        TRAPS, "test_an_id_that_was_used_before_costs_a_try_and_no_order"
+    ),
+    "NaN, 0, negative quantities are sent": (TRAPS, "test_no_impossible_quantity_is_sent"),
+    "executions while 1100 holds are dropped": (
+        TRAPS, "test_fills_count_while_tws_has_lost_ibkr_and_nothing_is_sent"
+    ),
     "1100 for hours": (TRAPS, "test_an_outage_that_is_told_for_hours_is_told_once"),
     "never arrived, or the answer was lost": (
         TRAPS, "test_an_order_lost_on_the_way_and_an_answer_lost_are_told_apart"
     ),
-    "the clock's pace": (TRAPS, "test_cancels_do_not_wait_behind_orders"),
+    "the pace is all clients' together": (TRAPS, "test_one_pace_for_all_and_cancels_first"),
     "one reference, two permIds": (BROKER, "test_one_reference_on_two_orders_stops_the_account"),
     "a change in an outage": (
         BROKER, "test_a_change_in_an_outage_that_made_a_second_order_stops_the_account"
@@ -84,33 +84,38 @@ OURS = {
     "planned restarts": (BROKER, "test_a_planned_restart_pauses_sending_and_is_told_once"),
     "a half-open socket": (BROKER, "test_a_line_that_is_dead_and_does_not_say_so_is_made_anew"),
     "1300: another port": (BROKER, "test_a_port_that_moved_is_followed"),
-    "a market order is never Submitted": (LEDGER, "test_a_market_order_as_recorded_from_a_real_gateway"),
-    "duplicates and any order of messages": (
-        LEDGER, "test_whatever_is_said_in_whatever_order_fills_are_booked_once"
+    "10243: a fraction is refused": (
+        BROKER, "test_fractions_are_wanted_or_refused_and_fall_back_to_whole_shares"
     ),
-    "every code has its row": (CODES, "test_every_row_is_tested_here"),
-    "an id above 32 bits": (WIRE, "test_ids_only_grow_over_every_process_and_every_reset"),
-    "an unknown message id": (READ, "test_a_message_nobody_knows_is_passed_over"),
+    "a fill after the cancel's answer": (
+        BROKER, "test_a_cancel_that_is_confirmed_is_not_the_end_of_fills"
+    ),
+    "a market order is never Submitted, openOrder comes first": (
+        READING, "test_a_market_order_is_never_submitted"
+    ),
+    "duplicates, and a status before its executions": (
+        READING, "test_whatever_comes_twice_or_first_is_booked_once"
+    ),
+    "every code, on a working order": (
+        READING, "test_every_code_said_of_a_working_order_leaves_it_working"
+    ),
+    "an id above 32 bits": (READING, "test_an_id_beyond_32_bits_is_never_sent"),
+    "an unknown message id": (READING, "test_a_message_nobody_knows_is_told_once"),
+    "an order of an earlier process": (READING, "test_an_order_of_an_earlier_process_can_be_cancelled"),
 }  # fmt: skip
 
 
 def body_of(file: str, name: str) -> str:
     """Return the text of a test; fails when there is none of that name."""
-    path = next(folder / file for folder in (HERE, UNIT) if (folder / file).exists())
-    text = path.read_text(encoding="utf-8")
+    text = (HERE / file).read_text(encoding="utf-8")
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
             return ast.get_source_segment(text, node) or ""
     raise AssertionError(f"{file} has no {name}")
 
 
-@pytest.mark.parametrize("trap", NAIVE)
+@pytest.mark.parametrize("trap", LISTED)
 def test_a_trap_is_shown_to_catch_the_naive(trap: str) -> None:
-    body = body_of(*NAIVE[trap])
+    body = body_of(*LISTED[trap])
     assert "# naive" in body
     assert ".start(" in body or "await live(" in body  # and ours, over the same wire
-
-
-@pytest.mark.parametrize("trap", OURS)
-def test_a_trap_has_its_test(trap: str) -> None:
-    assert "assert" in body_of(*OURS[trap]) or "until" in body_of(*OURS[trap])

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ibkr_ground import (
@@ -168,7 +169,16 @@ async def test_a_late_commission_is_waited_for_or_made_good(
     tmp_path: Path, wait_s: float, late_s: float
 ) -> None:
     async with grounds(tmp_path, BY_HAND, commission_wait_s=wait_s) as by_hand:
-        by_hand.tell("fault", kind="commission_late", seconds=late_s)
+        async with naive_reader(by_hand) as reader:
+            by_hand.tell("fault", kind="commission_late", seconds=late_s, client=NAIVE)
+            trade = reader.placeOrder(stock(), naive_order(90, orderRef="NAIVE"))
+            paid = list[float]()
+            trade.filledEvent += lambda done: paid.append(done.fills[0].commissionReport.commission)
+            await naive_until(lambda: trade.orderStatus.status == "Submitted")
+            by_hand.tell("fill", cl_ord_id="NAIVE", qty="100")
+            await naive_until(lambda: paid)
+            assert paid == [0]  # naive: filled, so it is booked, and it cost nothing
+        by_hand.tell("fault", kind="commission_late", seconds=late_s, client=OURS)
         await by_hand.start()
         spec = by_hand.order()
         by_hand.submit(spec)
@@ -189,8 +199,11 @@ async def test_an_answer_without_its_end_is_not_empty(by_hand: Ground, message: 
     by_hand.submit(spec)
     await by_hand.until_status(spec, OrdStatus.NEW)
     await by_hand.stop()
-    if message == 53:
-        by_hand.tell("fault", kind="missing_end", message=message, client=NAIVE, count=2)
+    by_hand.tell("fault", kind="missing_end", message=message, client=NAIVE, count=2)
+    if message == 55 and NAME == "ib_insync":
+        with pytest.raises(TimeoutError):  # naive: without executions it never connects
+            await ib.IB().connectAsync("127.0.0.1", by_hand.stage.port, NAIVE, timeout=1)
+    else:
         async with naive_reader(by_hand, timeout=1) as reader:  # naive: connected, as if all were known
             assert reader.isConnected()
     by_hand.tell("fault", kind="missing_end", message=message, client=OURS)
@@ -202,12 +215,24 @@ async def test_an_answer_without_its_end_is_not_empty(by_hand: Ground, message: 
     assert not by_hand.unknown(spec)
 
 
-async def test_an_end_that_is_slow_is_not_taken_for_the_next_ones(by_hand: Ground) -> None:
+@pytest.mark.parametrize(("kind", "message"), [("slow_end", 53), ("slow_answer", 16), ("slow_answer", 99)])
+async def test_an_answer_that_is_slow_is_not_taken_for_the_next_ones(
+    by_hand: Ground, kind: str, message: int
+) -> None:
+    async with naive_reader(by_hand) as reader:
+        for _ in range(2):
+            by_hand.tell("fault", kind="slow_answer", message=5, seconds=1.0, client=NAIVE)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.reqOpenOrdersAsync(), 0.3)
+        trade = reader.placeOrder(stock(), naive_order(90, orderRef="NAIVE"))
+        await naive_until(lambda: trade.orderStatus.status == "Submitted")
+        assert await reader.reqOpenOrdersAsync() == []  # naive: the answer of before, and the order works
+        assert len(by_hand.at_venue("NAIVE")) == 1
     await by_hand.start()
     spec = by_hand.order()
     by_hand.submit(spec)
     await by_hand.until_status(spec, OrdStatus.NEW)
-    by_hand.tell("fault", kind="slow_end", message=53, seconds=3.0, client=OURS)
+    by_hand.tell("fault", kind=kind, message=message, seconds=3.0, client=OURS)
     by_hand.look_up(spec)
     await by_hand.until(lambda: by_hand.ups() == 2)
     by_hand.look_up(spec)
@@ -245,6 +270,14 @@ async def test_order_ids_that_went_back_over_a_restart_change_no_old_order(by_ha
 
 
 async def test_an_id_that_was_used_before_costs_a_try_and_no_order(ground: Ground) -> None:
+    async with naive_reader(ground) as reader:
+        filled = reader.placeOrder(stock(), naive_order(110, orderRef="NAIVE1"))
+        await naive_until(lambda: filled.orderStatus.status == "Filled")
+    async with naive_reader(ground) as reader:
+        reader.client._reqIdSeq = filled.order.orderId
+        trade = reader.placeOrder(stock("BBB"), naive_order(60, orderRef="NAIVE2"))
+        await naive_until(lambda: trade.orderStatus.status == "Cancelled")  # naive: an end, of an id
+        assert ground.at_venue("NAIVE2") == []
     await ground.start()
     done = ground.marketable()
     ground.submit(done)
@@ -279,6 +312,10 @@ async def test_a_nul_in_the_reference_never_reaches_the_wire(by_hand: Ground) ->
 
 @pytest.mark.parametrize("qty", ["NaN", "-5", "0", "Infinity"])
 async def test_no_impossible_quantity_is_sent(by_hand: Ground, qty: str) -> None:
+    async with naive_reader(by_hand) as reader:
+        trade = reader.placeOrder(stock(), naive_order(90, qty=float(qty), orderRef="NAIVE"))
+        codes = (320, 321, 434)  # TWS's own, so it was on the wire
+        await naive_until(lambda: any(entry.errorCode in codes for entry in trade.log))  # naive
     await by_hand.start()
     before = len(by_hand.tell("record")["orders"])
     by_hand.submit(by_hand.order(order_qty=Decimal(qty)))
@@ -359,6 +396,22 @@ async def test_two_questions_at_once_are_both_answered(by_hand: Ground) -> None:
 
 
 async def test_fills_count_while_tws_has_lost_ibkr_and_nothing_is_sent(by_hand: Ground) -> None:
+    async with naive_reader(by_hand) as reader:
+        codes, booked = list[int](), list[float]()
+
+        def book(_trade: object, fill: Any) -> None:
+            if codes[-1:] != [1100]:  # naive: "we are not connected", as one public engine did
+                booked.append(fill.execution.shares)
+
+        reader.errorEvent += lambda _req_id, code, *_: codes.append(code)
+        reader.execDetailsEvent += book
+        trade = reader.placeOrder(stock(), naive_order(90, orderRef="NAIVE"))
+        await naive_until(lambda: trade.orderStatus.status == "Submitted")
+        by_hand.tell("fault", kind="outage_in_fill", seconds=0.5, code=1102)
+        by_hand.tell("fill", cl_ord_id="NAIVE", qty="100")
+        await naive_until(lambda: codes[-1:] == [1102])
+        await asyncio.sleep(0.3)
+        assert (trade.filled(), booked) == (100, [])
     await by_hand.start()
     spec = by_hand.order()
     by_hand.submit(spec)
@@ -373,10 +426,19 @@ async def test_fills_count_while_tws_has_lost_ibkr_and_nothing_is_sent(by_hand: 
 
 
 async def test_an_outage_that_is_told_for_hours_is_told_once(by_hand: Ground) -> None:
+    def lose() -> None:
+        by_hand.tell("lost")
+        for _ in range(5):
+            by_hand.tell("warn", code=1100, text="Connectivity between IBKR and TWS has been lost.")
+
+    async with naive_reader(by_hand) as reader:
+        alerts = list[int]()
+        reader.errorEvent += lambda _req_id, code, *_: alerts.append(code)
+        lose()
+        await naive_until(lambda: alerts == [1100] * 6)  # naive: an alert each, for hours
+        by_hand.tell("restored", code=1102)
     await by_hand.start()
-    by_hand.tell("lost")
-    for _ in range(5):
-        by_hand.tell("warn", code=1100, text="Connectivity between IBKR and TWS has been lost.")
+    lose()
     await by_hand.until(by_hand.downs)
     with pytest.raises(Exception, match="down"):
         by_hand.submit(by_hand.order())
@@ -402,6 +464,18 @@ async def test_a_client_id_in_use_is_seen_at_once_and_the_spare_one_taken(
 
 
 async def test_an_order_lost_on_the_way_and_an_answer_lost_are_told_apart(by_hand: Ground) -> None:
+    async with naive_reader(by_hand) as reader:
+        trades = {}
+        for kind in ("cut_before_order", "cut_after_order"):
+            by_hand.tell("fault", kind=kind, client=NAIVE)
+            trades[kind] = reader.placeOrder(stock(), naive_order(90, orderRef=kind))
+            await naive_until(lambda: not reader.isConnected())
+            await reader.connectAsync("127.0.0.1", by_hand.stage.port, NAIVE, timeout=3)
+        assert {one.orderStatus.status for one in trades.values()} == {"PendingSubmit"}
+        for kind in trades:  # naive: nothing was heard of either, so both go again
+            reader.placeOrder(stock(), naive_order(90, orderRef=kind))
+        await naive_until(lambda: len(by_hand.at_venue("cut_after_order")) == 2)
+        assert len(by_hand.at_venue("cut_before_order")) == 1
     await by_hand.start()
     lost, taken = by_hand.order(), by_hand.order()
     by_hand.tell("fault", kind="cut_before_order")
@@ -421,10 +495,18 @@ async def test_an_order_lost_on_the_way_and_an_answer_lost_are_told_apart(by_han
     assert [len(by_hand.at_venue(one.cl_ord_id)) for one in (lost, taken)] == [1, 1]
 
 
-async def test_cancels_do_not_wait_behind_orders(tmp_path: Path) -> None:
+async def test_one_pace_for_all_and_cancels_first(tmp_path: Path) -> None:
     async with grounds(
         tmp_path, BY_HAND, "--max-rate", "50", working_orders=1000, messages_per_s=25
     ) as ground:
+        async with naive_reader(ground) as one, naive_reader(ground, NAIVE + 1) as other:
+            codes = list[int]()
+            for reader in (one, other):  # naive: each keeps to its library's own pace, and TWS adds them up
+                reader.errorEvent += lambda _req_id, code, *_: codes.append(code)
+                for _ in range(60):
+                    reader.placeOrder(stock(), naive_order(80, qty=1, orderRef="NAIVE"))
+            await naive_until(lambda: 100 in codes)
+        await asyncio.sleep(1.0)  # the second they spoke too fast in is over
         await ground.start()
         await asyncio.sleep(0.5)
         first = ground.order(symbol="BBB", price=Decimal(40))
