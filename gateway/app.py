@@ -21,8 +21,9 @@ from typing import Any
 
 from adapters.base import Broker, Source
 from gateway.config import GatewayConfig
+from gateway.effects import Alert
 from gateway.engine import Engine
-from gateway.errors import ConfigError, StoreUnsafe
+from gateway.errors import ConfigError, StoreBehind, StoreUnavailable, StoreUnsafe
 from gateway.events import AccountOpened, Event, GatewayStarted
 from gateway.links import make_brokers, make_drop_copies, make_quotes
 from gateway.oms.booking import trade_date
@@ -30,6 +31,7 @@ from gateway.oms.copies import waiting
 from gateway.oms.state import State
 from gateway.runtime import embedded
 from gateway.runtime.agenda import SETTLE_S, Agenda, Report
+from gateway.runtime.archive import Archive
 from gateway.runtime.clock import Clock, SimulatedClock, SystemClock
 from gateway.runtime.connect import journal_client, reader_client, view_client
 from gateway.runtime.doors import Doors
@@ -48,6 +50,7 @@ from gateway.runtime.wire import decode_state, encode_state
 from gateway.views.alerts import Alerts, make_alerts
 
 SNAPSHOT_EVERY = 20_000
+ARCHIVE_EVERY_S = 60.0
 LEASE_WAIT_S = 12.0
 SIMULATED_SETTLE_S = 2.0
 SHOWN_EVERY_S = 0.05
@@ -182,6 +185,8 @@ async def serve(
             "intake": doors.intake(gateway.intake, gateway.loop.inbox),
             **{name: doors.source(source, gateway.loop.inbox) for name, source in sources.items()},
         }
+        if config.journal.keep_events:
+            parts["archive"] = _archiving(gateway)
         if gateway.alerts is not None:
             parts["alerts"] = gateway.alerts.run()
         if gateway.server is not None:
@@ -200,6 +205,23 @@ async def _looping(gateway: Gateway) -> None:
         if gateway.loop.committed >= snapshot_at:
             snapshot_at = gateway.loop.committed + SNAPSHOT_EVERY
             await gateway.save()
+
+
+async def _archiving(gateway: Gateway) -> None:
+    """Let old journal entries leave Redis for the archive's files, now and then; a full disk is told once."""
+    told = ""
+    while True:
+        await asyncio.sleep(ARCHIVE_EVERY_S)
+        try:
+            left = await gateway.journal.archive_old(gateway.config.journal.keep_events)
+        except (StoreBehind, StoreUnavailable) as problem:
+            if str(problem) != told:
+                gateway.presenter.alert(Alert("warning", "NotArchived", str(problem)))
+            told = str(problem)
+        else:
+            told = ""
+            if left:
+                log.info("%d journal entries left Redis for the archive", left)
 
 
 async def _supervise(gateway: Gateway, parts: dict[str, Awaitable[None]], stop: asyncio.Event) -> None:
@@ -256,7 +278,8 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
     try:
         alerts = make_alerts(news, keys, config.alerts, config.state_folder, clock.monotonic)
         await lease.acquire(wait_s=LEASE_WAIT_S)
-        journal = Journal(client, keys, lease.epoch, lease.owner)
+        archive = Archive(config.archive_folder())
+        journal = Journal(client, keys, lease.epoch, lease.owner, archive=archive)
         await _check_safety(journal, config)
         engine = Engine(config.settings(), market=market)
         seq = await restore(journal, engine)

@@ -54,6 +54,7 @@ from gateway.sections import (
     AlertsSection,
     ClockSection,
     InstrumentSection,
+    JournalSection,
     RedisSection,
     ReportSection,
     SigningSection,
@@ -73,6 +74,7 @@ class GatewayConfig(BaseSettings):
     state_folder: Path = Path("state")
     time_zone: str = "America/New_York"
     redis: RedisSection = RedisSection()
+    journal: JournalSection = JournalSection()
     signing: SigningSection = SigningSection()
     clock: ClockSection = ClockSection()
     alerts: AlertsSection = AlertsSection()
@@ -153,6 +155,11 @@ class GatewayConfig(BaseSettings):
         """Return where weekly reports are written."""
         named = self.report.folder
         return self.folder / named if named else self.state_folder / "reports"
+
+    def archive_folder(self) -> Path:
+        """Return where journal entries go that Redis no longer keeps."""
+        named = self.journal.archive
+        return (self.folder / named if named else self.state_folder / "archive") / self.household
 
     def digest(self) -> str:
         """Return a short hash of everything but secrets, for the journal."""

@@ -14,6 +14,7 @@ from gateway.cli.connect import as_json, client_of, print_json, print_table
 from gateway.cli.root import NO_ANSWER, OK, Context
 from gateway.config import GatewayConfig, load
 from gateway.errors import ConfigError
+from gateway.runtime.archive import Archive
 from gateway.runtime.clock import clock_of
 from gateway.runtime.connect import view_client
 from gateway.runtime.embedded import EmbeddedServer
@@ -75,7 +76,7 @@ def report(context: Context, week_name: str, account: str, html_path: Path | Non
 async def _report(config: GatewayConfig, week: Week, account: str) -> dict[str, Any]:
     keys = Keys(config.household)
     async with _redis(config) as redis:
-        journal = Journal(redis, keys, 0, "reader")
+        journal = Journal(redis, keys, 0, "reader", archive=Archive(config.archive_folder()))
         past = await gather(journal.read(), config.settings(), week)
         notices = await notices_between(redis, keys, week.begins, week.ends)
     clock = clock_of(config.state_folder)
