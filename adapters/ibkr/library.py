@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.ibkr import said, wire
+from adapters.ibkr.codes import Action, row_of
 from adapters.ibkr.settings import Terms
 
 try:
@@ -75,7 +76,8 @@ class Tws:
         try:
             await self._connecting
         except asyncio.CancelledError:
-            if self._refusal:
+            us = asyncio.current_task()
+            if self._refusal and not (us is not None and us.cancelling()):  # it was TWS that ended it
                 raise ConnectFailed(self._refusal) from None
             raise
         except TimeoutError:
@@ -174,6 +176,11 @@ class Tws:
         else:
             self._hear(said.Lost(reason))
 
+    def _refuse(self, message: said.ErrorSaid) -> None:
+        """Keep the first thing TWS says while it lets nobody in; that its farms work is no reason."""
+        if message.req_id == -1 and row_of(message.code).action not in (Action.NOTE, Action.FARM_OK):
+            self._refusal = self._refusal or f"{message.code}: {message.text}"
+
     def _reading(self, read: Callable[[list[str]], said.Said]) -> Callable[[list[str]], None]:
         """Read a message from its raw fields, and hand it over as garbled when that fails."""
 
@@ -183,7 +190,7 @@ class Tws:
             except (wire.Unreadable, IndexError, ValueError) as problem:
                 message = said.Garbled(tuple(fields), f"{type(problem).__name__}: {problem}")
             if isinstance(message, said.ErrorSaid) and self._connecting is not None:
-                self._refusal = f"{message.code}: {message.text}" if message.req_id == -1 else self._refusal
+                self._refuse(message)
             self._hear(message)
 
         return handle
@@ -258,13 +265,12 @@ class _Listener:
 
     def contractDetails(self, req_id: int, details: Any) -> None:  # noqa: N802
         one = details.contract
-        rules = [part for part in details.marketRuleIds.split(",") if part.isdecimal()]
-        places = details.validExchanges.split(",")
+        pairs = zip(details.validExchanges.split(","), details.marketRuleIds.split(","), strict=False)
+        rules = {place: int(rule) for place, rule in pairs if rule.isdecimal()}
         self._hear(
             said.ContractSaid(
                 req_id, one.conId, one.symbol, one.secType, one.exchange, one.primaryExchange, one.currency,
-                one.localSymbol, one.tradingClass, _exact(details.minTick),
-                {place: int(rule) for place, rule in zip(places, rules, strict=False)},
+                one.localSymbol, one.tradingClass, _exact(details.minTick), rules,
                 _exact(getattr(details, "sizeIncrement", 0)), _exact(getattr(details, "minSize", 0)),
             )
         )  # fmt: skip
@@ -315,7 +321,7 @@ def _read_error(fields: list[str]) -> said.Said:
 
 def _read_execution(fields: list[str]) -> said.Said:
     _, req_id, order_id, *rest = fields
-    con_id, symbol = rest[0], rest[1]
+    con_id, symbol, sec_type, currency = rest[0], rest[1], rest[2], rest[CONTRACT_FIELDS - 3]
     (
         exec_id, time, account, _exchange, side, shares, price, perm_id, client_id, _liquidation, cum_qty,
         _avg_px, ref, *_,
@@ -326,7 +332,7 @@ def _read_execution(fields: list[str]) -> said.Said:
         wire.whole(req_id, "request"), wire.whole(order_id, "order id"), wire.whole(client_id, "client id"),
         wire.whole(perm_id, "perm id"), ref, exec_id, account, wire.whole(con_id, "contract"), symbol,
         wire.side_in(side), wire.decimal_in(shares, "shares"), wire.decimal_in(price, "price"),
-        wire.decimal_in(cum_qty, "cumulated quantity"), wire.moment(time),
+        wire.decimal_in(cum_qty, "cumulated quantity"), wire.moment(time), (sec_type, currency),
     )  # fmt: skip
 
 
@@ -339,5 +345,6 @@ def _read_position(fields: list[str]) -> said.Said:
     _, _, account, con_id, symbol, *rest = fields
     currency, position = rest[CONTRACT_FIELDS - 5], rest[CONTRACT_FIELDS - 2]
     return said.PositionSaid(
-        account, wire.whole(con_id, "contract"), symbol, currency, wire.decimal_in(position, "position")
-    )
+        account, wire.whole(con_id, "contract"), symbol, currency, wire.decimal_in(position, "position"),
+        rest[0],
+    )  # fmt: skip
