@@ -69,6 +69,8 @@ class Row:
 
 A = Action
 _PRECAUTION = "tick 'Bypass Order Precautions for API Orders' in TWS, or lower max_order_notional"
+_GOES_ON = "sending goes on by itself; if it lasts, look at the network and the login of TWS"
+_FARM = "orders go on, prices or contracts may be missing; if it lasts, restart TWS"
 _INVALID = {
     106: "the order cannot be transmitted", 107: "the order is incomplete", 109: "the price is out of range",
     111: "time in force and order type do not go together",
@@ -122,22 +124,22 @@ _ROWS = (
     Row(502, A.RECONNECT, "TWS cannot be reached", "start it and enable socket clients"),
     Row(504, A.RECONNECT, "not connected"),
     Row(507, A.RECONNECT, "the socket was closed", "see that no other program uses the client id"),
-    Row(1100, A.CUT_OFF, "TWS has lost its connection to IBKR"),
+    Row(1100, A.CUT_OFF, "TWS has lost its connection to IBKR", _GOES_ON),
     Row(1101, A.RESTORED, "TWS has IBKR again; subscriptions are lost"),
     Row(1102, A.RESTORED, "TWS has IBKR again; subscriptions are kept"),
     Row(1300, A.RECONNECT, "TWS listens on another port now"),
     Row(2100, A.NOTE, "account data goes to another client"),
-    Row(2103, A.FARM_BROKEN, "a market data service is away"),
+    Row(2103, A.FARM_BROKEN, "a market data service is away", _FARM),
     Row(2104, A.FARM_OK, "a market data service works"),
-    Row(2105, A.FARM_BROKEN, "a historical data service is away"),
+    Row(2105, A.FARM_BROKEN, "a historical data service is away", _FARM),
     Row(2106, A.FARM_OK, "a historical data service works"),
     Row(2107, A.NOTE, "a historical data service is idle"),
     Row(2108, A.NOTE, "a market data service is idle"),
     Row(2109, A.NOTE, "the order's outside-of-hours attribute is ignored"),
-    Row(2110, A.CUT_OFF, "TWS has lost its server and will connect again"),
+    Row(2110, A.CUT_OFF, "TWS has lost its server and will connect again", _GOES_ON),
     Row(2119, A.NOTE, "a market data service is being connected"),
     Row(2148, A.NOTE, "an attribute of the order is ignored"),
-    Row(2157, A.FARM_BROKEN, "the security definitions are away"),
+    Row(2157, A.FARM_BROKEN, "the security definitions are away", _FARM),
     Row(2158, A.FARM_OK, "the security definitions work"),
     Row(2161, A.NOTE, "TWS explains the order's price"),
     Row(2168, A.NOTE, "an attribute of the order will be ignored"),

@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.ibkr import said, wire
-from adapters.ibkr.codes import Action, row_of
+from adapters.ibkr.codes import Action, row_of, words
 from adapters.ibkr.settings import Terms
 
 try:
@@ -41,6 +41,8 @@ NAME: str = ib.__name__
 STATUS, ERROR, OPEN, EXECUTION, COMMISSION, POSITION = 3, 4, 5, 11, 59, 61
 CONTRACT, COMPLETED, RULE, PRICE = 10, 101, 93, 1
 CONTRACT_FIELDS = 11
+CANNOT_REACH = 502
+ASKING = "TWS may ask in a window whether we may come in: answer it, or add our address to its trusted IPs"
 MARGINS = ("initMarginAfter", "maintMarginAfter", "equityWithLoanAfter")
 
 
@@ -81,9 +83,11 @@ class Tws:
                 raise ConnectFailed(self._refusal) from None
             raise
         except TimeoutError:
-            raise ConnectFailed(self._refusal or f"no handshake within {timeout_s:.0f} s") from None
+            raise ConnectFailed(
+                self._refusal or f"no handshake within {timeout_s:.0f} s ({ASKING})"
+            ) from None
         except OSError as problem:
-            raise ConnectFailed(problem.strerror or type(problem).__name__) from None
+            raise ConnectFailed(words(CANNOT_REACH, problem.strerror or type(problem).__name__)) from None
         finally:
             self._connecting = None
 
