@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from adapters.ibkr import said
+from adapters.ibkr.changes import came_back
 from adapters.ibkr.ids import Ids
 from adapters.ibkr.known import Known, Life
 from adapters.ibkr.ledger import Ledger
@@ -69,6 +70,8 @@ class Asking:
                     continue
                 is_open, is_over = ref in seen[said.OPEN_END], ref in seen[said.COMPLETED_END]
                 self._ledger.confirm(ref, is_open=is_open, is_over=is_over)
+                if known.shown_again_at > asked_at and known.is_cancelled:
+                    self._carry([came_back(known)])
                 if self._is_found(known, asked_at, is_open=is_open, is_over=is_over):
                     self._carry(self._ledger.state(ref, asyncio.get_running_loop().time()))
                 else:

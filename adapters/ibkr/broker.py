@@ -190,7 +190,6 @@ class IbkrBroker:
             self._ledger.new_session()
             self._line_named = line
         await self._asking.round(line)
-        self._ids.at_least(self._ledger.highest_id)
         await self._holdings.begin(line)
 
     def _check_accounts(self, managed: list[str]) -> None:
@@ -303,7 +302,7 @@ class IbkrBroker:
         """Take one message, in order."""
         match message:
             case said.NextIdSaid():
-                self._ids.at_least(message.order_id - 1)
+                self._ids.next_valid(message.order_id)
             case said.Garbled():
                 self._outbox.unreadable("|".join(message.fields)[:2000], message.reason)
             case said.ErrorSaid():
@@ -320,6 +319,10 @@ class IbkrBroker:
         """Note that an order was heard of; name its symbol where the message does."""
         if isinstance(message, said.StatusSaid):
             return ""
+        if message.client_id in self._settings.client_ids:
+            self._ids.at_least(message.order_id)
+        else:
+            self._ids.others(message.order_id)
         if message.ref:
             self._sender.expected.pop(message.ref, None)
         kind = message.kind if isinstance(message, said.ExecutionSaid) else ()

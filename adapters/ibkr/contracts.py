@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import partial
 from typing import Any, TypeVar
 
 from adapters.ibkr import said
@@ -30,8 +29,8 @@ TOGETHER = 16
 Steps = tuple[tuple[Decimal, Decimal], ...]
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-Asking = dict[Key, tuple[Line, asyncio.Future[Value]]]
-"""Questions under way, each with the line it is asked over: another line does not wait for it."""
+Asking = dict[tuple[Key, Line], asyncio.Future[Value]]
+"""Questions under way, each over its line: nobody on another line waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +95,9 @@ class Contracts:
 
     def close(self) -> None:
         """End the questions nobody waits for any more."""
-        for _, asked in list(self._asking.values()):
+        for asked in list(self._asking.values()):
             asked.cancel()
-        for _, ruling in list(self._ruling.values()):
+        for ruling in list(self._ruling.values()):
             ruling.cancel()
 
     async def learn(self, symbols: Iterable[str], line: Line) -> None:
@@ -168,14 +167,9 @@ async def _joined(
     asking: Asking[Key, Value], key: Key, line: Line, ask: Callable[[], Coroutine[Any, Any, Value]]
 ) -> Value:
     """Wait for what somebody has asked over this line already, or ask it."""
-    found = asking.get(key)
-    if found is None or found[0] is not line:
-        found = asking[key] = (line, asyncio.ensure_future(ask()))
-        found[1].add_done_callback(partial(_forget, asking, key))
-    return await asyncio.shield(found[1])
-
-
-def _forget(asking: Asking[Key, Value], key: Key, done: asyncio.Future[Value]) -> None:
-    found = asking.get(key)
-    if found is not None and found[1] is done:
-        del asking[key]
+    place = (key, line)
+    found = asking.get(place)
+    if found is None:
+        found = asking[place] = asyncio.ensure_future(ask())
+        found.add_done_callback(lambda _done: asking.pop(place, None))
+    return await asyncio.shield(found)

@@ -96,6 +96,8 @@ class Known:
     was_cancelled: bool = False
     is_asked_for: bool = False
     heard_at: int = 0
+    shown_again_at: int = 0
+    """When TWS showed it as working though it had said that it was cancelled."""
     dead_perms: set[int] = field(default_factory=set)
     checked: Decimal | None = None
     """The total that was asked about: its executions are not to be had."""
@@ -125,6 +127,11 @@ class Known:
         """Say whether it may still fill, as far as anybody knows."""
         is_alive = self.life in (Life.SENT, Life.LIVE) and not self.is_whole
         return is_alive and bool(self.order_id or self.perm_id)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Say whether TWS has said that it was cancelled."""
+        return self.life is Life.OVER and ENDED.get(self.status) is OrdStatus.CANCELED
 
     @property
     def may_be_there(self) -> bool:

@@ -48,7 +48,6 @@ class Ledger:
         self._commissions: dict[str, Decimal] = {}
         self.others = Others()
         self.clock = 0
-        self.highest_id = 0
         self.since = EVER
         self.owed: set[str] = set()
         self.seen: dict[str, set[str]] = {kind: set() for kind in (OPEN_END, EXECUTIONS_END, COMPLETED_END)}
@@ -67,7 +66,6 @@ class Ledger:
         one.perm_id, one.order_id, one.client_id, one.qty = 0, order_id, client_id, qty
         one.life, one.status, one.refusal, one.told, one.limit = Life.SENT, "", "", None, limit
         self._by_id[order_id] = one
-        self.highest_id = max(self.highest_id, order_id)
 
     def order(self, spec: OrderSpec) -> Known:
         """Return what is known of an order of ours, which may be nothing yet."""
@@ -150,7 +148,6 @@ class Ledger:
         return outcomes + self._told(found, now_s)
 
     def _open(self, message: said.OpenSaid, now_s: float) -> list[Outcome]:
-        self.highest_id = max(self.highest_id, message.order_id)
         if self._is_of_nobody(message):
             return []
         found, outcomes = self._find(message.perm_id, message.client_id, message.order_id, message.ref)
@@ -166,6 +163,9 @@ class Ledger:
         if message.status in ENDED:  # it does not say how much had filled: orderStatus does
             found.life = Life.LIVE if found.life in (Life.SENT, Life.GONE) else found.life
             return [*outcomes, Ask(found.ref, f"openOrder says {message.status}", About.END)]
+        if found.is_cancelled and message.status in WORKING:
+            is_first, found.shown_again_at = not found.shown_again_at, self.clock
+            return [*outcomes, *([Ask(found.ref, "cancelled, and shown as working")] if is_first else [])]
         outcomes += self._take_status(found, message.status)
         return outcomes + self._told(found, now_s)
 

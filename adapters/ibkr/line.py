@@ -21,6 +21,7 @@ from adapters.ibkr.ids import Ids
 from adapters.ibkr.library import Tws
 from adapters.ibkr.margins import margins_of
 from adapters.ibkr.pace import Pace, Urgency
+from adapters.ibkr.wire import MAX_ID, USED_UP
 
 CROWDED = 200_000
 """So many messages may lie here; behind that we are too slow and begin again with a reconciliation."""
@@ -115,6 +116,8 @@ class Line:
         """
         await self._pace.turn(urgency)
         number = self._ids.request()
+        if number > MAX_ID:
+            raise NoAnswer(USED_UP)
         question = self._numbered[number] = Question(asyncio.get_running_loop().create_future())
         try:
             longest_s = timeout_s * (LONG_ANSWER if kind in LISTS else 1)
