@@ -303,14 +303,15 @@ def _check_rates(path: Path, config: GatewayConfig) -> None:
 def _check_ibkr(path: Path, config: GatewayConfig) -> None:
     """Check what the sections of TWS say of accounts, instruments, each other and their client ids."""
     links = config.tws_links()
-    taken = {(one.host, one.port, one.client_id): f"links.{name}" for name, one in links.items()}
-    if len(taken) < len(links):
-        text = "another link has the same host, port and client_id; each needs a client id of its own"
-        raise ConfigError(f"{path}: links.{list(links)[-1]}.client_id: {text}")
+    seats: dict[tuple[str, int, int], str] = {}
     for name, link in links.items():
+        _take_seat(path, seats, link, link.client_id, f"links.{name}.client_id")
         if link.spare_client_id == link.client_id:
             text = "it is client_id again; write another one, or 0 for none"
             raise ConfigError(f"{path}: links.{name}.spare_client_id: {text}")
+        if link.spare_client_id:
+            _take_seat(path, seats, link, link.spare_client_id, f"links.{name}.spare_client_id")
+        _check_codes(path, name, link, config)
         for key, said, known in (
             ("accounts", link.accounts, config.accounts), ("contracts", link.contracts, config.instruments),
         ):  # fmt: skip
@@ -324,10 +325,31 @@ def _check_ibkr(path: Path, config: GatewayConfig) -> None:
             known_links = ", ".join(sorted(links)) or "none"
             text = f'no link {quotes.of!r} of kind "ibkr"; known: {known_links}'
             raise ConfigError(f"{path}: quotes.{name}.of: {text}")
-        other = taken.get((link_of.host, link_of.port, quotes.client_id))
-        if other or quotes.client_id == link_of.spare_client_id:
-            text = f"{other or 'the spare of its link'} has the same; prices need a client id of their own"
-            raise ConfigError(f"{path}: quotes.{name}.client_id: {text}")
+        _take_seat(path, seats, link_of, quotes.client_id, f"quotes.{name}.client_id")
+
+
+def _take_seat(
+    path: Path, seats: dict[tuple[str, int, int], str], link: IbkrSection, client_id: int, key: str
+) -> None:
+    """Give a client id of a TWS to one place of the configuration: a second one would be shown the door."""
+    seat = ("127.0.0.1" if link.host == "localhost" else link.host, link.port, client_id)
+    if seat in seats:
+        text = f"{seats[seat]} is {client_id}, too, at the same TWS; each needs a client id of its own"
+        raise ConfigError(f"{path}: {key}: {text}")
+    seats[seat] = key
+
+
+def _check_codes(path: Path, name: str, link: IbkrSection, config: GatewayConfig) -> None:
+    """Check that no two accounts of a link are one at IBKR: it counts their positions as one."""
+    ours: dict[str, str] = {}
+    for account, section in config.accounts.items():
+        if section.link != name:
+            continue
+        code = link.accounts.get(account, account)
+        if code in ours:
+            text = f"{ours[code]} and {account} are both {code}; trade it as one account"
+            raise ConfigError(f"{path}: links.{name}.accounts: {text}")
+        ours[code] = account
 
 
 def _check_sessions(path: Path, config: GatewayConfig) -> None:

@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.ibkr import said, wire
+from adapters.ibkr.codes import Action, row_of, words
 from adapters.ibkr.settings import Terms
 
 try:
@@ -40,6 +41,8 @@ NAME: str = ib.__name__
 STATUS, ERROR, OPEN, EXECUTION, COMMISSION, POSITION = 3, 4, 5, 11, 59, 61
 CONTRACT, COMPLETED, RULE, PRICE = 10, 101, 93, 1
 CONTRACT_FIELDS = 11
+CANNOT_REACH = 502
+ASKING = "TWS may ask in a window whether we may come in: answer it, or add our address to its trusted IPs"
 MARGINS = ("initMarginAfter", "maintMarginAfter", "equityWithLoanAfter")
 
 
@@ -76,13 +79,16 @@ class Tws:
         try:
             await self._connecting
         except asyncio.CancelledError:
-            if self._refusal:
+            us = asyncio.current_task()
+            if self._refusal and not (us is not None and us.cancelling()):  # it was TWS that ended it
                 raise ConnectFailed(self._refusal) from None
             raise
         except TimeoutError:
-            raise ConnectFailed(self._refusal or f"no handshake within {timeout_s:.0f} s") from None
+            raise ConnectFailed(
+                self._refusal or f"no handshake within {timeout_s:.0f} s ({ASKING})"
+            ) from None
         except OSError as problem:
-            raise ConnectFailed(problem.strerror or type(problem).__name__) from None
+            raise ConnectFailed(words(CANNOT_REACH, problem.strerror or type(problem).__name__)) from None
         finally:
             self._connecting = None
 
@@ -175,6 +181,11 @@ class Tws:
         else:
             self._hear(said.Lost(reason))
 
+    def _refuse(self, message: said.ErrorSaid) -> None:
+        """Keep the first thing TWS says while it lets nobody in; that its farms work is no reason."""
+        if message.req_id == -1 and row_of(message.code).action not in (Action.NOTE, Action.FARM_OK):
+            self._refusal = self._refusal or f"{message.code}: {message.text}"
+
     def _reading(self, read: Callable[[list[str]], said.Said]) -> Callable[[list[str]], None]:
         """Read a message from its raw fields, and hand it over as garbled when that fails."""
 
@@ -184,7 +195,7 @@ class Tws:
             except (wire.Unreadable, IndexError, ValueError) as problem:
                 message = said.Garbled(tuple(fields), f"{type(problem).__name__}: {problem}")
             if isinstance(message, said.ErrorSaid) and self._connecting is not None:
-                self._refusal = f"{message.code}: {message.text}" if message.req_id == -1 else self._refusal
+                self._refuse(message)
             self._hear(message)
 
         return handle
@@ -270,13 +281,12 @@ class _Listener:
 
     def contractDetails(self, req_id: int, details: Any) -> None:  # noqa: N802
         one = details.contract
-        rules = [part for part in details.marketRuleIds.split(",") if part.isdecimal()]
-        places = details.validExchanges.split(",")
+        pairs = zip(details.validExchanges.split(","), details.marketRuleIds.split(","), strict=False)
+        rules = {place: int(rule) for place, rule in pairs if rule.isdecimal()}
         self._hear(
             said.ContractSaid(
                 req_id, one.conId, one.symbol, one.secType, one.exchange, one.primaryExchange, one.currency,
-                one.localSymbol, one.tradingClass, _exact(details.minTick),
-                {place: int(rule) for place, rule in zip(places, rules, strict=False)},
+                one.localSymbol, one.tradingClass, _exact(details.minTick), rules,
                 _exact(getattr(details, "sizeIncrement", 0)), _exact(getattr(details, "minSize", 0)),
             )
         )  # fmt: skip
@@ -327,7 +337,7 @@ def _read_error(fields: list[str]) -> said.Said:
 
 def _read_execution(fields: list[str]) -> said.Said:
     _, req_id, order_id, *rest = fields
-    con_id, symbol = rest[0], rest[1]
+    con_id, symbol, sec_type, currency = rest[0], rest[1], rest[2], rest[CONTRACT_FIELDS - 3]
     (
         exec_id, time, account, _exchange, side, shares, price, perm_id, client_id, _liquidation, cum_qty,
         _avg_px, ref, *_,
@@ -338,7 +348,7 @@ def _read_execution(fields: list[str]) -> said.Said:
         wire.whole(req_id, "request"), wire.whole(order_id, "order id"), wire.whole(client_id, "client id"),
         wire.whole(perm_id, "perm id"), ref, exec_id, account, wire.whole(con_id, "contract"), symbol,
         wire.side_in(side), wire.decimal_in(shares, "shares"), wire.decimal_in(price, "price"),
-        wire.decimal_in(cum_qty, "cumulated quantity"), wire.moment(time),
+        wire.decimal_in(cum_qty, "cumulated quantity"), wire.moment(time), (sec_type, currency),
     )  # fmt: skip
 
 
@@ -351,5 +361,6 @@ def _read_position(fields: list[str]) -> said.Said:
     _, _, account, con_id, symbol, *rest = fields
     currency, position = rest[CONTRACT_FIELDS - 5], rest[CONTRACT_FIELDS - 2]
     return said.PositionSaid(
-        account, wire.whole(con_id, "contract"), symbol, currency, wire.decimal_in(position, "position")
-    )
+        account, wire.whole(con_id, "contract"), symbol, currency, wire.decimal_in(position, "position"),
+        rest[0],
+    )  # fmt: skip

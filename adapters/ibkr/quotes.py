@@ -72,18 +72,22 @@ class IbkrQuotes:
 
     async def events(self) -> AsyncIterator[Sequence[PricesUpdated]]:
         """Yield prices that moved, or that were not said for a while, until `stop`."""
-        while not self._stopping.is_set():
-            try:
-                found = await self._ask_all(await self._connected())
-            except (ConnectFailed, NoAnswer) as problem:
-                log.warning("%s: no prices: %s", self.name, problem)
-                await self._hang_up(str(problem))
-            else:
-                if event := self._news(found):
-                    yield [event]
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._interval_s):
-                    await self._stopping.wait()
+        try:
+            while not self._stopping.is_set():
+                try:
+                    found = await self._ask_all(await self._connected())
+                except (ConnectFailed, NoAnswer) as problem:
+                    log.warning("%s: no prices: %s", self.name, problem)
+                    await self._hang_up(str(problem))
+                else:
+                    if event := self._news(found):
+                        yield [event]
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._interval_s):
+                        await self._stopping.wait()
+        finally:  # it may have connected while it was stopped
+            self._contracts.close()
+            await self._hang_up("the gateway stops")
 
     def acknowledge(self, link_seq: int) -> None:
         """Have nothing to forget."""
@@ -97,7 +101,11 @@ class IbkrQuotes:
         await self._hang_up("it is made anew")
         one = self._settings
         line = Line(self._pace, self._ids)
-        await line.connect(one.host, one.port, one.client_id, one.connect_timeout_s)
+        try:
+            await line.connect(one.host, one.port, one.client_id, one.connect_timeout_s)
+        except ConnectFailed:
+            line.tws.close()
+            raise
         self._line, self._listening = line, asyncio.ensure_future(line.take(self._hear))
         await self._pace.turn(Urgency.LOOK_AROUND)
         line.say(lambda: line.tws.allow_delayed(is_allowed=self._is_delayed))
