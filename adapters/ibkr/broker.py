@@ -42,10 +42,10 @@ from adapters.ibkr.outcomes import (
     Told,
 )
 from adapters.ibkr.pace import Pace, Urgency
+from adapters.ibkr.ports import Ports
 from adapters.ibkr.sender import Sender
 from adapters.ibkr.session import Session
 from adapters.ibkr.settings import IbkrSettings
-from gateway.errors import ConfigError
 from gateway.events import CancelOrder, LookUpOrder, SendOrder
 
 log = logging.getLogger(__name__)
@@ -62,15 +62,16 @@ FARMS = ("2103:", "2105:", "2157:")
 class IbkrBroker:
     """Carry orders to the accounts of one TWS.
 
-    `now` is the gateway's clock; `pace` is shared by everybody who speaks to this TWS.
+    `now` is the gateway's clock; `pace` and `ports` are shared by everybody who speaks to this TWS.
     """
 
     def __init__(
         self, settings: IbkrSettings, now: Callable[[], datetime], remembered: Remembered,
-        pace: Pace | None = None,
+        pace: Pace | None = None, ports: Ports | None = None,
     ) -> None:  # fmt: skip
         self.name = settings.name
         self._pace = pace or Pace(settings.messages_per_s)
+        self._ports = ports or Ports(settings.port)
         self.capabilities = Capabilities(
             refuses_duplicate_client_id=False, can_look_up=True, replays_executions=True,
             fractional=settings.fractional, orders_per_s=0,
@@ -101,8 +102,8 @@ class IbkrBroker:
             one, self._ledger, self._contracts, self._ids, self._pace, self._outbox, self._now, self._find_out
         )
         self._session = Session(
-            one, self._pace, self._now, lambda: Line(self._pace, self._ids), self._hear, self._reconcile,
-            self._work, self._changed,
+            one, self._pace, self._ports, self._now, lambda: Line(self._pace, self._ids), self._hear,
+            self._reconcile, self._work, self._changed,
         )  # fmt: skip
         self._spawn(self._run(self._session))
         self._spawn(self._sender.run())
@@ -184,27 +185,12 @@ class IbkrBroker:
 
     async def _reconcile(self, line: Line) -> None:
         """Learn everything TWS knows; raises `NoAnswer`, and `ConfigError` for a TWS that is not meant."""
-        self._check_accounts(line.tws.accounts)
+        self._settings.check(line.tws.accounts)
         if self._line_named is not line:  # over the same line orders are called what they were
             self._ledger.new_session()
             self._line_named = line
         await self._asking.round(line)
         await self._holdings.begin(line)
-
-    def _check_accounts(self, managed: list[str]) -> None:
-        """See that TWS manages our accounts, in the world that is meant."""
-        key = f"links.{self.name}"
-        for name, code in self._settings.accounts.items():
-            if code not in managed:
-                shown = ", ".join(managed)
-                text = f"TWS manages {shown}, and not {code}; write {key}.accounts.{name} with one of them"
-                raise ConfigError(f"{key}: {text}")
-            is_paper = code.startswith("D")
-            if self._settings.environment == "paper" and not is_paper:
-                text = f'{code} is a live account; write environment = "live" if that is meant'
-                raise ConfigError(f"{key}: {text}")
-            if self._settings.environment == "live" and is_paper:
-                raise ConfigError(f'{key}: {code} is a paper account; write environment = "paper"')
 
     def _changed(self, reason: str) -> None:
         """Tell that the link went up or (with a reason) down."""

@@ -162,6 +162,7 @@ REFUSALS = frozenset({A.REFUSED, A.BARRED, A.WHOLE_SHARES, A.DUPLICATE_ID, A.NOT
 """What says that a new order was not taken."""
 ALERTED = frozenset({A.TOO_FAST, A.FARM_BROKEN, A.ID_IN_USE})
 """What a person is told of, though it is about no order and the link may stay up."""
+SOCKET_RESET = 1300
 DELAYED = 10167
 TABLE = {row.code: row for row in _ROWS}
 UNKNOWN = Row(0, Action.ASK, "a code nobody here knows", "report it")

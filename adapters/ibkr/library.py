@@ -57,7 +57,7 @@ class Tws:
         self._hear = hear
         self._client = ib.Client(_Listener(hear, self._ended))
         self._client.MaxRequests = 0
-        self._connecting: asyncio.Task[None] | None = None
+        self._gone: asyncio.Future[None] | None = None
         self._refusal = ""
         handlers: dict[int, Callable[[list[str]], None]] = self._client.decoder.handlers
         raw = {
@@ -75,14 +75,13 @@ class Tws:
         if NAME == "ib_insync":  # it asks for the thread's loop, which need not be the one that runs
             asyncio.set_event_loop(asyncio.get_running_loop())
         self._refusal = ""
-        self._connecting = asyncio.ensure_future(self._client.connectAsync(host, port, client_id, timeout_s))
+        gone = self._gone = asyncio.get_running_loop().create_future()
+        shaking = asyncio.ensure_future(self._client.connectAsync(host, port, client_id, timeout_s))
         try:
-            await self._connecting
-        except asyncio.CancelledError:
-            us = asyncio.current_task()
-            if self._refusal and not (us is not None and us.cancelling()):  # it was TWS that ended it
-                raise ConnectFailed(self._refusal) from None
-            raise
+            await asyncio.wait({shaking, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if gone.done():
+                raise ConnectFailed(self._refusal)
+            await shaking
         except TimeoutError:
             raise ConnectFailed(
                 self._refusal or f"no handshake within {timeout_s:.0f} s ({ASKING})"
@@ -90,7 +89,11 @@ class Tws:
         except OSError as problem:
             raise ConnectFailed(words(CANNOT_REACH, problem.strerror or type(problem).__name__)) from None
         finally:
-            self._connecting = None
+            self._gone = None
+            while not shaking.done():  # the library waits in a way that may swallow one cancel
+                shaking.cancel()
+                await asyncio.sleep(0)
+            await asyncio.gather(shaking, return_exceptions=True)
 
     def close(self) -> None:
         """Hang up."""
@@ -175,11 +178,11 @@ class Tws:
 
     def _ended(self, reason: str) -> None:
         """Take that the socket is gone, or end a handshake that will never be answered."""
-        if self._connecting is not None:
-            self._refusal = self._refusal or reason
-            self._connecting.cancel()
-        else:
+        if self._gone is None:
             self._hear(said.Lost(reason))
+        elif not self._gone.done():
+            self._refusal = self._refusal or reason
+            self._gone.set_result(None)
 
     def _refuse(self, message: said.ErrorSaid) -> None:
         """Keep the first thing TWS says while it lets nobody in; that its farms work is no reason."""
@@ -194,7 +197,7 @@ class Tws:
                 message = read(fields)
             except (wire.Unreadable, IndexError, ValueError) as problem:
                 message = said.Garbled(tuple(fields), f"{type(problem).__name__}: {problem}")
-            if isinstance(message, said.ErrorSaid) and self._connecting is not None:
+            if isinstance(message, said.ErrorSaid) and self._gone is not None:
                 self._refuse(message)
             self._hear(message)
 

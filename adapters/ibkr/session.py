@@ -14,17 +14,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from random import Random
 
 from adapters.ibkr import said
-from adapters.ibkr.codes import Action, row_of, words
+from adapters.ibkr.codes import SOCKET_RESET, Action, row_of, words
 from adapters.ibkr.library import ConnectFailed
 from adapters.ibkr.line import Interrupted, Line, NoAnswer
 from adapters.ibkr.pace import Pace, Urgency
 from adapters.ibkr.pauses import planned
+from adapters.ibkr.ports import Ports
 from adapters.ibkr.settings import IbkrSettings
 
 log = logging.getLogger(__name__)
@@ -34,19 +34,16 @@ BACKOFF_S = (0.2, 15.0)
 ID_PAUSE_S = 5.0
 ID_TRIES = 3
 ID_IN_USE = 326
-SOCKET_RESET = 1300
-PORT = re.compile(r"\bport\b\W*(\d{1,5})\b", re.IGNORECASE)
-"""The port to go to, as 1300 words it; a text may hold other numbers."""
-MAX_PORT = 65_535
 
 
 class Session:
     """Keep one link to TWS; the callbacks are the broker's."""
 
     def __init__(
-        self, settings: IbkrSettings, pace: Pace, now: Callable[[], datetime], make_line: Callable[[], Line],
-        hear: Callable[[said.Said], None], reconcile: Callable[[Line], Awaitable[None]],
-        work: Callable[[Line], Awaitable[None]], changed: Callable[[str], None],
+        self, settings: IbkrSettings, pace: Pace, ports: Ports, now: Callable[[], datetime],
+        make_line: Callable[[], Line], hear: Callable[[said.Said], None],
+        reconcile: Callable[[Line], Awaitable[None]], work: Callable[[Line], Awaitable[None]],
+        changed: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._settings = settings
         self._pace = pace
@@ -56,7 +53,7 @@ class Session:
         self._reconcile = reconcile
         self._work = work
         self._changed = changed
-        self._port = self._other_port = settings.port
+        self._ports = ports
         self._jitter = Random(settings.name)  # noqa: S311 - only spreads reconnects
         self._is_cut_off = False
         self._must_reconcile = True
@@ -91,7 +88,7 @@ class Session:
                 self._go_down(words(message.code, message.text))
             case Action.RECONNECT if message.req_id < 0 and self.line is not None:
                 if message.code == SOCKET_RESET:
-                    self._move(message.text)
+                    self._ports.move(message.text)
                 self.line.close(words(message.code, message.text))
             case Action.TOO_FAST:
                 self._pace.slow_down()
@@ -112,15 +109,13 @@ class Session:
 
     async def _once(self) -> tuple[bool, str]:
         """Live through one connection; return whether it was ever up, and why it ended."""
-        line = self._make_line()
+        line, port = self._make_line(), self._ports.now
         try:
-            await line.connect(
-                self._settings.host, self._port, self.client_id, self._settings.connect_timeout_s
-            )
+            await line.connect(self._settings.host, port, self.client_id, self._settings.connect_timeout_s)
         except ConnectFailed as problem:
             line.close(str(problem))
             line.drain(self._hear)  # it may have said why, and what a person can do about it
-            self._after_refusal(str(problem))
+            self._after_refusal(str(problem), port)
             return False, str(problem)
         self._id_tries = 0
         self.line, self._must_reconcile, self._is_cut_off = line, True, False
@@ -195,17 +190,11 @@ class Session:
             log.info("%s: still down: %s", self._settings.name, reason)
         self._reason = reason
 
-    def _move(self, text: str) -> None:
-        """Go to the port TWS names, and to the one of before when nobody is there."""
-        found = [int(one) for one in PORT.findall(text) if 0 < int(one) <= MAX_PORT]
-        if found and found[-1] != self._port:
-            self._port, self._other_port = found[-1], self._port
-
-    def _after_refusal(self, reason: str) -> None:
+    def _after_refusal(self, reason: str, port: int) -> None:
         """Count how often our client id was in use, and change to the spare one after a while."""
         if not reason.startswith(str(ID_IN_USE)):
             self._id_tries = 0
-            self._port, self._other_port = self._other_port, self._port
+            self._ports.fail(port)
             return
         self._id_tries += 1
         log.warning("%s: client id %d: %s", self._settings.name, self.client_id, words(ID_IN_USE, ""))
