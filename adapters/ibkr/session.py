@@ -62,7 +62,7 @@ class Session:
         self.line: Line | None = None
         self.is_up = False
         self._has_told = self._is_planned = False
-        self._reason = ""
+        self._reason = self._outage = ""
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -81,8 +81,8 @@ class Session:
             return
         match row_of(message.code).action:
             case Action.CUT_OFF:
-                self._is_cut_off = True
-                self._go_down(words(message.code, message.text))
+                self._is_cut_off, self._outage = True, words(message.code, message.text)
+                self._go_down(self._outage)
             case Action.RESTORED:
                 self._is_cut_off, self._must_reconcile = False, True
                 self._go_down(words(message.code, message.text))
@@ -146,7 +146,7 @@ class Session:
                 self._must_reconcile = True
                 self._go_down(pause, is_planned=True)
             elif self._is_cut_off:
-                self._go_down(self._reason)
+                self._go_down(self._outage)
             else:
                 if self._must_reconcile:
                     self._must_reconcile = False
