@@ -42,3 +42,23 @@ async def test_a_silence_keeps_only_so_much_of_what_comes(here: server.Server) -
             while len(here.peers) != expected:  # noqa: ASYNC110 - a connection's end has no event
                 await asyncio.sleep(0.001)
     writer.transport.abort()
+
+
+async def test_a_client_that_is_hung_up_on_while_it_speaks_still_reads_the_last_words(
+    here: server.Server,
+) -> None:
+    """What it has said and nobody has read would reset the connection, and take those words with it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+    writer.write(b"API\0\0\0\0\x09v157..178")
+    assert int.from_bytes(await reader.readexactly(4)) > 4
+    (peer,) = here.peers
+    writer.write(frame(["49", "1"]) * 100)  # in the system's hands; this turn of the loop reads no socket
+    peer.write(["4", "2", "-1", "100", "last words"])
+    peer.close()
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            writer.write(frame(["49", "1"]))
+            await asyncio.sleep(0.02)
+        assert (await reader.read()).endswith(b"last words\0")
+    writer.close()
+    await writer.wait_closed()
