@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import until
 from redis import Redis as BlockingRedis
-from redis_faults import kill, server_pid, until
+from redis_faults import kill, server_pid
 
 from gateway.errors import StoreUnavailable
 from gateway.runtime import embedded

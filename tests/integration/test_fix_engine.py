@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 from fix_desk_venue import PARTIES, SESSION, Listener, Tap, open_venue, order, session_to
+from patience import until
 
 from adapters.fix.engine import ChildEngine, Down, Up, Withheld
 from adapters.fix.spool import Spooled, segments
@@ -201,11 +202,7 @@ async def test_nobody_at_the_address_is_said_and_stop_does_not_wait(
             engine = ChildEngine(session_to(venue, tmp_path, port=probe.getsockname()[1]))
             engine.start(0)
             listener = Listener(engine)
-            for _ in range(150):
-                if any("not logged on" in text for text in caplog.messages):
-                    break
-                await asyncio.sleep(0.1)
-            assert any("not logged on" in text for text in caplog.messages)
+            await until(lambda: any("not logged on" in text for text in caplog.messages))
             assert not engine.send("order", "A", order("A"))
             await asyncio.wait_for(engine.stop(), 8)
             await listener.task

@@ -9,6 +9,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from fix_desk_venue import Listener, Tap, open_venue, session_to
+from patience import PATIENCE_S
 
 from adapters.fix import child
 from adapters.fix.engine import ChildEngine, Down, Up
@@ -63,7 +64,7 @@ class Telling:
 
     async def wait_for(self, line: str) -> None:
         def hear() -> None:
-            while self._lines.get(timeout=10) != line:
+            while self._lines.get(timeout=PATIENCE_S) != line:
                 pass
 
         await asyncio.to_thread(hear)

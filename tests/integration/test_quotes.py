@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from patience import until
 
 from adapters.fix import quotes as quotes_module
 from adapters.fix.dialects import Venue, session_terms, speak
@@ -87,24 +88,16 @@ async def following(
         await task
 
 
-async def eventually(holds: Callable[[], bool]) -> None:
-    for _ in range(1_000):
-        if holds():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it never came")
-
-
 @pytest.mark.parametrize("dialect", VENUES)
 async def test_prices_follow_the_market(dialect: str, tmp_path: Path) -> None:
     async with (
         quoting(dialect) as (app, acceptor),
         following(dialect, acceptor, tmp_path, PAIR, "GBP/USD") as (_, known, said),
     ):
-        await eventually(lambda: known.get(PAIR) == Decimal("1.10"))
-        await eventually(lambda: known.get("GBP/USD") == Decimal("1.30"))
+        await until(lambda: known.get(PAIR) == Decimal("1.10"))
+        await until(lambda: known.get("GBP/USD") == Decimal("1.30"))
         app.operate("price", {"symbol": PAIR, "price": "1.2"})
-        await eventually(lambda: known.get(PAIR) == Decimal("1.20"))
+        await until(lambda: known.get(PAIR) == Decimal("1.20"))
         assert all(one.source == "prices" and one.as_of <= utc_now() for one in said)
 
 
@@ -114,12 +107,12 @@ async def test_a_price_that_stands_still_is_said_again_and_no_more_without_a_ses
     monkeypatch.setattr(quotes_module, "RESTATED_EVERY", quotes_module.RESTATED_EVERY / 100)
     async with quoting("plain") as (_, acceptor):
         async with following("plain", acceptor, tmp_path, PAIR, "XXX/YYY") as (source, known, said):
-            await eventually(lambda: known.get(PAIR) == Decimal("1.10"))
+            await until(lambda: known.get(PAIR) == Decimal("1.10"))
             seen = len(said)
-            await eventually(lambda: len(said) >= seen + 3)
+            await until(lambda: len(said) >= seen + 3)
             assert "no prices of XXX/YYY: Symbol(55) XXX/YYY is not listed here" in caplog.text
             acceptor.send_home("for the night")
-            await eventually(lambda: "the session is down" in caplog.text)
+            await until(lambda: "the session is down" in caplog.text)
             assert source._due() is None
         assert known == {PAIR: Decimal("1.10")}
     assert logging.WARNING in {one.levelno for one in caplog.records}

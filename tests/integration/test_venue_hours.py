@@ -17,6 +17,7 @@ from simulator.fix.echo import Echo
 from simulator.fix.hours import Hours, WindowError, read_window
 from simulator.fix.message import SessionId
 from simulator.fix.terms import SessionConfig
+from simulator.stage import let_go
 
 LOGON = "98=0|108=30|"
 
@@ -27,6 +28,7 @@ def door(tmp_path: Path) -> Iterator[Door]:
     yield one
     if one.process is not None:
         one.kill()
+    let_go(one.port, one.control_port)
 
 
 @pytest.fixture(autouse=True)
