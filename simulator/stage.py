@@ -6,6 +6,7 @@ type, in a folder of its own, on free ports of 127.0.0.1, and ends only what it 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -56,6 +57,11 @@ def let_go(*ports: int) -> None:
     for port in ports:
         if port in _held:
             _held.pop(port).close()
+
+
+@atexit.register
+def _let_all_go() -> None:
+    let_go(*_held)
 
 
 @dataclass(slots=True)
