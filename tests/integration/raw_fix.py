@@ -22,7 +22,7 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from patience import PATIENCE_S
 
@@ -49,8 +49,8 @@ class RawPeer:
 
     opened: ClassVar[list[RawPeer]] = []
 
-    async def connect(self) -> RawPeer:
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+    async def connect(self, **options: Any) -> RawPeer:
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port, **options)
         self.opened.append(self)
         return self
 

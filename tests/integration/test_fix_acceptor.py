@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import types
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+import trustme
 from patience import PATIENCE_S, until
 from raw_fix import LOGON, ORDER, RawPeer, port_of, start_simulator
 
@@ -181,6 +183,31 @@ async def test_who_connects_and_says_nothing_is_hung_up_on(monkeypatch: pytest.M
         assert await peer.reader.read() == b""
         peer.send("A", LOGON)
         await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("is_polite", [True, False])
+async def test_a_peer_over_tls_reads_the_last_words_and_the_end(
+    monkeypatch: pytest.MonkeyPatch, *, is_polite: bool
+) -> None:
+    """TLS cannot be half-closed; a peer that never says goodbye itself is cut."""
+    monkeypatch.setattr(connection_module, "LINGER_S", PATIENCE_S if is_polite else 0.1)
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.configure_trust(client)
+    async with serving(tls=server) as acceptor:
+        peer = RawPeer(acceptor.address[1])
+        await peer.connect(ssl=client, server_hostname="localhost")
+        peer.send("A", LOGON)
+        assert await peer.read(1) == ["35=A|34=1|98=0|108=30|"]
+        if not is_polite:
+            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        peer.send("5")
+        if is_polite:
+            assert await peer.read(1) == ["35=5|34=2|"]
+            assert await peer.is_hung_up_on()
+        await until(lambda: not acceptor._connections)
+        peer.writer.transport.abort()
 
 
 async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
