@@ -26,10 +26,12 @@ def _nothing() -> object:
     return "nothing more is known"
 
 
-async def until(is_so: Callable[[], object], said: Callable[[], object] = _nothing) -> None:
+async def until(
+    is_so: Callable[[], object], said: Callable[[], object] = _nothing, patience_s: float = PATIENCE_S
+) -> None:
     """Wait for something to be so; `said` is asked for the words of an AssertionError when it never comes."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + PATIENCE_S
+    end = loop.time() + patience_s
     while not is_so():
         assert loop.time() < end, f"it never came: {said()}"
         await asyncio.sleep(POLL_S)
