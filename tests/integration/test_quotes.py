@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,6 +15,7 @@ from patience import until
 
 from adapters.fix import quotes as quotes_module
 from adapters.fix.dialects import Venue, session_terms, speak
+from adapters.fix.engine import Incoming, Up
 from adapters.fix.quotes import QuoteSession
 from adapters.fix.settings import FixSession
 from gateway.events import PricesUpdated
@@ -116,6 +117,55 @@ async def test_a_price_that_stands_still_is_said_again_and_no_more_without_a_ses
             assert source._due() is None
         assert known == {PAIR: Decimal("1.10")}
     assert logging.WARNING in {one.levelno for one in caplog.records}
+
+
+class Unable:
+    """An engine that is up twice and can write no question of the second time."""
+
+    def __init__(self, session: FixSession) -> None:
+        self.asked: list[str] = []
+        self.is_over = asyncio.Event()
+        del session
+
+    def start(self, after_seq: int) -> str:
+        assert not after_seq
+        return ""
+
+    async def incoming(self) -> AsyncIterator[Sequence[Incoming]]:
+        yield [Up(was_reset=False), Up(was_reset=False)]
+        await self.is_over.wait()
+
+    def send(self, kind: str, cl_ord_id: str, raw: str) -> bool:
+        assert kind == "ask"
+        assert PAIR.replace("/", "") in raw.replace("/", "")
+        self.asked.append(cl_ord_id)
+        raise OSError("no room for a question")
+
+    def flush(self) -> None:
+        """Nothing was handed over."""
+
+    async def stop(self) -> None:
+        self.is_over.set()
+
+
+async def test_a_question_that_breaks_ends_the_source_loudly_and_only_the_last_logon_asks(
+    tmp_path: Path,
+) -> None:
+    session = FixSession("prices", "FIX.4.4", "QUOTES", "SIM", "127.0.0.1", 1, 30, store_folder=tmp_path)
+    made: list[Unable] = []
+
+    def make(one: FixSession) -> Unable:
+        made.append(Unable(one))
+        return made[-1]
+
+    venue = speak("plain", {})
+    source = QuoteSession(session, [PAIR], utc_now, venue, interval_s=0.01, make_engine=make)  # type: ignore[arg-type]
+    await source.start(0)
+    with pytest.raises(OSError, match="no room for a question"):
+        async for _ in source.events():
+            pass
+    await source.stop()
+    assert made[-1].asked == ["1"], "the first was called off before it had begun"
 
 
 def test_a_venue_without_quotes_is_refused() -> None:
