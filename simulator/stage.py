@@ -21,7 +21,7 @@ from typing import Any
 from simulator.control import ask
 from simulator.tls import AUTHORITY
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.02
 ALPACA, TWS = "alpaca", "tws"

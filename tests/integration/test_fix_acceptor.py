@@ -902,7 +902,7 @@ STRANGE_LOGONS = {
     "a wrong length": f"> A 1 9=40|{LOGON}\nhung up",
     "another version": f"> A 1 8=FIX.3.9|{LOGON}\nhung up",
     "no Logon": "> 0 1\nhung up",
-    "heartbeats": "> A 1 98=0|108=1|\n< A 1 98=0|108=1|\n< 0 2\n> 0 2\n< 0 3\n< 1 4 112=TEST|\nhung up",
+    "heartbeats": "> A 1 98=0|108=2|\n< A 1 98=0|108=2|\n< 0 2\n> 0 2\n< 0 3\n< 1 4 112=TEST|\nhung up",
 }
 
 
