@@ -23,6 +23,8 @@ from simulator.tws.session import CANCEL, Session
 HOST = "127.0.0.1"
 LEAST, MOST, UNSPOKEN = 157, 178, 158
 TOO_FAST, MAX_VIOLATIONS = 100, 3
+PACED = "+PACEAPI"
+"""The connect option of a client that asks to be slowed down, not scolded."""
 MAX_CLIENTS = 64
 MAX_BACKLOG = 1 << 26
 """Bytes kept for a client that does not read, or from one that is not read; beyond, it is cut."""
@@ -182,6 +184,8 @@ class Peer(asyncio.Protocol):
         if version is None:
             self.close()
             return
+        if PACED in greeting.options:
+            self._pace = Pace(0)
         session = Session(self._desk, version, self.write, self.close)
         slow = self._desk.mishaps.strike(Mishap.SLOW_CONNECT)
         answer = (version, f"{self._desk.now():%Y%m%d %H:%M:%S} UTC")
