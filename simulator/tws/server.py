@@ -27,10 +27,10 @@ from simulator.tws.session import CANCEL, Session
 HOST = "127.0.0.1"
 LEAST, MOST, UNSPOKEN = 157, 178, 158
 TOO_FAST, MAX_VIOLATIONS = 100, 3
-PORT_MOVED, PORT_TEXT = (
-    1300,
-    ("TWS socket port has been reset and this connection is being dropped. Please reconnect on the new port"),
-)
+PACED = "+PACEAPI"
+"""The connect option of a client that asks to be slowed down, not scolded."""
+PORT_MOVED = 1300
+PORT_TEXT = "TWS socket port has been reset and this connection is dropped. Please reconnect on the new port"
 MAX_CLIENTS = 64
 MAX_BACKLOG = 1 << 26
 """Bytes kept for a client that does not read, or from one that is not read; beyond, it is cut."""
@@ -70,7 +70,7 @@ class Peer(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._out = bytearray()
         self._is_flushing = False
-        self._is_dead = False
+        self._is_dead = self._is_paced = False
         self._is_muted = False
         self._waiting = bytearray()
 
@@ -199,6 +199,7 @@ class Peer(asyncio.Protocol):
         if version is None:
             self.close()
             return
+        self._is_paced = PACED in greeting.options
         session = Session(self._desk, version, self.write, self.close)
         slow = self._desk.mishaps.strike(Mishap.SLOW_CONNECT)
         answer = (version, f"{self._desk.now():%Y%m%d %H:%M:%S} UTC")
@@ -215,7 +216,7 @@ class Peer(asyncio.Protocol):
     def _serve(self, session: Session, fields: list[str]) -> None:
         if self._is_dead:
             return
-        if self._server.pace.is_violated(asyncio.get_running_loop().time()):
+        if not self._is_paced and self._server.pace.is_violated(asyncio.get_running_loop().time()):
             count, most = self._server.pace.violations, self._server.limits.max_rate
             text = f"Max rate of messages per second has been exceeded:max={most} rec={most + 1} ({count})"
             session.fail(NO_ID, Refusal(TOO_FAST, text))
