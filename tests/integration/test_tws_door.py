@@ -95,7 +95,8 @@ def test_real_clients_connect_trade_and_reconcile(name: str, tws: TwsProcess) ->
 
 @pytest.fixture(scope="module")
 def any_version(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwsProcess]:
-    with TwsProcess(tmp_path_factory.mktemp("versions")) as process:
+    everybody = ("--max-rate", "0")  # two of them in one second would speak too fast
+    with TwsProcess(tmp_path_factory.mktemp("versions"), everybody) as process:
         yield process
 
 
