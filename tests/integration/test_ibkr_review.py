@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
@@ -17,11 +18,11 @@ from ibkr_ground import OURS, PRICES, Ground, grounds, naive_order, naive_reader
 
 from adapters.base import InThisProcess
 from adapters.ibkr import said
-from adapters.ibkr.pace import Urgency
+from adapters.ibkr.pace import Pace, Urgency
 from adapters.ibkr.pauses import Restart
 from adapters.ibkr.quotes import IbkrQuotes
 from gateway.domain.order import OrdStatus
-from gateway.events import LinkDown, LinkNoticed, MessageRefused, SendInDoubt, SendWithheld
+from gateway.events import LinkDown, LinkNoticed, MessageRefused, PricesUpdated, SendInDoubt, SendWithheld
 from gateway.runtime.clock import SystemClock
 
 BY_HAND = "--fills-by-hand"
@@ -281,7 +282,10 @@ async def test_the_new_port_is_the_one_the_text_calls_so(by_hand: Ground) -> Non
 
 async def test_a_new_port_where_nobody_listens_leads_back_to_the_old_one(by_hand: Ground) -> None:
     await by_hand.start()
-    text = "TWS socket port has been reset. Please reconnect on the new port - 1"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = free.getsockname()[1]
+    text = f"TWS socket port has been reset. Please reconnect on the new port - {nobody}"
     by_hand.tell("warn", code=1300, text=text)
     await by_hand.until(lambda: by_hand.ups() == 2)
 
@@ -369,6 +373,14 @@ async def test_a_stop_amid_a_handshake_ends_though_tws_has_said_something(by_han
         assert left_over() == set()
 
 
+async def test_a_stop_leaves_no_question_behind_that_waited_for_its_turn(tmp_path: Path) -> None:
+    async with grounds(tmp_path, BY_HAND, messages_per_s=4) as ground:
+        await ground.start()  # its contracts are asked about now, one after another
+        await ground.stop()
+        await asyncio.sleep(0)
+        assert left_over() == set()
+
+
 async def test_a_stop_leaves_no_task_behind_whatever_was_under_way(by_hand: Ground) -> None:
     await by_hand.start()
     specs = [by_hand.order() for _ in range(30)]
@@ -420,6 +432,35 @@ async def test_prices_that_were_stopped_while_they_connected_hang_up(by_hand: Gr
         await reading
     await until_so(lambda: by_hand.tell("status")["clients"] == [])
     assert left_over() == set()
+
+
+async def test_what_tws_remembers_while_it_has_lost_ibkr_is_no_price(
+    by_hand: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.ibkr.quotes.RESTATED_EVERY", timedelta(0))
+    pace = Pace(50)
+    settings = replace(by_hand.settings, client_id=30)
+    source = IbkrQuotes(settings, ("AAA",), SystemClock().now, interval_s=0.1, pace=pace)
+    await source.start(0)
+    heard: list[PricesUpdated] = []
+
+    async def read() -> None:
+        async for batch in source.events():
+            heard.extend(batch)
+
+    reading = asyncio.create_task(read())
+    await until_so(lambda: len(heard) > 2)
+    by_hand.tell("lost")
+    await asyncio.sleep(0.3)
+    known = len(heard)
+    await asyncio.sleep(0.5)
+    assert len(heard) == known
+    by_hand.tell("restored", code=1102)
+    await until_so(lambda: len(heard) > known)
+    by_hand.tell("warn", code=100, text="Max rate of messages per second has been exceeded")
+    await until_so(lambda: pace._bucket.rate(asyncio.get_running_loop().time()) == 20)
+    await source.stop()
+    await reading
 
 
 async def until_so(is_so: Callable[[], bool], patience_s: float = 5.0) -> None:
