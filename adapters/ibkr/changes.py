@@ -1,4 +1,4 @@
-"""What a person changed in TWS: another quantity or limit than we sent, and what follows. Pure.
+"""What a person must hear of an order: what somebody changed in TWS, and what TWS says against itself. Pure.
 
 Rules of this room:
 1. The gateway never changes an order. What openOrder shows otherwise than it was sent, somebody else did: the
@@ -9,7 +9,7 @@ Rules of this room:
 
 from __future__ import annotations
 
-from adapters.ibkr.known import Known
+from adapters.ibkr.known import Known, Life
 from adapters.ibkr.outcomes import Notice, Outcome
 from adapters.ibkr.said import CompletedSaid, OpenSaid
 
@@ -45,6 +45,14 @@ def came_back(found: Known) -> Notice:
         f"{found.perm_id} in TWS, compare positions, then resume"
     )
     return Notice("critical", text, found.account, halts=True)
+
+
+def second_order(first: Known, perm_id: int, order_id: int, client_id: int) -> Known:
+    """Return what is known of the other order under a reference."""
+    return Known(
+        f"perm:{perm_id}", first.account, first.symbol, first.side, order_id=order_id, client_id=client_id,
+        perm_id=perm_id, is_stranger=True, life=Life.LIVE,
+    )  # fmt: skip
 
 
 def is_spent(known: Known | None, message: CompletedSaid) -> bool:

@@ -342,7 +342,7 @@ def _read_execution(fields: list[str]) -> said.Said:
 
 def _read_commission(fields: list[str]) -> said.Said:
     _, _, exec_id, commission, currency, *_ = fields
-    return said.CommissionSaid(exec_id, wire.decimal_in(commission, "commission"), currency)
+    return said.CommissionSaid(exec_id, wire.optional(commission, "commission"), currency)
 
 
 def _read_position(fields: list[str]) -> said.Said:

@@ -206,6 +206,27 @@ def test_a_new_process_that_only_sees_a_bust_undoes_what_is_known_and_nothing_el
     assert second.reports[0].exec_type is ExecType.TRADE_CANCEL
 
 
+def test_a_commission_tws_does_not_know_yet_is_waited_for() -> None:
+    story = Story().live().hears(execution(), said.CommissionSaid("0001.aa.01", None), status("Filled", 100))
+    assert all(not one.exec_type.is_trade for one in story.reports)
+    assert story.hears(commission()).reports[-1].ord_status is OrdStatus.FILLED
+    heard: list[said.Said] = []
+    tws = Tws(heard.append)
+    tws._client.decoder.serverVersion = 178
+    tws._client.decoder.interpret(["59", "1", "0001.aa.01", "1.7976931348623157E308", "USD", "", "", ""])
+    assert heard == [said.CommissionSaid("0001.aa.01", None, "USD")]
+
+
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_a_commission_in_another_currency_is_told(comes_first: bool) -> None:
+    cost = said.CommissionSaid("0001.aa.01", Decimal(1), "EUR")
+    story = Story().live().hears(*((cost, execution()) if comes_first else (execution(), cost)))
+    assert [one.text for one in story.notices] == [
+        "AAPL: commissions come in EUR and are booked as USD: correct the cash"
+    ]
+    assert any(one.exec_type is ExecType.TRADE for one in story.reports)
+
+
 # What was cancelled, and is not.
 
 
