@@ -108,7 +108,7 @@ _ROWS = (
     Row(202, A.CANCELLED, "the order was cancelled"),
     Row(203, A.BARRED, "the security is not available to this account", "see the account's permissions"),
     Row(320, A.QUESTION, "TWS could not read the message"),
-    Row(321, A.REFUSED, "TWS found the message invalid"),
+    Row(321, A.REFUSED, "TWS found the message invalid", "if it says Read-Only, untick Read-Only API in TWS"),
     Row(322, A.QUESTION, "TWS could not carry the message out, or has too many of its kind"),
     Row(326, A.ID_IN_USE, "the client id is in use", "end the other program, or write another client_id"),
     Row(329, A.NOT_CHANGED, "the change was refused; the original order lives"),

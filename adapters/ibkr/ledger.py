@@ -59,6 +59,8 @@ class Ledger:
     ) -> None:
         """Note an order in the same step in which it leaves."""
         one = self.order(spec)
+        self.clock += 1
+        one.heard_at = self.clock  # an answer begun before it left proves nothing about it
         if one.perm_id:
             one.dead_perms.add(one.perm_id)
             self._by_perm.pop(one.perm_id, None)

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.1
 BACKOFF_S = (0.2, 15.0)
+DOUBLED = 20
+"""A pause is doubled so often at most: after some hours of tries the number would be none any more."""
 ID_PAUSE_S = 5.0
 ID_TRIES = 3
 ID_IN_USE = 326
@@ -75,7 +77,7 @@ class Session:
             self._go_down(reason)
             tries = 0 if was_up else tries + 1
             first, most = BACKOFF_S
-            pause_s = ID_PAUSE_S if self._id_tries else min(first * 2**tries, most)
+            pause_s = ID_PAUSE_S if self._id_tries else min(first * 2 ** min(tries, DOUBLED), most)
             await asyncio.sleep(pause_s * self._jitter.uniform(0.5, 1.0))
 
     def take(self, message: said.Said) -> None:

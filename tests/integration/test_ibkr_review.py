@@ -143,6 +143,21 @@ async def test_an_order_that_has_filled_does_not_leave_again_under_its_name(tmp_
         assert len(ground.at_venue(spec.cl_ord_id)) == 1
 
 
+async def test_an_answer_begun_before_an_order_left_does_not_call_it_absent(by_hand: Ground) -> None:
+    await by_hand.start(mute_after_s=30)
+    spec = by_hand.order()
+    by_hand.tell("fault", kind="slow_end", seconds=1.0, message=102)
+    by_hand.look_up(spec)
+    await asyncio.sleep(0.4)  # its open orders and executions are answered
+    by_hand.tell("fault", kind="status_lost", count=2)
+    by_hand.submit(spec)
+    await until_so(lambda: bool(by_hand.at_venue(spec.cl_ord_id)))
+    await asyncio.sleep(1.2)
+    assert not by_hand.unknown(spec)
+    by_hand.look_up(spec)
+    await by_hand.until_status(spec, OrdStatus.NEW)
+
+
 async def test_an_order_nobody_could_ask_about_is_told_in_doubt(by_hand: Ground) -> None:
     await by_hand.start()
     spec = by_hand.order()

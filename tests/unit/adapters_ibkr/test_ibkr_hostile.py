@@ -24,6 +24,7 @@ from ibkr_words import (
     execution,
     open_order,
     order,
+    settings,
     status,
 )
 
@@ -33,12 +34,13 @@ from adapters.ibkr.changes import came_back
 from adapters.ibkr.contracts import Contracts
 from adapters.ibkr.ids import FEW, Ids
 from adapters.ibkr.known import Life
-from adapters.ibkr.library import Tws, _Listener
+from adapters.ibkr.library import ConnectFailed, Tws, _Listener
 from adapters.ibkr.line import Line, NoAnswer, Refused
 from adapters.ibkr.others import Others
 from adapters.ibkr.outcomes import About, Ask, Told
 from adapters.ibkr.pace import Pace, Urgency
 from adapters.ibkr.pauses import Restart
+from adapters.ibkr.session import Session
 from adapters.ibkr.settings import Terms
 from adapters.ibkr.wire import MAX_ID, Unsendable
 from gateway.domain.life import step
@@ -393,6 +395,48 @@ async def test_a_question_without_a_number_left_says_what_to_do() -> None:
     line = Line(Pace(50), ids)
     with pytest.raises(NoAnswer, match="reset its API order id sequence"):
         await line.ask(said.EXECUTIONS_END, Urgency.QUESTION, line.tws.ask_executions, 1.0)
+
+
+# A TWS that is away for long.
+
+
+class Nowhere:
+    """A line that leads nowhere."""
+
+    tries = 0
+
+    async def connect(self, *_words: Any) -> None:
+        Nowhere.tries += 1
+        await asyncio.sleep(0)
+        raise ConnectFailed("nobody is there")
+
+    def close(self, _reason: str) -> None:
+        """Hang up."""
+
+    def drain(self, _hear: Any) -> None:
+        """Hand nothing over."""
+
+
+async def test_a_weekend_without_tws_does_not_end_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three hours of tries doubled the pause to a number no float holds, and the gateway ended."""
+    monkeypatch.setattr("adapters.ibkr.session.BACKOFF_S", (1e-9, 1e-6))
+    told: list[str] = []
+
+    async def nothing(_line: Line) -> None:
+        """Do nothing."""
+
+    session = Session(
+        settings(), Pace(50), lambda: NOW, lambda: cast("Line", Nowhere()), lambda _message: None, nothing,
+        nothing, told.append,
+    )  # fmt: skip
+    running = asyncio.create_task(session.run())
+    async with asyncio.timeout(30):
+        while Nowhere.tries < 1_200:
+            assert not running.done(), running.exception()
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert told == ["nobody is there"]
 
 
 # Restarts on the days the clocks change.
