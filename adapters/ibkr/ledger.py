@@ -165,7 +165,7 @@ class Ledger:
         if message.status in ENDED:  # it does not say how much had filled: orderStatus does
             found.life = Life.LIVE if found.life in (Life.SENT, Life.GONE) else found.life
             return [*outcomes, Ask(found.ref, f"openOrder says {message.status}", About.END)]
-        if found.is_cancelled and message.status in WORKING:
+        if found.is_cancelled and message.status in WORKING and message.status != "PendingCancel":
             is_first, found.shown_again_at = not found.shown_again_at, self.clock
             return [*outcomes, *([Ask(found.ref, "cancelled, and shown as working")] if is_first else [])]
         outcomes += self._take_status(found, message.status)

@@ -16,7 +16,7 @@ import contextlib
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 
 from adapters.ibkr import said
@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.1
 BACKOFF_S = (0.2, 15.0)
+LATE = timedelta(seconds=30)
+"""A planned restart may take so much longer than written before somebody is told."""
+STEADY_S = 10.0
+"""A connection that did not even last so long is no reason to hurry to the next one."""
 DOUBLED = 20
 """A pause is doubled so often at most: after some hours of tries the number would be none any more."""
 ID_PAUSE_S = 5.0
@@ -71,11 +75,13 @@ class Session:
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
-        tries = 0
+        tries, loop = 0, asyncio.get_running_loop()
         while True:
+            began = loop.time()
             was_up, reason = await self._once()
             self._go_down(reason)
-            tries = 0 if was_up else tries + 1
+            is_steady = was_up and loop.time() - began >= STEADY_S
+            tries = 0 if is_steady else tries + 1
             first, most = BACKOFF_S
             pause_s = ID_PAUSE_S if self._id_tries else min(first * 2 ** min(tries, DOUBLED), most)
             await asyncio.sleep(pause_s * self._jitter.uniform(0.5, 1.0))
@@ -192,7 +198,7 @@ class Session:
 
     def _go_down(self, reason: str, *, is_planned: bool = False) -> None:
         """Tell once that the link is down, and once more when a planned restart has not ended in time."""
-        is_late = self._is_planned and not planned(self._settings.restarts, self._now())
+        is_late = self._is_planned and not planned(self._settings.restarts, self._now() - LATE)
         if self.is_up or not self._has_told or is_late:
             self.is_up, self._has_told, self._is_planned = False, True, is_planned
             self._changed(reason)

@@ -38,6 +38,7 @@ async def by_hand(tmp_path: Path) -> AsyncIterator[Ground]:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.ibkr.session.BACKOFF_S", (0.1, 0.3))
+    monkeypatch.setattr("adapters.ibkr.session.LATE", timedelta(0))
 
 
 def notices(ground: Ground) -> list[str]:
@@ -386,6 +387,35 @@ async def test_a_stop_amid_a_handshake_ends_though_tws_has_said_something(by_han
         async with asyncio.timeout(3):
             await by_hand.stop()
         assert left_over() == set()
+
+
+async def test_an_id_in_use_is_known_as_such_whatever_else_is_said(by_hand: Ground) -> None:
+    in_use = ["4", "2", "-1", "326", "Unable to connect as the client id is already in use.", ""]
+    farm = ["4", "2", "-1", "2104", "Market data farm connection is OK:usfarm", ""]
+    server, _ = await serve([["4", "2", "-1", "2110", "Connectivity is broken", ""], in_use, farm])
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        await by_hand.start(wait=False, port=port, connect_timeout_s=1)
+        await by_hand.until(by_hand.downs)
+        assert by_hand.broker is not None
+        assert by_hand.broker._session is not None
+        await by_hand.until(lambda: by_hand.broker._session._id_tries > 0)  # type: ignore[union-attr]
+        await by_hand.stop()
+
+
+async def test_a_connection_that_never_lasts_is_made_less_and_less_often(
+    by_hand: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.ibkr.session.BACKOFF_S", (0.1, 10.0))
+    await by_hand.start()
+    loop, ups = asyncio.get_running_loop(), 1
+    began = loop.time()
+    while loop.time() - began < 4:
+        if by_hand.ups() == ups:
+            by_hand.tell("drop")
+            ups += 1
+        await asyncio.sleep(0.02)
+    assert ups <= 7
 
 
 async def test_a_stop_leaves_no_question_behind_that_waited_for_its_turn(tmp_path: Path) -> None:
