@@ -9,7 +9,7 @@ Rules of this room:
 
 from __future__ import annotations
 
-from adapters.ibkr.known import Known, Life
+from adapters.ibkr.known import Known
 from adapters.ibkr.outcomes import Notice, Outcome
 from adapters.ibkr.said import CompletedSaid, OpenSaid
 
@@ -45,14 +45,6 @@ def came_back(found: Known) -> Notice:
         f"{found.perm_id} in TWS, compare positions, then resume"
     )
     return Notice("critical", text, found.account, halts=True)
-
-
-def second_order(first: Known, perm_id: int, order_id: int, client_id: int) -> Known:
-    """Return what is known of the other order under a reference."""
-    return Known(
-        f"perm:{perm_id}", first.account, first.symbol, first.side, order_id=order_id, client_id=client_id,
-        perm_id=perm_id, is_stranger=True, life=Life.LIVE,
-    )  # fmt: skip
 
 
 def is_spent(known: Known | None, message: CompletedSaid) -> bool:

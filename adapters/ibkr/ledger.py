@@ -19,7 +19,7 @@ from decimal import Decimal
 
 from adapters.ibkr import said
 from adapters.ibkr.cancels import cancel_refused, cannot_cancel
-from adapters.ibkr.changes import changed, doubled, is_spent, second_order
+from adapters.ibkr.changes import changed, doubled, is_spent
 from adapters.ibkr.codes import REFUSALS, Action, row_of, words
 from adapters.ibkr.known import ENDED, INACTIVE, WORKING, Deal, Known, Life
 from adapters.ibkr.others import Others
@@ -347,7 +347,7 @@ class Ledger:
         self, first: Known, perm_id: int, order_id: int, client_id: int
     ) -> tuple[Known | None, list[Outcome]]:
         """Take that one reference stands for two orders at the broker: stop, and tell."""
-        other = self._remember(second_order(first, perm_id, order_id, client_id))
+        other = self._remember(first.second(perm_id, order_id, client_id))
         self._by_perm[perm_id] = other
         return other, [doubled(first, perm_id)]
 

@@ -125,17 +125,14 @@ class IbkrQuotes:
         """Say once what TWS says about prices."""
         if isinstance(message, said.NextIdSaid):
             self._ids.at_least(message.order_id)
-            return
-        if not isinstance(message, said.ErrorSaid):
-            return
-        action = row_of(message.code).action
-        if action is Action.TOO_FAST:
-            self._pace.slow_down()
-        if action in (Action.PRICES, Action.TOO_FAST):
+        elif isinstance(message, said.ErrorSaid) and row_of(message.code).action is Action.PRICES:
             text = words(message.code, message.text)
             if text not in self._told:
                 self._told.add(text)
                 log.warning("%s: %s", self.name, text)
+        elif isinstance(message, said.ErrorSaid) and row_of(message.code).action is Action.TOO_FAST:
+            self._pace.slow_down()
+            log.warning("%s: %s", self.name, words(message.code, message.text))
 
     async def _ask_all(self, line: Line) -> dict[str, Decimal]:
         """Ask for every symbol's snapshot, some at once; raises `NoAnswer` when the line is gone."""
