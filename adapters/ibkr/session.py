@@ -71,6 +71,7 @@ class Session:
         self.line: Line | None = None
         self.is_up = False
         self._has_told = self._is_planned = False
+        self._planned_at = now()
         self._reason = self._outage = ""
 
     async def run(self) -> None:
@@ -198,7 +199,10 @@ class Session:
 
     def _go_down(self, reason: str, *, is_planned: bool = False) -> None:
         """Tell once that the link is down, and once more when a planned restart has not ended in time."""
-        is_late = self._is_planned and not planned(self._settings.restarts, self._now() - LATE)
+        now = self._now()
+        if is_planned or planned(self._settings.restarts, now):
+            self._planned_at = now
+        is_late = self._is_planned and now - self._planned_at > LATE
         if self.is_up or not self._has_told or is_late:
             self.is_up, self._has_told, self._is_planned = False, True, is_planned
             self._changed(reason)
