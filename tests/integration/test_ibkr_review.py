@@ -21,6 +21,7 @@ from adapters.ibkr import said
 from adapters.ibkr.pace import Pace, Urgency
 from adapters.ibkr.pauses import Restart
 from adapters.ibkr.quotes import IbkrQuotes
+from adapters.ibkr.wire import Ticket
 from gateway.domain.order import OrdStatus
 from gateway.events import LinkDown, LinkNoticed, MessageRefused, PricesUpdated, SendInDoubt, SendWithheld
 from gateway.runtime.clock import SystemClock
@@ -354,6 +355,29 @@ async def test_a_margin_nobody_tells_holds_an_order_no_longer_than_is_written(tm
         await ground.until_status(spec, OrdStatus.FILLED, 3.0)
         chattering.cancel()
         await asyncio.gather(chattering, return_exceptions=True)
+
+
+async def test_a_remark_on_a_what_if_is_no_refusal_and_a_refusal_is(tmp_path: Path) -> None:
+    async with grounds(tmp_path, what_if=True) as ground:
+        await ground.start()
+        assert ground.broker is not None
+        line = ground.broker._session.line  # type: ignore[union-attr]
+        assert line is not None
+        place, codes = line.tws.place, [9999, 201]
+
+        def spoken(number: int, ticket: Ticket) -> None:
+            if ticket.is_what_if and codes:
+                line._put(said.ErrorSaid(number, codes.pop(0), "said of a what-if"))
+            else:
+                place(number, ticket)
+
+        line.tws.place = spoken  # type: ignore[method-assign]
+        spec, refused = ground.marketable(), ground.marketable()
+        ground.submit(spec)
+        await ground.until_status(spec, OrdStatus.FILLED)
+        ground.submit(refused)
+        await ground.until(lambda: ground.heard(MessageRefused))
+        assert "what-if: 201" in ground.heard(MessageRefused)[0].text
 
 
 # What is left behind.
