@@ -33,6 +33,8 @@ TICK_S = 0.1
 BACKOFF_S = (0.2, 15.0)
 LATE = timedelta(seconds=30)
 """A planned restart may take so much longer than written before somebody is told."""
+ASKED_ANEW_S = 300.0
+"""TWS may never say that it has IBKR again; but whoever connects is told when it has not."""
 STEADY_S = 10.0
 """A connection that did not even last so long is no reason to hurry to the next one."""
 DOUBLED = 20
@@ -72,6 +74,7 @@ class Session:
         self.is_up = False
         self._has_told = self._is_planned = False
         self._planned_at = now()
+        self._cut_off_at = 0.0
         self._reason = self._outage = ""
 
     async def run(self) -> None:
@@ -93,6 +96,8 @@ class Session:
             return
         match row_of(message.code).action:
             case Action.CUT_OFF:
+                if not self._is_cut_off:
+                    self._cut_off_at = asyncio.get_running_loop().time()
                 self._is_cut_off, self._outage = True, words(message.code, message.text)
                 self._go_down(self._outage)
             case Action.RESTORED:
@@ -161,6 +166,8 @@ class Session:
                 self._go_down(pause, is_planned=True)
             elif self._is_cut_off:
                 self._go_down(self._outage)
+                if asyncio.get_running_loop().time() - self._cut_off_at > ASKED_ANEW_S:
+                    line.close("TWS has not said for long that it has IBKR again: it is asked anew")
             else:
                 if self._must_reconcile:
                     self._must_reconcile = False

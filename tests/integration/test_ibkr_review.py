@@ -69,6 +69,22 @@ async def test_what_tws_shows_while_it_has_lost_ibkr_proves_nothing(by_hand: Gro
     await by_hand.until(lambda: by_hand.unknown(never))
 
 
+async def test_a_tws_that_never_says_it_has_ibkr_again_is_asked_anew(
+    by_hand: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.ibkr.session.ASKED_ANEW_S", 0.5)
+    await by_hand.start()
+    by_hand.tell("warn", code=2110, text="Connectivity between TWS and server is broken")
+    await by_hand.until(by_hand.downs)
+    await by_hand.until(lambda: by_hand.ups() == 2)
+    by_hand.tell("lost")
+    await by_hand.until(lambda: by_hand.downs() == 2)
+    await asyncio.sleep(2)  # it is asked anew, and says that it has not
+    assert (by_hand.ups(), by_hand.downs()) == (2, 2)
+    by_hand.tell("restored", code=1102)
+    await by_hand.until(lambda: by_hand.ups() == 3)
+
+
 async def test_a_cancel_does_not_leave_over_a_line_that_was_cut_off_meanwhile(by_hand: Ground) -> None:
     await by_hand.start()
     spec = by_hand.order()
@@ -314,13 +330,17 @@ async def test_nobody_there_is_told_with_what_to_do(by_hand: Ground) -> None:
     assert "enable socket clients" in by_hand.heard(LinkDown)[0].reason
 
 
-async def test_a_farm_that_breaks_again_is_told_again_and_a_code_nobody_knows_at_all(by_hand: Ground) -> None:
+@pytest.mark.parametrize(("again_s", "times"), [(0.0, 2), (3600.0, 1)])
+async def test_a_farm_that_breaks_again_is_told_again_after_a_while_and_a_code_nobody_knows(
+    by_hand: Ground, monkeypatch: pytest.MonkeyPatch, again_s: float, times: int
+) -> None:
+    monkeypatch.setattr("adapters.ibkr.broker.FARM_AGAIN_S", again_s)
     await by_hand.start()
     broken = "Market data farm connection is broken:usfarm"
     for code, text in ((2103, broken), (2103, broken), (2104, "OK:usfarm"), (2103, broken), (9999, "Hm")):
         by_hand.tell("warn", code=code, text=text)
     await by_hand.until(lambda: any("9999: Hm" in text for text in notices(by_hand)))
-    assert sum(text.startswith("2103") for text in notices(by_hand)) == 2
+    assert sum(text.startswith("2103") for text in notices(by_hand)) == times
 
 
 # Margins and fractions.

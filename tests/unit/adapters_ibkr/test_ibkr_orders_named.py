@@ -349,6 +349,27 @@ async def test_two_symbols_of_one_market_rule_ask_for_it_once() -> None:
     assert line.rules == 1
 
 
+class Ruleless(Answering):
+    """A line over which no market rule is answered, at first."""
+
+    async def ask_rule(self, rule_id: int, timeout_s: float) -> list[said.Said]:
+        if self.rules:
+            return await super().ask_rule(rule_id, timeout_s)
+        self.rules += 1
+        raise NoAnswer("no end of the rule")
+
+
+async def test_a_market_rule_nobody_answered_is_asked_for_again_and_not_missed_for_a_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("adapters.ibkr.contracts.AGAIN_S", 0.0)
+    contracts, line = Contracts({"AAPL": Terms("AAPL")}, 1.0), Ruleless()
+    listed = [await contracts.of("AAPL", cast("Line", line)) for _ in range(3)]
+    assert line.rules == 2
+    assert listed[1].steps == ((Decimal(0), Decimal("0.01")),)
+    assert listed[1] is listed[2]
+
+
 class Refusing:
     """A line over which TWS refuses every question about a contract."""
 
