@@ -30,6 +30,7 @@ from ibkr_words import (
 
 from adapters.base import InThisProcess
 from adapters.ibkr import said
+from adapters.ibkr.broker import IbkrBroker
 from adapters.ibkr.changes import came_back
 from adapters.ibkr.contracts import Contracts
 from adapters.ibkr.ids import FEW, Ids
@@ -40,11 +41,11 @@ from adapters.ibkr.others import Others
 from adapters.ibkr.outcomes import About, Ask, Told
 from adapters.ibkr.pace import Pace, Urgency
 from adapters.ibkr.pauses import Restart
-from adapters.ibkr.session import Session
 from adapters.ibkr.settings import Terms
 from adapters.ibkr.wire import MAX_ID, Unsendable
 from gateway.domain.life import step
 from gateway.domain.order import ExecType, Order, OrdStatus, Side
+from gateway.events import LinkDown
 
 
 def known(story: Story) -> Any:
@@ -421,43 +422,26 @@ async def test_a_question_without_a_number_left_says_what_to_do() -> None:
 # A TWS that is away for long.
 
 
-class Nowhere:
-    """A line that leads nowhere."""
-
-    tries = 0
-
-    async def connect(self, *_words: Any) -> None:
-        Nowhere.tries += 1
-        await asyncio.sleep(0)
-        raise ConnectFailed("nobody is there")
-
-    def close(self, _reason: str) -> None:
-        """Hang up."""
-
-    def drain(self, _hear: Any) -> None:
-        """Hand nothing over."""
-
-
 async def test_a_weekend_without_tws_does_not_end_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three hours of tries doubled the pause to a number no float holds, and the gateway ended."""
     monkeypatch.setattr("adapters.ibkr.session.BACKOFF_S", (1e-9, 1e-6))
-    told: list[str] = []
+    tries = 0
 
-    async def nothing(_line: Line) -> None:
-        """Do nothing."""
+    async def nobody(*_words: Any) -> None:
+        nonlocal tries
+        tries += 1
+        await asyncio.sleep(0)
+        raise ConnectFailed("nobody is there")
 
-    session = Session(
-        settings(), Pace(50), lambda: NOW, lambda: cast("Line", Nowhere()), lambda _message: None, nothing,
-        nothing, told.append,
-    )  # fmt: skip
-    running = asyncio.create_task(session.run())
-    async with asyncio.timeout(30):
-        while Nowhere.tries < 1_200:
-            assert not running.done(), running.exception()
+    monkeypatch.setattr(Line, "connect", nobody)
+    broker = IbkrBroker(settings(), lambda: NOW, InThisProcess())
+    await broker.start(0)
+    async with asyncio.timeout(60):
+        while tries < 1_200 and broker._outbox._failure is None:
             await asyncio.sleep(0.01)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    assert told == ["nobody is there"]
+    await broker.stop()
+    told = [event async for batch in broker.events() for event in batch]
+    assert [one.reason for one in told if isinstance(one, LinkDown)] == ["nobody is there"]
 
 
 # Restarts on the days the clocks change.
