@@ -95,7 +95,8 @@ def test_real_clients_connect_trade_and_reconcile(name: str, tws: TwsProcess) ->
 
 @pytest.fixture(scope="module")
 def any_version(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwsProcess]:
-    with TwsProcess(tmp_path_factory.mktemp("versions")) as process:
+    """One TWS for clients of every version, which together speak faster than it allows."""
+    with TwsProcess(tmp_path_factory.mktemp("versions"), ("--max-rate", "0")) as process:
         yield process
 
 
