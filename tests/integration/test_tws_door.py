@@ -95,8 +95,8 @@ def test_real_clients_connect_trade_and_reconcile(name: str, tws: TwsProcess) ->
 
 @pytest.fixture(scope="module")
 def any_version(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwsProcess]:
-    """One TWS for clients of every version, which together speak faster than it allows."""
-    with TwsProcess(tmp_path_factory.mktemp("versions"), ("--max-rate", "0")) as process:
+    everybody = ("--max-rate", "0")  # two of them in one second would speak too fast
+    with TwsProcess(tmp_path_factory.mktemp("versions"), everybody) as process:
         yield process
 
 
