@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -164,8 +164,11 @@ class Gateway:
 async def serve(
     config: GatewayConfig, stop: asyncio.Event, on_ready: Callable[[Gateway], None] = lambda _gateway: None
 ) -> None:
-    """Run one gateway until `stop` is set; raises what ended it otherwise."""
-    async with _assembled(config) as gateway:
+    """Run one gateway until `stop` is set, be it before it has started; raises what ended it otherwise."""
+    async with contextlib.AsyncExitStack() as kept:
+        gateway = await _unless(stop, kept.enter_async_context(_assembled(config)))
+        if gateway is None:
+            return
         doors = Doors(
             gateway.engine.settings, gateway.engine.state, gateway.clock, config.signing.keys,
             must_be_signed=config.signing.required,
@@ -190,6 +193,22 @@ async def serve(
             parts["price history"] = keep_market(config, gateway.engine, gateway.clock)
         on_ready(gateway)
         await _supervise(gateway, parts, stop)
+
+
+async def _unless(stop: asyncio.Event, starting: Coroutine[Any, Any, Gateway]) -> Gateway | None:
+    """Return what starts, None when `stop` is set before: Redis may be away, another may hold the lease."""
+    started, stopping = asyncio.ensure_future(starting), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([started, stopping], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        if not started.done():
+            started.cancel()
+    try:
+        return await started
+    except asyncio.CancelledError:
+        log.info("stopped before it had started")
+        return None
 
 
 async def _looping(gateway: Gateway) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.connections import (
@@ -165,7 +166,10 @@ def load(path: Path) -> GatewayConfig:
     for part in ("accounts", "instruments", "substitutes"):
         named = document.pop(f"{part}_file", None)
         if named is not None:
-            document[part] = {**read_toml(path.parent / named), **document.get(part, {})}
+            if not isinstance(named, str):
+                raise ConfigError(f"{path}: {part}_file: is not text; write the name of a file in quotes")
+            found = read_toml(path.parent / named, f"correct {part}_file in {path}")
+            document[part] = {**found, **document.get(part, {})}
     try:
         config = GatewayConfig(**{**document, "folder": path.parent, "file": path})
     except ValidationError as problem:
@@ -191,13 +195,17 @@ def account_settings(name: str, section: AccountSection) -> AccountSettings:
     )
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file, numbers as Decimal; raises `ConfigError`."""
+def read_toml(path: Path, remedy: str = "give the configuration with --config FILE") -> dict[str, Any]:
+    """Read a TOML file, numbers as Decimal; raises `ConfigError`, which ends in `remedy` without a file."""
     try:
         with path.open("rb") as file:
             return tomllib.load(file, parse_float=Decimal)
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; give the configuration with --config FILE") from None
+        raise ConfigError(f"{path}: no such file; {remedy}") from None
+    except OSError as problem:
+        raise ConfigError(f"{path}: cannot be read ({problem.strerror}); {remedy}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not a text file in UTF-8; save it as one") from None
     except tomllib.TOMLDecodeError as problem:
         raise ConfigError(f"{path}: not valid TOML: {problem}") from None
 
@@ -210,7 +218,20 @@ def first_mistake(problem: ValidationError) -> str:
         del parts[2]  # the kind of section is no key of the file
     key = ".".join(parts) or "(whole file)"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{key}: {errors[0]['msg']}{more}"
+    return f"{key}: {_words(errors[0])}{more}"
+
+
+def _words(error: ErrorDetails) -> str:
+    """Say what is wrong with one key, and the remedy where pydantic's own words lack it."""
+    if error["type"] == "extra_forbidden":
+        return "is no key here; correct its name, or remove it"
+    if error["type"] == "missing":
+        return "is missing; add it"
+    if error["type"] == "union_tag_invalid":
+        return f"its kind is not known; write one of {error['ctx']['expected_tags']}"
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    return error["msg"]
 
 
 def _check_together(path: Path, config: GatewayConfig) -> None:
@@ -349,9 +370,11 @@ def read_lots(path: Path) -> tuple[LotOpened, ...]:
             for number, row in enumerate(rows, start=2):
                 lots.append(_lot(path, number, row))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file of opening lots") from None
+        raise ConfigError(f"{path}: no such file of opening lots; correct opening_lots") from None
+    except OSError as problem:
+        raise ConfigError(f"{path}: cannot be read ({problem.strerror}); correct opening_lots") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not a text file in UTF-8") from None
+        raise ConfigError(f"{path}: not a text file in UTF-8; save it as one") from None
     return tuple(lots)
 
 

@@ -253,7 +253,7 @@ class BacktestFile(Section):
 
 def read_file(path: Path) -> BacktestFile:
     """Read the file of a backtest; raises `ConfigError`."""
-    document = read_toml(path)
+    document = read_toml(path, "give a file as config/backtests/sp500.toml is")
     try:
         found = BacktestFile(**{**document, "folder": path.parent})
     except ValidationError as problem:

@@ -50,10 +50,17 @@ def with_client(context: Context, work: Callable[[GatewayClient], Awaitable[T]],
 def only_account(config: GatewayConfig, account: str) -> str:
     """Return the account named, or the only one there is."""
     if account:
-        return account
+        return known_account(config, account)
     if len(config.accounts) == 1:
         return next(iter(config.accounts))
     raise ConfigError(f"which account? give --account, one of {', '.join(sorted(config.accounts))}")
+
+
+def known_account(config: GatewayConfig, account: str) -> str:
+    """Return the account named; raises `ConfigError` when there is no such account."""
+    if account not in config.accounts:
+        raise ConfigError(f"--account: {account} is not known; known: {', '.join(sorted(config.accounts))}")
+    return account
 
 
 def print_json(value: object) -> None:

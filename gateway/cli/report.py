@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.connect import as_json, client_of, print_json, print_table
+from gateway.cli.connect import as_json, client_of, known_account, print_json, print_table
 from gateway.cli.root import NO_ANSWER, OK, Context
 from gateway.config import GatewayConfig, load
 from gateway.errors import ConfigError
@@ -45,7 +45,10 @@ async def _redis(config: GatewayConfig) -> AsyncIterator[Any]:
 @click.option(
     "--html", "html_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the page here."
 )
-@click.option("--json", "json_path", default="", metavar="FILE", help="Write JSON here; - prints it.")
+@click.option(
+    "--json", "json_path", type=click.Path(dir_okay=False, allow_dash=True), default="", metavar="FILE",
+    help="Write JSON here; - prints it.",
+)  # fmt: skip
 @click.pass_obj
 def report(context: Context, week_name: str, account: str, html_path: Path | None, json_path: str) -> int:
     """Report a week: weights, drift and its cost, recommendations, trades, costs, tax, locks, alerts.
@@ -54,8 +57,8 @@ def report(context: Context, week_name: str, account: str, html_path: Path | Non
     at its end. Without --html and --json a summary is printed.
     """
     config = load(context.config_path)
-    if account and account not in config.accounts:
-        raise ConfigError(f"--account: {account} is not known; known: {', '.join(sorted(config.accounts))}")
+    if account:
+        known_account(config, account)
     made_at = clock_of(config.state_folder).now()
     week = week_of(week_name, config.time_zone) if week_name else week_at(made_at, config.time_zone)
     found = asyncio.run(_report(config, week, account))

@@ -16,7 +16,7 @@ from gateway.cli.root import OK
 from gateway.decision.learned import LearnedRule
 from gateway.errors import ConfigError
 from gateway.runtime.learned import save
-from simulator.backtest.bars import Bars, HistoryError
+from simulator.backtest.bars import HistoryError
 from simulator.backtest.sources import read_history
 from simulator.train import course
 
@@ -48,21 +48,27 @@ def train(
 ) -> int:  # fmt: skip
     """Learn a rebalancing rule and say honestly whether it beats the simple ones."""
     try:
-        bars = _bars(history, symbols)
+        bars = read_history(history)
+    except HistoryError as problem:
+        raise ConfigError(f"--history: {problem}") from None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise ConfigError(
+            f"--out {out}: cannot be written ({problem.strerror}); give another place"
+        ) from None
+    try:
+        bars = bars.between(None, date.max, symbols)
         plan = course.Course(bars, split.date(), cost_bps / 1e4, risk_aversion, seed, rounds)
         if learner == "search":
             rule = course.by_search(plan, _tell, out.with_suffix(".checkpoint"), resume=resume)
         else:
             rule = course.by_ppo(plan, steps, _tell, out.with_suffix(".zip"), resume=resume)
     except HistoryError as problem:
-        raise ConfigError(f"--history: {problem}") from None
+        raise ConfigError(f"{history}: {problem}") from None
     save(rule, out)
     _show(rule, out)
     return OK
-
-
-def _bars(history: str, symbols: tuple[str, ...]) -> Bars:
-    return read_history(history).between(None, date.max, symbols)
 
 
 def _tell(text: str) -> None:

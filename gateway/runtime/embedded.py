@@ -122,9 +122,14 @@ class EmbeddedServer:
     def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Use the server that runs, or start one; blocks until it answers."""
         deadline = monotonic_s() + timeout_s
-        self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.socket.parent != self.state_folder:
-            (self.state_folder / "redis.path").write_text(f"{self.socket}\n", encoding="utf-8")
+        try:
+            self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.socket.parent != self.state_folder:
+                (self.state_folder / "redis.path").write_text(f"{self.socket}\n", encoding="utf-8")
+        except OSError as problem:
+            raise StoreUnavailable(
+                f"{problem.filename}: cannot be made ({problem.strerror}); correct state_folder"
+            ) from None
         try:
             if self._users is None:
                 self._users = _lock(self._data / "users.lock", fcntl.LOCK_SH, deadline)
@@ -211,7 +216,13 @@ class EmbeddedServer:
 async def ensure(state_folder: Path) -> EmbeddedServer:
     """Return a hold on the server of `state_folder`, started when none runs; see `stop`."""
     server = EmbeddedServer(state_folder)
-    await asyncio.to_thread(server.start)
+    starting = asyncio.ensure_future(asyncio.to_thread(server.start))
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:  # a thread cannot be: what it starts meanwhile is ended again
+        await asyncio.gather(starting, return_exceptions=True)
+        await asyncio.to_thread(server.stop)
+        raise
     return server
 
 

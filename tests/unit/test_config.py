@@ -130,7 +130,7 @@ def test_monitoring_and_alerts_are_read_and_an_address_is_a_secret(
         ),
         (
             {"accounts": "[main.monitoring]\ncritical_drift = 0.01"},
-            "accounts.main.monitoring: Value error, critical_drift is below warning_drift; raise it",
+            "accounts.main.monitoring: critical_drift is below warning_drift; raise it",
         ),
         ({"accounts": "[main.monitoring]\ncalendar = 'New York'"}, "accounts.main.monitoring.calendar"),
         ({"top": '[alerts]\nmin_severity = "loud"'}, "alerts.min_severity"),
@@ -292,7 +292,7 @@ years = 4
     [
         (
             {"accounts": '[main.costs]\nschedule = "ibkr"'},
-            "accounts.main.costs: Value error, schedule is not a known price list; write one of ibkr-fixed",
+            "accounts.main.costs: schedule is not a known price list; write one of ibkr-fixed",
         ),
         ({"accounts": "[main.costs]\nfees = 1"}, "accounts.main.costs.fees"),
         (
