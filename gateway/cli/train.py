@@ -65,7 +65,7 @@ def train(
         else:
             rule = course.by_ppo(plan, steps, _tell, out.with_suffix(".zip"), resume=resume)
     except HistoryError as problem:
-        raise ConfigError(f"{history}: {problem}") from None
+        raise ConfigError(str(problem)) from None
     save(rule, out)
     _show(rule, out)
     return OK
