@@ -51,6 +51,8 @@ def status(context: Context, is_json: bool) -> int:
     for name, copy in found["drop_copies"].items():
         state = "up" if copy["is_up"] else "DOWN"
         click.echo(f"drop copy {name:6s} {state} (of {copy['of']}, {copy['waiting']} executions to compare)")
+    if risk := found.get("risk"):
+        click.echo(f"risk             {risk}")
     _print_watch(found)
     for account, reason in found["halts"].items():
         click.secho(f"HALTED {account or 'all accounts'}: {reason}", bold=True)

@@ -180,6 +180,17 @@ def test_the_help_begins_with_commands_one_a_line(capsys: pytest.CaptureFixture[
     assert "\n  A first look:          gateway demo\n" in capsys.readouterr().out
 
 
+def test_the_status_says_what_is_known_of_risk(
+    shown: redis.Redis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = ("household", "at", "pid", "epoch", "journal_seq", "open_orders", "waiting_to_send", "version")
+    nothing = {name: {} for name in ("links", "drop_copies", "halts", "active", "queued")}
+    old = "risk of 20 names to 2024-02-21; too old to use on 2024-03-12"
+    shown.set(KEYS.status, json.dumps({**dict.fromkeys(plain, 1), **nothing, "risk": old}))
+    assert main(["--config", str(CONFIG), "status"]) == OK
+    assert f"risk             {old}\n" in capsys.readouterr().out
+
+
 def test_a_folder_nothing_can_be_kept_in_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"state_folder: .*file/state: cannot be made"):
