@@ -17,7 +17,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from adapters.base import Broker, Source
@@ -63,17 +62,6 @@ def make_clock(config: GatewayConfig) -> Clock:
     if start is None:
         return SystemClock()
     return SimulatedClock(start, config.state_folder / "clock.json")
-
-
-def make_state_folder(folder: Path) -> None:
-    """Make the folder everything of this gateway is kept in; raises `ConfigError`."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        text = f"{folder}: cannot be made ({problem.strerror}); choose another place"
-        raise ConfigError(f"state_folder: {text}") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigError(f"state_folder: {folder}: may not be written to; change its rights, or its place")
 
 
 async def redis_url(config: GatewayConfig) -> tuple[str, embedded.EmbeddedServer | None]:
@@ -273,7 +261,7 @@ async def _drained(gateway: Gateway, loop_task: asyncio.Future[None], timeout_s:
 @contextlib.asynccontextmanager
 async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
     """Acquire the lease, recover the state, put the parts together; undo all of it at the end."""
-    make_state_folder(config.state_folder)
+    embedded.make_state_folder(config.state_folder)
     clock = make_clock(config)
     market = await asyncio.to_thread(make_market, config, clock)
     keys = Keys(config.household)

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import redis
 
-from gateway.app import make_state_folder, serve
+from gateway.app import serve
 from gateway.cli.root import NO_ANSWER, OK, REFUSED, USAGE, main
 from gateway.client import GatewayClient
 from gateway.config import load
 from gateway.errors import ConfigError, InvalidTargets
-from gateway.runtime.embedded import EmbeddedServer, ensure, is_answering, socket_path
+from gateway.runtime.embedded import EmbeddedServer, ensure, is_answering, make_state_folder, socket_path
 from gateway.runtime.keys import Keys
 
 CONFIG = Path(__file__).parents[2] / "config" / "gateway.toml"
