@@ -1,10 +1,11 @@
-"""How a command reaches the gateway's Redis, and how it prints."""
+"""How a command reaches the gateway's Redis, and how it prints and writes."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +15,8 @@ from gateway.cli.root import Context
 from gateway.client import GatewayClient
 from gateway.config import GatewayConfig, load
 from gateway.errors import ConfigError, StoreUnavailable
-from gateway.runtime.embedded import is_answering, socket_path
+from gateway.runtime.connect import view_client
+from gateway.runtime.embedded import EmbeddedServer, is_answering, socket_path
 from gateway.runtime.wire import encode_json
 
 T = TypeVar("T")
@@ -32,6 +34,17 @@ def client_of(config: GatewayConfig, key_id: str = "") -> GatewayClient:
             "(or `gateway redis`), or set redis.url"
         )
     return GatewayClient(config.state_folder, config.household, key=key, key_id=key_id or "default")
+
+
+@contextlib.asynccontextmanager
+async def redis_of(config: GatewayConfig) -> AsyncIterator[Any]:
+    """Give a client that reads the configured Redis, once it answers."""
+    async with client_of(config):
+        redis = view_client(config.redis.url.get_secret_value() or EmbeddedServer(config.state_folder).url)
+        try:
+            yield redis
+        finally:
+            await redis.aclose()
 
 
 def with_client(context: Context, work: Callable[[GatewayClient], Awaitable[T]], key_id: str = "") -> T:
@@ -89,6 +102,19 @@ def _cell(value: object) -> str:
 
 def _is_number(text: str) -> bool:
     return not text or text.replace(",", "").replace("%", "").lstrip("+-").replace(".", "", 1).isdigit()
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a whole file or none of it, and the folders above it; raises `ConfigError`."""
+    is_elsewhere = path.is_symlink() or (path.exists() and not path.is_file())  # /dev/stdout: never replaced
+    part = path if is_elsewhere else path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        if part != path:
+            part.replace(path)
+    except OSError as problem:
+        raise ConfigError(f"{path}: cannot be written ({problem.strerror}); choose another file") from None
 
 
 def read_text(path: str) -> str:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli.connect import as_json, client_of, known_account, print_json, print_table
+from gateway.cli.connect import as_json, known_account, print_json, print_table, redis_of, write_file
 from gateway.cli.root import NO_ANSWER, OK, Context
 from gateway.config import GatewayConfig, load
 from gateway.errors import ConfigError
 from gateway.runtime.clock import clock_of
-from gateway.runtime.connect import view_client
-from gateway.runtime.embedded import EmbeddedServer
 from gateway.runtime.keys import Keys
 from gateway.runtime.knowledge import make_market
 from gateway.runtime.store import Journal
@@ -26,17 +22,6 @@ from gateway.views.notices import Notice, notices_between, recent_notices
 from gateway.views.page import render
 from gateway.views.report import make_report
 from gateway.views.week import Week, gather, week_at, week_of
-
-
-@contextlib.asynccontextmanager
-async def _redis(config: GatewayConfig) -> AsyncIterator[Any]:
-    """Give a client of the configured Redis, once it answers."""
-    async with client_of(config):
-        redis = view_client(config.redis.url.get_secret_value() or EmbeddedServer(config.state_folder).url)
-        try:
-            yield redis
-        finally:
-            await redis.aclose()
 
 
 @click.command()
@@ -65,10 +50,10 @@ def report(context: Context, week_name: str, account: str, html_path: Path | Non
     if json_path == "-":
         print_json(found)
     elif json_path:
-        _write(Path(json_path), encode_json(found).decode() + "\n")
+        write_file(Path(json_path), encode_json(found).decode() + "\n")
         click.echo(json_path)
     if html_path is not None:  # last: where the page stands, the report is whole
-        _write(html_path, render(found))
+        write_file(html_path, render(found))
         click.echo(f"{html_path}")
     if html_path is None and not json_path:
         print_report(found)
@@ -77,23 +62,12 @@ def report(context: Context, week_name: str, account: str, html_path: Path | Non
 
 async def _report(config: GatewayConfig, week: Week, account: str) -> dict[str, Any]:
     keys = Keys(config.household)
-    async with _redis(config) as redis:
+    async with redis_of(config) as redis:
         journal = Journal(redis, keys, 0, "reader")
         past = await gather(journal.read(), config.settings(), week)
         notices = await notices_between(redis, keys, week.begins, week.ends)
     clock = clock_of(config.state_folder)
     return make_report(past, config.settings(), notices, clock.now(), account, make_market(config, clock))
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a whole file or none of it."""
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as problem:
-        raise ConfigError(f"{path}: {problem.strerror}; choose another file") from None
 
 
 def print_report(found: dict[str, Any]) -> None:
@@ -165,7 +139,7 @@ def alerts(context: Context, count: int, is_test: bool, is_json: bool) -> int:
 
 
 async def _recent(config: GatewayConfig, count: int) -> list[Notice]:
-    async with _redis(config) as redis:
+    async with redis_of(config) as redis:
         return await recent_notices(redis, Keys(config.household), count)
 
 

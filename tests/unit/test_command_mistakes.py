@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from gateway.app import serve
+from gateway.cli.connect import write_file
 from gateway.cli.root import NO_ANSWER, OK, REFUSED, USAGE, main
 from gateway.client import GatewayClient
 from gateway.config import load
@@ -106,6 +107,18 @@ def test_an_option_that_cannot_be_names_itself(
     written("symbol,weight\nAAPL,0.1\n")
     code, error = say(*typed)
     assert (code, words in error) == (USAGE, True), error
+
+
+def test_a_file_is_written_whole_and_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
+    write_file(tmp_path / "new" / "page.html", "page")
+    assert [one.name for one in (tmp_path / "new").iterdir()] == ["page.html"]
+    (tmp_path / "link").symlink_to(tmp_path / "new" / "page.html")
+    write_file(tmp_path / "link", "other")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "new" / "page.html").read_text() == "other"
+    write_file(Path("/dev/null"), "nothing")
+    with pytest.raises(ConfigError, match="cannot be written .*; choose another file"):
+        write_file(tmp_path / "link" / "page.html", "page")
 
 
 def test_a_client_refuses_what_the_gateway_would() -> None:
