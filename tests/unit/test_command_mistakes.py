@@ -117,7 +117,7 @@ def test_a_file_is_written_whole_and_what_is_no_file_is_never_replaced(tmp_path:
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "new" / "page.html").read_text() == "other"
     write_file(Path("/dev/null"), "nothing")
-    with pytest.raises(ConfigError, match="cannot be written .*; choose another file"):
+    with pytest.raises(ConfigError, match=r"cannot be written .*; choose another file"):
         write_file(tmp_path / "link" / "page.html", "page")
 
 
