@@ -265,7 +265,10 @@ def read_file(path: Path) -> BacktestFile:
     if not found.accounts and found.targets is None:
         raise ConfigError(f"{path}: targets: missing; write one of equal, weights and file")
     for name in found.runs:
-        found.members(name)
+        try:
+            found.members(name)
+        except ConfigError as problem:
+            raise ConfigError(f"{path}: {problem}") from None
         if (other := found.reference(name)) and other not in found.runs:
             text = f"no such run; there are {', '.join(found.runs)}"
             raise ConfigError(f"{path}: runs.{name}.against: {text}")

@@ -29,8 +29,13 @@ DAY = click.DateTime(["%Y-%m-%d"])
 )
 @click.option("--symbol", "symbols", multiple=True, help="Use these names only; may be given more than once.")
 @click.option("--split", type=DAY, default="2012-01-03", show_default=True, help="The first day of the exam.")
-@click.option("--cost-bps", type=float, default=10.0, show_default=True, help="One-way cost.")
-@click.option("--risk-aversion", type=float, default=5.0, show_default=True)
+@click.option(
+    "--cost-bps", type=click.FloatRange(0, 1_000), default=10.0, show_default=True, help="One-way cost."
+)
+@click.option(
+    "--risk-aversion", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True,
+    help="The gamma of 0.5 * gamma * variance.",
+)  # fmt: skip
 @click.option("--learner", type=click.Choice(["search", "ppo"]), default="search", show_default=True)
 @click.option(
     "--rounds", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Of the search."
