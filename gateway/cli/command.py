@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Any
@@ -19,7 +20,17 @@ from gateway.domain.request import RequestState
 PATIENCE_S = 10.0
 WAITS = RequestState.AWAITING_APPROVAL
 OPEN = frozenset(state for state in RequestState if not state.is_final)
-by_option = click.option("--by", default=getpass.getuser, help="Who asks, for the record.")
+
+
+def who() -> str:
+    """Return the name of the user; a container's may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13 on
+        return f"uid {os.getuid()}"
+
+
+by_option = click.option("--by", default=who, help="Who asks, for the record.")
 
 
 async def _until(client: GatewayClient, is_so: Callable[[dict[str, Any]], bool]) -> bool:

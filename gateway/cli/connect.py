@@ -117,6 +117,15 @@ def write_file(path: Path, text: str) -> None:
         raise ConfigError(f"{path}: cannot be written ({problem.strerror}); choose another file") from None
 
 
+def make_folder(folder: Path, option: str) -> None:
+    """Make the folder an option names, before anything long or costly begins; raises `ConfigError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        text = f"{folder} cannot be made ({problem.strerror}); choose another place"
+        raise ConfigError(f"{option}: {text}") from None
+
+
 def read_text(path: str) -> str:
     """Read a file, or standard input for `-`."""
     if path == "-":

@@ -27,7 +27,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.connect import client_of, print_table
+from gateway.cli.connect import client_of, make_folder, print_table
 from gateway.cli.follow import POLL_S, print_orders, progress
 from gateway.cli.read import print_account, print_gains
 from gateway.cli.root import DIFFERS, OK, Context
@@ -82,12 +82,7 @@ def prepare(
 ) -> tuple[Stage, GatewayConfig]:
     """Lay out the stage of a configuration's portfolio in `folder`."""
     config = load(config_path).model_copy(update={"state_folder": folder / "state"})
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise ConfigError(
-            f"--keep {folder}: cannot be made ({problem.strerror}); give another place"
-        ) from None
+    make_folder(folder, "--keep")
     opening: dict[str, Any] = {}
     for name, account in config.accounts.items():
         positions: dict[str, Decimal] = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.connect import print_table
+from gateway.cli.connect import make_folder, print_table
 from gateway.cli.root import OK
 from gateway.decision.learned import LearnedRule
 from gateway.errors import ConfigError
@@ -56,12 +56,7 @@ def train(
         bars = read_history(history)
     except HistoryError as problem:
         raise ConfigError(f"--history: {problem}") from None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise ConfigError(
-            f"--out {out}: cannot be written ({problem.strerror}); give another place"
-        ) from None
+    make_folder(out.parent, "--out")
     try:
         bars = bars.between(None, date.max, symbols)
         plan = course.Course(bars, split.date(), cost_bps / 1e4, risk_aversion, seed, rounds)

@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from gateway.app import serve
+from gateway.cli.command import who
 from gateway.cli.connect import write_file
 from gateway.cli.root import NO_ANSWER, OK, REFUSED, USAGE, main
 from gateway.client import GatewayClient
@@ -97,9 +98,10 @@ def test_prices_that_are_none_name_the_line(say: Say, text: str, words: str) -> 
         (("report", "--json", "."), "is a directory"),
         (("train", "--cost-bps", "-5"), "--cost-bps"),
         (("train", "--risk-aversion", "0"), "--risk-aversion"),
-        (("train", "--symbol", "NONE", "--out", "file/rule.npz"), "--out file/rule.npz: cannot be written"),
+        (("train", "--symbol", "NONE", "--out", "file/rule.npz"), "--out: file cannot be made"),
         (("train", "--symbol", "NONE"), "NONE is not in the history"),
-        (("demo", "--keep", "file/demo"), "--keep file/demo: cannot be made"),
+        (("certify", "plain", "--report", "file/here"), "--report: file/here cannot be made"),
+        (("demo", "--keep", "file/demo"), "--keep: file/demo cannot be made"),
         (("venues", "--config", "nowhere.toml"), "nowhere.toml: no such file"),
         (("backtest", "nowhere.toml"), "nowhere.toml: no such file; give a file as config/backtests"),
     ],
@@ -181,6 +183,14 @@ def test_nothing_is_asked_of_a_request_that_cannot_be_moved(say: Say, shown: red
     code, error = say("cancel", "nobody")
     assert (code, "request nobody is not known" in error) == (NO_ANSWER, True)
     assert shown.xlen(KEYS.commands) == 2  # a request may be on its way: to stop it is asked all the same
+
+
+def test_a_user_without_a_name_is_known_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert who()
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000_123)
+    assert who() == "uid 4000000123"
 
 
 async def test_a_server_whose_start_is_given_up_does_not_stay(tmp_path: Path) -> None:
