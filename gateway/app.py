@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -21,8 +21,9 @@ from typing import Any
 
 from adapters.base import Broker, Source
 from gateway.config import GatewayConfig
+from gateway.effects import Alert
 from gateway.engine import Engine
-from gateway.errors import ConfigError, StoreUnsafe
+from gateway.errors import StoreBehind, StoreUnavailable, StoreUnsafe
 from gateway.events import AccountOpened, Event, GatewayStarted
 from gateway.links import make_brokers, make_drop_copies, make_quotes
 from gateway.oms.booking import trade_date
@@ -30,6 +31,7 @@ from gateway.oms.copies import waiting
 from gateway.oms.state import State
 from gateway.runtime import embedded
 from gateway.runtime.agenda import SETTLE_S, Agenda, Report
+from gateway.runtime.archive import Archive
 from gateway.runtime.clock import Clock, SimulatedClock, SystemClock
 from gateway.runtime.connect import journal_client, reader_client, view_client
 from gateway.runtime.doors import Doors
@@ -41,6 +43,7 @@ from gateway.runtime.present import Presenter
 from gateway.runtime.readmodels import ReadModels
 from gateway.runtime.remembered import RedisRemembered
 from gateway.runtime.router import Router
+from gateway.runtime.starting import check_known, unless
 from gateway.runtime.store import Journal
 from gateway.runtime.streams import Intake
 from gateway.runtime.weekly import write_report
@@ -48,6 +51,7 @@ from gateway.runtime.wire import decode_state, encode_state
 from gateway.views.alerts import Alerts, make_alerts
 
 SNAPSHOT_EVERY = 20_000
+ARCHIVE_EVERY_S = 60.0
 LEASE_WAIT_S = 12.0
 SIMULATED_SETTLE_S = 2.0
 SHOWN_EVERY_S = 0.05
@@ -80,29 +84,6 @@ async def restore(journal: Journal, engine: Engine) -> int:
     seq, data = snapshot
     engine.restore(decode_state(data, State))
     return seq
-
-
-def check_known(state: State, config: GatewayConfig) -> None:
-    """Refuse a configuration that no longer knows what the journal still needs; raises `ConfigError`."""
-    for account in state.book.accounts.values():
-        if account.name not in config.accounts:
-            text = f"accounts.{account.name}: the journal holds this account; put it back"
-            raise ConfigError(text)
-        gone = sorted(set(account.positions) - set(config.instruments))
-        if gone:
-            text = f"account {account.name} holds {', '.join(gone[:5])}; put it back until it is sold"
-            raise ConfigError(f"instruments: {text}")
-    for request in state.requests.values():
-        gone = sorted(set(request.spec.targets) - set(config.instruments))
-        if gone and not request.state.is_final:
-            name = request.spec.request_id
-            raise ConfigError(
-                f"instruments: request {name} is not finished and names {', '.join(gone[:5])}; put it back"
-            )
-    for order in state.open_orders():
-        if order.spec.link not in config.links:
-            name = order.spec.cl_ord_id
-            raise ConfigError(f"links.{order.spec.link}: order {name} still works there; put the link back")
 
 
 async def catch_up(journal: Journal, engine: Engine, presenter: Presenter, seq: int) -> int:
@@ -165,8 +146,9 @@ async def serve(
     config: GatewayConfig, stop: asyncio.Event, on_ready: Callable[[Gateway], None] = lambda _gateway: None
 ) -> None:
     """Run one gateway until `stop` is set, be it before it has started; raises what ended it otherwise."""
+    embedded.make_state_folder(config.state_folder)
     async with contextlib.AsyncExitStack() as kept:
-        gateway = await _unless(stop, kept.enter_async_context(_assembled(config)))
+        gateway = await unless(stop, kept.enter_async_context(_assembled(config)))
         if gateway is None:
             return
         doors = Doors(
@@ -185,6 +167,8 @@ async def serve(
             "intake": doors.intake(gateway.intake, gateway.loop.inbox),
             **{name: doors.source(source, gateway.loop.inbox) for name, source in sources.items()},
         }
+        if config.journal.keep_events:
+            parts["archive"] = _archiving(gateway)
         if gateway.alerts is not None:
             parts["alerts"] = gateway.alerts.run()
         if gateway.server is not None:
@@ -195,22 +179,6 @@ async def serve(
         await _supervise(gateway, parts, stop)
 
 
-async def _unless(stop: asyncio.Event, starting: Coroutine[Any, Any, Gateway]) -> Gateway | None:
-    """Return what starts, None when `stop` is set before: Redis may be away, another may hold the lease."""
-    started, stopping = asyncio.ensure_future(starting), asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait([started, stopping], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopping.cancel()
-        if not started.done():
-            started.cancel()
-    try:
-        return await started
-    except asyncio.CancelledError:
-        log.info("stopped before it had started")
-        return None
-
-
 async def _looping(gateway: Gateway) -> None:
     """Run the loop, with a snapshot now and then."""
     snapshot_at = SNAPSHOT_EVERY
@@ -219,6 +187,23 @@ async def _looping(gateway: Gateway) -> None:
         if gateway.loop.committed >= snapshot_at:
             snapshot_at = gateway.loop.committed + SNAPSHOT_EVERY
             await gateway.save()
+
+
+async def _archiving(gateway: Gateway) -> None:
+    """Let old journal entries leave Redis for the archive's files, now and then; a full disk is told once."""
+    told = ""
+    while True:
+        await asyncio.sleep(ARCHIVE_EVERY_S)
+        try:
+            left = await gateway.journal.archive_old(gateway.config.journal.keep_events)
+        except (StoreBehind, StoreUnavailable) as problem:
+            if str(problem) != told:
+                gateway.presenter.alert(Alert("warning", "NotArchived", str(problem)))
+            told = str(problem)
+        else:
+            told = ""
+            if left:
+                log.info("%d journal entries left Redis for the archive", left)
 
 
 async def _supervise(gateway: Gateway, parts: dict[str, Awaitable[None]], stop: asyncio.Event) -> None:
@@ -261,7 +246,6 @@ async def _drained(gateway: Gateway, loop_task: asyncio.Future[None], timeout_s:
 @contextlib.asynccontextmanager
 async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
     """Acquire the lease, recover the state, put the parts together; undo all of it at the end."""
-    embedded.make_state_folder(config.state_folder)
     clock = make_clock(config)
     market = await asyncio.to_thread(make_market, config, clock)
     keys = Keys(config.household)
@@ -276,7 +260,8 @@ async def _assembled(config: GatewayConfig) -> AsyncIterator[Gateway]:
     try:
         alerts = make_alerts(news, keys, config.alerts, config.state_folder, clock.monotonic)
         await lease.acquire(wait_s=LEASE_WAIT_S)
-        journal = Journal(client, keys, lease.epoch, lease.owner)
+        archive = Archive(config.archive_folder())
+        journal = Journal(client, keys, lease.epoch, lease.owner, archive=archive)
         await _check_safety(journal, config)
         engine = Engine(config.settings(), market=market)
         seq = await restore(journal, engine)

@@ -10,18 +10,13 @@ Rules of this room:
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import tomllib
 from collections.abc import Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.connections import (
@@ -49,12 +44,14 @@ from gateway.domain.settings import (
 )
 from gateway.errors import ConfigError
 from gateway.events import LotOpened
+from gateway.files import first_mistake, read_lots, read_toml
 from gateway.oms.money import rate_symbol
 from gateway.sections import (
     AccountSection,
     AlertsSection,
     ClockSection,
     InstrumentSection,
+    JournalSection,
     RedisSection,
     ReportSection,
     SigningSection,
@@ -74,6 +71,7 @@ class GatewayConfig(BaseSettings):
     state_folder: Path = Path("state")
     time_zone: str = "America/New_York"
     redis: RedisSection = RedisSection()
+    journal: JournalSection = JournalSection()
     signing: SigningSection = SigningSection()
     clock: ClockSection = ClockSection()
     alerts: AlertsSection = AlertsSection()
@@ -155,6 +153,11 @@ class GatewayConfig(BaseSettings):
         named = self.report.folder
         return self.folder / named if named else self.state_folder / "reports"
 
+    def archive_folder(self) -> Path:
+        """Return where journal entries go that Redis no longer keeps."""
+        named = self.journal.archive
+        return (self.folder / named if named else self.state_folder / "archive") / self.household
+
     def digest(self) -> str:
         """Return a short hash of everything but secrets, for the journal."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
@@ -193,45 +196,6 @@ def account_settings(name: str, section: AccountSection) -> AccountSettings:
         harvest=Harvest(**section.harvest.model_dump()),
         monitoring=Monitoring(**section.monitoring.model_dump()),
     )
-
-
-def read_toml(path: Path, remedy: str = "give the configuration with --config FILE") -> dict[str, Any]:
-    """Read a TOML file, numbers as Decimal; raises `ConfigError`, which ends in `remedy` without a file."""
-    try:
-        with path.open("rb") as file:
-            return tomllib.load(file, parse_float=Decimal)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; {remedy}") from None
-    except OSError as problem:
-        raise ConfigError(f"{path}: cannot be read ({problem.strerror}); {remedy}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not a text file in UTF-8; save it as one") from None
-    except tomllib.TOMLDecodeError as problem:
-        raise ConfigError(f"{path}: not valid TOML: {problem}") from None
-
-
-def first_mistake(problem: ValidationError) -> str:
-    """Name the key and what is wrong, without showing any input."""
-    errors = problem.errors(include_input=False, include_url=False)
-    parts = [str(part) for part in errors[0]["loc"]]
-    if parts[:1] in (["links"], ["quotes"]) and parts[2:3] in (["fix"], ["alpaca"], ["ibkr"]):
-        del parts[2]  # the kind of section is no key of the file
-    key = ".".join(parts) or "(whole file)"
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{key}: {_words(errors[0])}{more}"
-
-
-def _words(error: ErrorDetails) -> str:
-    """Say what is wrong with one key, and the remedy where pydantic's own words lack it."""
-    if error["type"] == "extra_forbidden":
-        return "is no key here; correct its name, or remove it"
-    if error["type"] == "missing":
-        return "is missing; add it"
-    if error["type"] == "union_tag_invalid":
-        return f"its kind is not known; write one of {error['ctx']['expected_tags']}"
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
-    return error["msg"]
 
 
 def _check_together(path: Path, config: GatewayConfig) -> None:
@@ -317,14 +281,15 @@ def _check_rates(path: Path, config: GatewayConfig) -> None:
 def _check_ibkr(path: Path, config: GatewayConfig) -> None:
     """Check what the sections of TWS say of accounts, instruments, each other and their client ids."""
     links = config.tws_links()
-    taken = {(one.host, one.port, one.client_id): f"links.{name}" for name, one in links.items()}
-    if len(taken) < len(links):
-        text = "another link has the same host, port and client_id; each needs a client id of its own"
-        raise ConfigError(f"{path}: links.{list(links)[-1]}.client_id: {text}")
+    seats: dict[tuple[str, int, int], str] = {}
     for name, link in links.items():
+        _take_seat(path, seats, link, link.client_id, f"links.{name}.client_id")
         if link.spare_client_id == link.client_id:
             text = "it is client_id again; write another one, or 0 for none"
             raise ConfigError(f"{path}: links.{name}.spare_client_id: {text}")
+        if link.spare_client_id:
+            _take_seat(path, seats, link, link.spare_client_id, f"links.{name}.spare_client_id")
+        _check_codes(path, name, link, config)
         for key, said, known in (
             ("accounts", link.accounts, config.accounts), ("contracts", link.contracts, config.instruments),
         ):  # fmt: skip
@@ -338,10 +303,31 @@ def _check_ibkr(path: Path, config: GatewayConfig) -> None:
             known_links = ", ".join(sorted(links)) or "none"
             text = f'no link {quotes.of!r} of kind "ibkr"; known: {known_links}'
             raise ConfigError(f"{path}: quotes.{name}.of: {text}")
-        other = taken.get((link_of.host, link_of.port, quotes.client_id))
-        if other or quotes.client_id == link_of.spare_client_id:
-            text = f"{other or 'the spare of its link'} has the same; prices need a client id of their own"
-            raise ConfigError(f"{path}: quotes.{name}.client_id: {text}")
+        _take_seat(path, seats, link_of, quotes.client_id, f"quotes.{name}.client_id")
+
+
+def _take_seat(
+    path: Path, seats: dict[tuple[str, int, int], str], link: IbkrSection, client_id: int, key: str
+) -> None:
+    """Give a client id of a TWS to one place of the configuration: a second one would be shown the door."""
+    seat = ("127.0.0.1" if link.host == "localhost" else link.host, link.port, client_id)
+    if seat in seats:
+        text = f"{seats[seat]} is {client_id}, too, at the same TWS; each needs a client id of its own"
+        raise ConfigError(f"{path}: {key}: {text}")
+    seats[seat] = key
+
+
+def _check_codes(path: Path, name: str, link: IbkrSection, config: GatewayConfig) -> None:
+    """Check that no two accounts of a link are one at IBKR: it counts their positions as one."""
+    ours: dict[str, str] = {}
+    for account, section in config.accounts.items():
+        if section.link != name:
+            continue
+        code = link.accounts.get(account, account)
+        if code in ours:
+            text = f"{ours[code]} and {account} are both {code}; trade it as one account"
+            raise ConfigError(f"{path}: links.{name}.accounts: {text}")
+        ours[code] = account
 
 
 def _check_sessions(path: Path, config: GatewayConfig) -> None:
@@ -359,34 +345,3 @@ def _check_sessions(path: Path, config: GatewayConfig) -> None:
         if name in names:
             raise ConfigError(f"{path}: {key}: {names[name]} has the same name; rename one of them")
         names[name] = key
-
-
-def read_lots(path: Path) -> tuple[LotOpened, ...]:
-    """Read opening lots; every mistake names file, line and column."""
-    lots: list[LotOpened] = []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
-            for number, row in enumerate(rows, start=2):
-                lots.append(_lot(path, number, row))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file of opening lots; correct opening_lots") from None
-    except OSError as problem:
-        raise ConfigError(f"{path}: cannot be read ({problem.strerror}); correct opening_lots") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not a text file in UTF-8; save it as one") from None
-    return tuple(lots)
-
-
-def _lot(path: Path, number: int, row: dict[str, str]) -> LotOpened:
-    try:
-        acquired = date.fromisoformat(row["acquired"])
-        qty, cost = Decimal(row["qty"]), Decimal(row["cost"])
-    except KeyError as problem:
-        raise ConfigError(f"{path}: column {problem} is missing; write symbol,acquired,qty,cost") from None
-    except (ValueError, InvalidOperation):
-        text = "acquired must be YYYY-MM-DD, qty and cost plain decimals"
-        raise ConfigError(f"{path}:{number}: {text}") from None
-    if not (qty.is_finite() and cost.is_finite() and qty > 0 and cost >= 0):
-        raise ConfigError(f"{path}:{number}: qty must be above 0 and cost not below 0")
-    return LotOpened(row["symbol"], acquired.isoformat(), qty, cost)

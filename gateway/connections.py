@@ -129,6 +129,11 @@ class AlpacaQuotesSection(Section):
         return self
 
 
+WIRED = r"^[\x20-\x7e]*$"
+"""What TWS's wire takes: a NUL would end a field."""
+Wired = Field(default="", max_length=64, pattern=WIRED)
+
+
 class RestartSection(Section):
     """A planned restart of TWS: `at` is its minute on the wall clock of `zone`; without a weekday daily."""
 
@@ -139,10 +144,18 @@ class RestartSection(Section):
     lasts_s: float = Field(default=120, ge=0, le=14_400)
 
     @model_validator(mode="after")
+    def _is_a_pause(self) -> RestartSection:
+        if self.at.tzinfo is not None:
+            raise ValueError("at is a time on the clock of zone; write it without an offset")
+        if not (self.lead_s or self.lasts_s):
+            raise ValueError("lead_s and lasts_s are both 0, so nothing would pause; write one of them")
+        return self
+
+    @model_validator(mode="after")
     def _knows_its_zone(self) -> RestartSection:
         try:
             ZoneInfo(self.zone)
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError("zone is no time zone; write one like America/New_York") from None
         return self
 
@@ -150,12 +163,12 @@ class RestartSection(Section):
 class ContractSection(Section):
     """Which contract of IBKR an instrument is; every key left out follows from the instrument."""
 
-    symbol: str = ""
-    currency: str = ""
-    exchange: str = "SMART"
-    primary_exchange: str = ""
-    sec_type: str = "STK"
-    con_id: int = Field(default=0, ge=0)
+    symbol: str = Wired
+    currency: str = Wired
+    exchange: str = Field(default="SMART", min_length=1, max_length=64, pattern=WIRED)
+    primary_exchange: str = Wired
+    sec_type: str = Field(default="STK", min_length=1, max_length=64, pattern=WIRED)
+    con_id: int = Field(default=0, ge=0, le=2**31 - 1)
 
 
 class IbkrSection(Section):
@@ -167,11 +180,13 @@ class IbkrSection(Section):
 
     kind: Literal["ibkr"]
     environment: Literal["simulator", "paper", "live"] = "paper"
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=7497, ge=1, le=65535)
     client_id: int = Field(default=11, ge=1, le=2**31 - 1)
     spare_client_id: int = Field(default=0, ge=0, le=2**31 - 1)
-    accounts: dict[str, str] = Field(default_factory=dict)
+    accounts: dict[str, Annotated[str, Field(min_length=1, max_length=64, pattern=WIRED)]] = Field(
+        default_factory=dict
+    )
     contracts: dict[str, ContractSection] = Field(default_factory=dict)
     restarts: tuple[RestartSection, ...] = ()
     messages_per_s: int = Field(default=50, ge=2, le=100_000)
@@ -180,9 +195,9 @@ class IbkrSection(Section):
     fractional: bool = False
     what_if: bool = False
     what_if_timeout_s: float = Field(default=3.0, gt=0, le=60)
-    connect_timeout_s: float = Field(default=10.0, gt=0, le=120)
-    answer_timeout_s: float = Field(default=10.0, gt=0, le=120)
-    heartbeat_s: float = Field(default=10.0, gt=0, le=600)
+    connect_timeout_s: float = Field(default=10.0, ge=1, le=120)
+    answer_timeout_s: float = Field(default=10.0, ge=1, le=120)
+    heartbeat_s: float = Field(default=10.0, ge=1, le=600)
     commission_wait_s: float = Field(default=3.0, ge=0, le=60)
     mute_after_s: float = Field(default=5.0, gt=0, le=60)
     compare_positions: bool = True

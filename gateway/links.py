@@ -195,24 +195,27 @@ def _ibkr(
 ) -> Broker:
     """Build the adapter of a TWS; its library is imported only here, for it is heavy."""
     broker = _imported("adapters.ibkr.broker", name, "ibkr").IbkrBroker
-    made: Broker = broker(_ibkr_settings(name, link, config), clock.now, remembered, _ibkr_pace(link, config))
+    settings = _ibkr_settings(name, link, config)
+    made: Broker = broker(settings, clock.now, remembered, *_ibkr_shared(link, config))
     return made
 
 
-def _ibkr_pace(link: IbkrSection, config: GatewayConfig) -> Any:
-    """Return the pace of everybody in this process who speaks to one TWS: it counts them together."""
+def _ibkr_shared(link: IbkrSection, config: GatewayConfig) -> tuple[Any, Any]:
+    """Return pace and ports of everybody in this process who speaks to one TWS: it counts them together."""
     limits = [
         one.messages_per_s
         for one in config.tws_links().values()
         if (one.host, one.port) == (link.host, link.port)
     ]
-    return _pace(link.host, link.port, min(limits))
+    return _shared(link.host, link.port, min(limits))
 
 
 @cache
-def _pace(host: str, port: int, per_s: int) -> Any:
-    """Make the pace of one TWS, once."""
-    return _imported("adapters.ibkr.pace", f"{host}:{port}", "ibkr").Pace(per_s)
+def _shared(host: str, port: int, per_s: int) -> tuple[Any, Any]:
+    """Make pace and ports of one TWS, once."""
+    name = f"{host}:{port}"
+    pace = _imported("adapters.ibkr.pace", name, "ibkr").Pace(per_s)
+    return pace, _imported("adapters.ibkr.ports", name, "ibkr").Ports(port)
 
 
 def _ibkr_settings(name: str, link: IbkrSection, config: GatewayConfig) -> Any:
@@ -255,10 +258,11 @@ def _ibkr_quotes(name: str, section: IbkrQuotesSection, config: GatewayConfig, c
     """Build the source of TWS's snapshots."""
     link = config.tws_links()[section.of]
     settings = replace(_ibkr_settings(section.of, link, config), name=name, client_id=section.client_id)
+    pace, ports = _ibkr_shared(link, config)
     made: Source = _imported("adapters.ibkr.quotes", section.of, "ibkr").IbkrQuotes(
         settings, section.symbols or tuple(config.instruments), clock.now,
         is_delayed=section.delayed, interval_s=section.interval_s, together=section.together,
-        pace=_ibkr_pace(link, config),
+        pace=pace, ports=ports,
     )  # fmt: skip
     return made
 

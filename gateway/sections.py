@@ -34,6 +34,7 @@ from gateway.domain.settings import (
 from gateway.valuation import CostsSection, HarvestSection, Section
 
 DAYS_OF_A_WEEK = 7
+LEAST_KEPT = 1_000
 
 
 class RedisSection(Section):
@@ -41,6 +42,22 @@ class RedisSection(Section):
 
     url: SecretStr = SecretStr("")
     allow_unsafe: bool = False
+
+
+class JournalSection(Section):
+    """How many of the newest events Redis keeps (0: all), and the folder of files for those before them.
+
+    An event takes some 500 bytes of Redis's memory. An empty folder means `archive` in the state folder.
+    """
+
+    keep_events: int = Field(default=200_000, ge=0)
+    archive: str = ""
+
+    @model_validator(mode="after")
+    def _keeps_enough(self) -> JournalSection:
+        if 0 < self.keep_events < LEAST_KEPT:
+            raise ValueError(f"keep_events is below {LEAST_KEPT}; keep more, or 0 for all")
+        return self
 
 
 class SigningSection(Section):

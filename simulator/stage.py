@@ -6,6 +6,7 @@ type, in a folder of its own, on free ports of 127.0.0.1, and ends only what it 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -20,7 +21,7 @@ from typing import Any
 from simulator.control import ask
 from simulator.tls import AUTHORITY
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.02
 ALPACA, TWS = "alpaca", "tws"
@@ -31,12 +32,36 @@ class StageError(Exception):
     """A process of the stage did not come up: says which, and shows the end of its log."""
 
 
+_held: dict[int, socket.socket] = {}
+
+
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of 127.0.0.1 for a process of ours to listen on; the system gives it to nobody else.
+
+    A socket that is bound and never listens keeps it, until `let_go` or the end of this process. Linux lets a
+    server that reuses addresses, as asyncio's do, listen beside it; elsewhere the port is free again at once.
+    """
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    port: int = probe.getsockname()[1]
+    if sys.platform == "linux":
+        _held[port] = probe
+    else:
+        probe.close()
+    return port
+
+
+def let_go(*ports: int) -> None:
+    """Give ports of `free_port` back to the system."""
+    for port in ports:
+        if port in _held:
+            _held.pop(port).close()
+
+
+@atexit.register
+def _let_all_go() -> None:
+    let_go(*_held)
 
 
 @dataclass(slots=True)
@@ -160,11 +185,12 @@ class Stage:
             return process.wait()
 
     def close(self) -> None:
-        """End everything that still runs, the gateway first."""
+        """End everything that still runs, the gateway first, and give the ports back."""
         for name in ("gateway", "venue", "redis"):
             if name in self.processes:
                 with contextlib.suppress(ProcessLookupError):
                     self.stop(name)
+        let_go(self.port, self.control_port)
 
     def log(self, name: str) -> str:
         """Return what a process has written since it was last started."""

@@ -17,6 +17,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from patience import until
+
 from adapters.alpaca.broker import AlpacaBroker
 from adapters.alpaca.settings import AlpacaSettings
 from adapters.base import BrokerEvent
@@ -26,7 +28,6 @@ from simulator.alpaca.command import World, parser
 
 KEYS = ("KEY", "SECRET")
 PRICES = {"AAA": "100.00", "BBB": "50.00", "CCC": "20.00", "PNY": "0.50"}
-PATIENCE_S = 15.0
 
 
 @dataclass
@@ -107,15 +108,15 @@ class Desk:
         if self.listening is not None:
             await self.listening
 
-    async def until(self, is_so: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
-        """Wait for something to be so."""
-        for _ in range(int(patience_s / 0.01)):
-            if is_so():
-                return
-            if self.listening is not None and self.listening.done():
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait for something to be so, or for what ended the broker."""
+
+        def is_so_or_over() -> bool:
+            if self.listening is not None and self.listening.done() and not is_so():
                 self.listening.result()
-            await asyncio.sleep(0.01)
-        raise AssertionError(f"it never came; said so far: {self.said[-10:]}")
+            return is_so()
+
+        await until(is_so_or_over, lambda: self.said[-10:])
 
     def order(self, **changes: Any) -> OrderSpec:
         """Make a limit buy of ten AAA far below the market, or what the changes make of it."""
@@ -149,6 +150,14 @@ class Desk:
 
     def reports(self, spec: OrderSpec) -> list[Report]:
         return [one.report for one in self.of(ReportReceived) if one.report.cl_ord_id == spec.cl_ord_id]
+
+    async def both_told(self, *names: str) -> None:
+        """Wait until both the answer and the stream have spoken of orders; either may be first."""
+        sending, memory = self.broker._sending, self.broker._memory
+        assert sending is not None
+        await self.until(
+            lambda: not any(sending.is_under_way(name) or not memory.of(name).heard_at for name in names)
+        )
 
     async def report(self, spec: OrderSpec, is_so: Callable[[Report], bool]) -> Report:
         """Wait for a report of an order and return it."""

@@ -1,4 +1,7 @@
-"""Fixtures for everybody: one real Valkey for the whole session, emptied before each test that uses it."""
+"""Fixtures for everybody: one real Valkey for the whole session, emptied before each test that uses it.
+
+Properties are held to what they say, not to how long an example takes: on a busy machine that is chance.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,16 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
 from gateway.runtime.connect import view_client
 from gateway.runtime.embedded import EmbeddedServer
 from gateway.runtime.keys import Keys
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")

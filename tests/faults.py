@@ -98,6 +98,9 @@ CASES = (
     Case("a code nobody knows on living orders", (plan("inform", count=20, code=9999),)),
     Case("an End missing", (plan("missing_end", count=2), (0.4, "drop", {}))),
     Case("Ends slow", (plan("slow_end", count=4, seconds=1.0), (0.4, "drop", {}))),
+    Case("answers whole seconds late, and stale", (
+        plan("slow_answer", count=4, seconds=2.0), (0.4, "drop", {}),
+    )),
     Case("many frames in one packet", (plan("batch_frames", count=50, seconds=0.05),)),
     Case("a time zone nobody knows", (plan("bad_zone", count=50),)),
     Case("silence for 3 s", ((0.4, "fault", {"kind": "silence", "seconds": 3}),)),
@@ -107,6 +110,8 @@ CASES = (
     )),
     Case("gateway killed amid the basket", special="kill gateway"),
     Case("TWS killed amid the basket", special="kill venue"),
+    # Last on its stage: a process that starts anew knows the configured port only.
+    Case("TWS moves to another port", ((0.4, "move", {}),)),
 )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from gateway.config import load
 from gateway.engine import Engine
 from gateway.errors import GatewayError
 from gateway.events import OrderAbandoned, OrdersPlanned, RequestState
+from gateway.runtime.archive import Archive
 from gateway.runtime.connect import view_client
 from gateway.runtime.embedded import socket_path
 from gateway.runtime.keys import Keys
@@ -228,7 +229,9 @@ class Torture:
         """Rebuild the engine from the journal; return it and the ClOrdIDs that should be at the venue."""
         redis = view_client(f"unix://{socket_path(self.config.state_folder)}")
         engine, intended = Engine(self.config.settings()), set[str]()
-        async for _, event in Journal(redis, Keys(self.config.household), 0, "reader").read():
+        archive = Archive(self.config.archive_folder())
+        journal = Journal(redis, Keys(self.config.household), 0, "reader", archive=archive)
+        async for _, event in journal.read():
             engine.replay(event)
             if isinstance(event, OrdersPlanned):
                 intended |= {spec.cl_ord_id for spec in event.orders}

@@ -93,8 +93,9 @@ class QuoteSession:
         while not self._stopping.is_set():
             if (found := self._due()) is not None:
                 yield [found]
-            if self._listener is not None and self._listener.done():
-                self._listener.result()
+            for task in (self._listener, self._asking):
+                if task is not None and task.done() and not task.cancelled():
+                    task.result()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval_s):
                     await self._stopping.wait()
@@ -126,6 +127,8 @@ class QuoteSession:
             self._is_up = True
             self._quotes.clear()
             self._said.clear()
+            if self._asking is not None:
+                self._asking.cancel()  # it would go on asking for what is asked for anew
             self._asking = asyncio.create_task(self._ask())
         elif isinstance(one, Down):
             self._is_up = False

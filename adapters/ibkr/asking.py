@@ -3,6 +3,7 @@
 Rules of this room:
 1. One round is: this client's open orders, everybody's, the day's executions, the completed orders; after a
    connect positions, too. One at a time. A round that lacks an End raises `NoAnswer` and says nothing.
+   So does one in which TWS was without IBKR: what it shows then is what it remembers.
 2. An order is absent when a whole round does not hold it. One TWS had acknowledged and now does not hold is
    told as unknown, which stops its account; one that never was may be sent again, by the engine alone.
 3. IBKR forgets over night: an order that was sent on an earlier day is not called certainly unknown.
@@ -15,10 +16,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from adapters.ibkr import said
+from adapters.ibkr.changes import came_back
 from adapters.ibkr.ids import Ids
 from adapters.ibkr.known import Known, Life
 from adapters.ibkr.ledger import Ledger
-from adapters.ibkr.line import Line, NoAnswer, Refused
+from adapters.ibkr.line import Interrupted, Line, NoAnswer, Refused
 from adapters.ibkr.outbox import Outbox
 from adapters.ibkr.outcomes import Outcome
 from adapters.ibkr.pace import Urgency
@@ -68,6 +70,8 @@ class Asking:
                     continue
                 is_open, is_over = ref in seen[said.OPEN_END], ref in seen[said.COMPLETED_END]
                 self._ledger.confirm(ref, is_open=is_open, is_over=is_over)
+                if known.shown_again_at > asked_at and known.is_cancelled:
+                    self._carry([came_back(known)])
                 if self._is_found(known, asked_at, is_open=is_open, is_over=is_over):
                     self._carry(self._ledger.state(ref, asyncio.get_running_loop().time()))
                 else:
@@ -93,12 +97,18 @@ class Asking:
     async def _round(self, line: Line) -> None:
         for found in self._ledger.seen.values():
             found.clear()
-        tws, timeout_s = line.tws, self._timeout_s
+        tws, timeout_s, outages = line.tws, self._timeout_s, line.outages
+        if line.is_cut_off:
+            raise Interrupted("TWS has lost IBKR")
         try:
             await line.ask_alone(said.OPEN_END, tws.ask_open, timeout_s)
+            self._ledger.others.begin()
             await line.ask_alone(said.OPEN_END, tws.ask_all_open, timeout_s)
+            self._ledger.others.end()
             await line.ask(said.EXECUTIONS_END, Urgency.QUESTION, tws.ask_executions, timeout_s)
             await line.ask_alone(said.COMPLETED_END, tws.ask_completed, timeout_s)
         except (NoAnswer, Refused) as problem:
             line.close(str(problem))
             raise NoAnswer(str(problem)) from None
+        if outages != line.outages:
+            raise Interrupted("TWS lost IBKR while it answered")

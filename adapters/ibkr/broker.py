@@ -20,11 +20,12 @@ from typing import Any, assert_never
 from adapters.base import BrokerEvent, Capabilities, NotSent, Remembered
 from adapters.ibkr import said
 from adapters.ibkr.asking import Asking
-from adapters.ibkr.codes import ALERTED, row_of, words
+from adapters.ibkr.cancels import not_cancellable
+from adapters.ibkr.codes import ALERTED, UNKNOWN, Action, row_of, words
 from adapters.ibkr.contracts import Contracts
 from adapters.ibkr.holdings import Holdings
 from adapters.ibkr.ids import Ids
-from adapters.ibkr.known import Known, Life
+from adapters.ibkr.known import Life
 from adapters.ibkr.ledger import Ledger
 from adapters.ibkr.line import Line, NoAnswer
 from adapters.ibkr.outbox import Outbox
@@ -41,31 +42,36 @@ from adapters.ibkr.outcomes import (
     Told,
 )
 from adapters.ibkr.pace import Pace, Urgency
+from adapters.ibkr.ports import Ports
 from adapters.ibkr.sender import Sender
 from adapters.ibkr.session import Session
 from adapters.ibkr.settings import IbkrSettings
-from gateway.errors import ConfigError
 from gateway.events import CancelOrder, LookUpOrder, SendOrder
 
 log = logging.getLogger(__name__)
 
 ASK_AFTER_S = 0.25
 """A question about one order waits so long for its answer to come by itself, and for others to join it."""
+LOOK_AGAIN_S = 30.0
+"""So often everybody's orders are asked for while others' leave no room for ours."""
 NOTED = 5_000
+FARMS = ("2103:", "2105:", "2157:")
+"""What is worth telling again once it was well in between."""
 
 
 class IbkrBroker:
     """Carry orders to the accounts of one TWS.
 
-    `now` is the gateway's clock; `pace` is shared by everybody who speaks to this TWS.
+    `now` is the gateway's clock; `pace` and `ports` are shared by everybody who speaks to this TWS.
     """
 
     def __init__(
         self, settings: IbkrSettings, now: Callable[[], datetime], remembered: Remembered,
-        pace: Pace | None = None,
+        pace: Pace | None = None, ports: Ports | None = None,
     ) -> None:  # fmt: skip
         self.name = settings.name
         self._pace = pace or Pace(settings.messages_per_s)
+        self._ports = ports or Ports(settings.port)
         self.capabilities = Capabilities(
             refuses_duplicate_client_id=False, can_look_up=True, replays_executions=True,
             fractional=settings.fractional, orders_per_s=0,
@@ -75,10 +81,13 @@ class IbkrBroker:
         self._remembered = remembered
         self._outbox = Outbox(self.name, now)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writes: set[asyncio.Task[None]] = set()
         self._asked: set[str] = set()
         self._questions: dict[tuple[str, About], float] = {}
         self._noted: set[str] = set()
         self._session: Session | None = None
+        self._line_named: Line | None = None
+        self._look_again_s = 0.0
 
     async def start(self, after_seq: int) -> None:
         """Connect in the background; places go on behind `after_seq`."""
@@ -93,8 +102,8 @@ class IbkrBroker:
             one, self._ledger, self._contracts, self._ids, self._pace, self._outbox, self._now, self._find_out
         )
         self._session = Session(
-            one, self._pace, self._now, lambda: Line(self._pace, self._ids), self._hear, self._reconcile,
-            self._work, self._changed,
+            one, self._pace, self._ports, self._now, lambda: Line(self._pace, self._ids), self._hear,
+            self._reconcile, self._work, self._changed,
         )  # fmt: skip
         self._spawn(self._run(self._session))
         self._spawn(self._sender.run())
@@ -105,10 +114,13 @@ class IbkrBroker:
             self._sender.give_back("the gateway stops")
             self._session.is_up = False
             self._session.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            self._contracts.close()
+        while tasks := self._tasks - self._writes:  # the last words of a line may begin others
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if self._writes:
+            await asyncio.wait(self._writes, timeout=self._settings.answer_timeout_s)
         self._outbox.close()
 
     async def events(self) -> AsyncIterator[Sequence[BrokerEvent]]:
@@ -173,26 +185,12 @@ class IbkrBroker:
 
     async def _reconcile(self, line: Line) -> None:
         """Learn everything TWS knows; raises `NoAnswer`, and `ConfigError` for a TWS that is not meant."""
-        self._check_accounts(line.tws.accounts)
-        self._ledger.new_session()
+        self._settings.check(line.tws.accounts)
+        if self._line_named is not line:  # over the same line orders are called what they were
+            self._ledger.new_session()
+            self._line_named = line
         await self._asking.round(line)
-        self._ids.at_least(self._ledger.highest_id)
         await self._holdings.begin(line)
-
-    def _check_accounts(self, managed: list[str]) -> None:
-        """See that TWS manages our accounts, in the world that is meant."""
-        key = f"links.{self.name}"
-        for name, code in self._settings.accounts.items():
-            if code not in managed:
-                shown = ", ".join(managed)
-                text = f"TWS manages {shown}, and not {code}; write {key}.accounts.{name} with one of them"
-                raise ConfigError(f"{key}: {text}")
-            is_paper = code.startswith("D")
-            if self._settings.environment == "paper" and not is_paper:
-                text = f'{code} is a live account; write environment = "live" if that is meant'
-                raise ConfigError(f"{key}: {text}")
-            if self._settings.environment == "live" and is_paper:
-                raise ConfigError(f'{key}: {code} is a paper account; write environment = "paper"')
 
     def _changed(self, reason: str) -> None:
         """Tell that the link went up or (with a reason) down."""
@@ -227,6 +225,10 @@ class IbkrBroker:
             looked_up, self._asked = self._asked, set()
             await self._settle(asked, looked_up, line)
         await self._holdings.state(line, now_s)
+        if self._sender.is_crowded_out and now_s >= self._look_again_s:
+            self._look_again_s = now_s + LOOK_AGAIN_S
+            await self._asking.round(line)
+            self._sender.wake()
 
     async def _settle(self, asked: set[str], looked_up: set[str], line: Line) -> None:
         """Ask about orders; say of one that is not there whether we were asked or had to wonder."""
@@ -236,6 +238,7 @@ class IbkrBroker:
             for ref in looked_up:
                 self._asked.add(ref)
             raise
+        self._sender.wake()
         for ref in absent:
             known = self._ledger.find(ref)
             if ref in looked_up or (known is not None and known.life is not Life.SENT):
@@ -246,7 +249,7 @@ class IbkrBroker:
     async def _find_out(self, refs: Sequence[str]) -> set[str]:
         """Ask about orders before they are sent; raises `NoAnswer`."""
         line = self._session.line if self._session is not None else None
-        if line is None:
+        if line is None or not self._is_up:
             raise NoAnswer("the link is down")
         return await self._asking.about(refs, line)
 
@@ -262,14 +265,16 @@ class IbkrBroker:
         try:
             if known is None or not known.order_id:
                 self._ledger.order(wish.order)
-                await self._asking.about([ref], line)
+                await self._find_out([ref])
                 known = self._ledger.find(ref)
-            if known is None or (problem := _not_cancellable(known, session.client_id)):
+            if known is None or (problem := not_cancellable(known, session.client_id)):
                 self._outbox.cancel_rejected(
                     wish.cancel_id, ref, problem if known else "TWS has no such order"
                 )
                 return
             await self._pace.turn(Urgency.CANCEL)
+            if session.line is not line or not self._is_up:
+                return  # it is asked for again once the link is up
             known.cancel_id, known.was_cancelled = wish.cancel_id, True
             self._sender.expected[ref] = asyncio.get_running_loop().time() + self._settings.mute_after_s
             line.tws.cancel(known.order_id)
@@ -282,7 +287,7 @@ class IbkrBroker:
         """Take one message, in order."""
         match message:
             case said.NextIdSaid():
-                self._ids.at_least(message.order_id - 1)
+                self._ids.next_valid(message.order_id)
             case said.Garbled():
                 self._outbox.unreadable("|".join(message.fields)[:2000], message.reason)
             case said.Strange():
@@ -302,13 +307,20 @@ class IbkrBroker:
         """Note that an order was heard of; name its symbol where the message does."""
         if isinstance(message, said.StatusSaid):
             return ""
+        if message.client_id in self._settings.client_ids:
+            self._ids.at_least(message.order_id)
+        else:
+            self._ids.others(message.order_id)
         if message.ref:
             self._sender.expected.pop(message.ref, None)
-        return self._contracts.symbol_of(message.con_id, message.symbol)
+        kind = message.kind if isinstance(message, said.ExecutionSaid) else ()
+        return self._contracts.symbol_of(message.con_id, message.symbol, *kind)
 
     def _log(self, message: said.ErrorSaid) -> None:
         row = row_of(message.code)
-        if row.action in ALERTED:
+        if row.action is Action.FARM_OK:
+            self._noted = {text for text in self._noted if not text.startswith(FARMS)}
+        if row.action in ALERTED or (row is UNKNOWN and message.req_id < 0):
             self._notice(Notice("warning", words(message.code, message.text)))
         log.info("%s: TWS says %d (%s) on %d: %s", self.name, message.code, row.action.name, message.req_id,
                  " ".join(message.text.split())[:300])  # fmt: skip
@@ -336,7 +348,7 @@ class IbkrBroker:
                     self._ids.clashed()
                     self._spawn(self._send_again(one))
                 case Owed():
-                    self._spawn(self._ids.owe(one.exec_id, is_owed=one.is_owed))
+                    self._writes.add(self._spawn(self._ids.owe(one.exec_id, is_owed=one.is_owed)))
                 case _:
                     assert_never(one)
 
@@ -359,22 +371,15 @@ class IbkrBroker:
         except NoAnswer:
             self._outbox.in_doubt(used.ref, used.text)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something beside; what it raises ends the link, loudly."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._writes.discard(task)
         if not task.cancelled() and (problem := task.exception()) is not None:
             self._outbox.fail(problem)
-
-
-def _not_cancellable(known: Known, client_id: int) -> str:
-    """Say why TWS would not cancel an order, empty when it may."""
-    if not known.is_working:
-        return f"it is over ({known.status or 'TWS does not have it'})"
-    if known.client_id != client_id:
-        return f"it belongs to client id {known.client_id}, and only that one may cancel it"
-    return ""

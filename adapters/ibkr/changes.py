@@ -55,6 +55,15 @@ def doubled(first: Known, perm_id: int) -> Notice:
     return Notice("critical", text, first.account, halts=True)
 
 
+def came_back(found: Known) -> Notice:
+    """Word that TWS shows an order as working which it had called cancelled."""
+    text = (
+        f"{found.symbol} {found.ref}: TWS said that it was cancelled and shows it as working; cancel permId "
+        f"{found.perm_id} in TWS, compare positions, then resume"
+    )
+    return Notice("critical", text, found.account, halts=True)
+
+
 def is_spent(known: Known | None, message: CompletedSaid) -> bool:
     """Say whether a completed order is the second one of a reference, over without a share."""
     return known is not None and known.perm_id not in (0, message.perm_id) and not message.filled

@@ -69,20 +69,25 @@ class Row:
 
 A = Action
 _PRECAUTION = "tick 'Bypass Order Precautions for API Orders' in TWS, or lower max_order_notional"
+_GOES_ON = "sending goes on by itself; if it lasts, look at the network and the login of TWS"
+_FARM = "orders go on, prices or contracts may be missing; if it lasts, restart TWS"
 _INVALID = {
     106: "the order cannot be transmitted", 107: "the order is incomplete", 109: "the price is out of range",
-    111: "the time in force does not fit the order", 113: "the time in force does not fit a market order",
-    116: "the order cannot be transmitted to a closed market", 131: "the block attribute does not fit",
-    132: "the hidden attribute does not fit", 133: "submitting the new order failed",
-    134: "the modification failed", 135: "TWS does not know the order id", 136: "the order cannot be changed",
-    137: "the trailing amount is wrong", 151: "the duration of the order is wrong",
-    152: "the good-after time is wrong", 153: "the good-till date is wrong",
-    154: "orders cannot be transmitted for a halted security", 155: "the account cannot trade this",
-    156: "the percentage offset is wrong", 157: "the order combination is wrong",
-    158: "the volatility is wrong", 159: "the time of the order is wrong",
-    160: "the minimum quantity is wrong", 162: "the market data request of the order failed",
-    164: "there is no market data to check the price by", 165: "the historical data service answered",
-    166: "the contract has expired", 167: "the stop price is wrong", 168: "the combination leg is wrong",
+    111: "time in force and order type do not go together",
+    113: "an order at the close must be good for the day", 116: "the exchange takes no orders",
+    132: "a clearing account is needed", 133: "submitting the new order failed",
+    134: "the modification failed", 151: "a user name is needed", 152: "the order may not be hidden",
+    153: "an exchange for physical must be a limit order",
+    154: "orders cannot be transmitted for a halted security", 155: "a user name and an account are needed",
+    156: "such an order goes to one exchange only",
+    157: "an order is either iceberg or discretionary", 158: "an offset is missing",
+    159: "a percentage is not between 0 and 100", 160: "the size is zero",
+    164: "there is no market data to check the price by", 167: "the time of a VWAP order is past",
+    168: "the discretionary amount is not on the contract's tick",
+}  # fmt: skip
+_HISTORY = {
+    162: "the historical data service says something", 165: "the historical data service was asked",
+    166: "historical data of an expired contract",
 }  # fmt: skip
 _ROWS = (
     Row(100, A.TOO_FAST, "more messages a second than TWS allows", "lower messages_per_s"),
@@ -90,6 +95,11 @@ _ROWS = (
     Row(104, A.NOT_CHANGED, "a filled order cannot be changed"),
     Row(105, A.NOT_CHANGED, "the change does not match the order it is about"),
     *(Row(code, A.REFUSED, meaning) for code, meaning in _INVALID.items()),
+    *(Row(code, A.QUESTION, meaning) for code, meaning in _HISTORY.items()),
+    Row(131, A.NOTE, "sweep-to-fill and display size are ignored"),
+    Row(135, A.CANCEL_REFUSED, "no order has this id"),
+    Row(136, A.CANCEL_REFUSED, "this order cannot be cancelled"),
+    Row(137, A.CANCEL_REFUSED, "it is too late to cancel a VWAP order"),
     Row(110, A.REFUSED, "the price is not on the contract's tick", "check the instrument's tick_size"),
     Row(161, A.CANCEL_REFUSED, "the order cannot be cancelled as it stands"),
     Row(163, A.ASK, "the price is too far from the market for a precaution of TWS", _PRECAUTION),
@@ -114,20 +124,22 @@ _ROWS = (
     Row(502, A.RECONNECT, "TWS cannot be reached", "start it and enable socket clients"),
     Row(504, A.RECONNECT, "not connected"),
     Row(507, A.RECONNECT, "the socket was closed", "see that no other program uses the client id"),
-    Row(1100, A.CUT_OFF, "TWS has lost its connection to IBKR"),
+    Row(1100, A.CUT_OFF, "TWS has lost its connection to IBKR", _GOES_ON),
     Row(1101, A.RESTORED, "TWS has IBKR again; subscriptions are lost"),
     Row(1102, A.RESTORED, "TWS has IBKR again; subscriptions are kept"),
     Row(1300, A.RECONNECT, "TWS listens on another port now"),
-    Row(2103, A.FARM_BROKEN, "a market data service is away"),
+    Row(2100, A.NOTE, "account data goes to another client"),
+    Row(2103, A.FARM_BROKEN, "a market data service is away", _FARM),
     Row(2104, A.FARM_OK, "a market data service works"),
-    Row(2105, A.FARM_BROKEN, "a historical data service is away"),
+    Row(2105, A.FARM_BROKEN, "a historical data service is away", _FARM),
     Row(2106, A.FARM_OK, "a historical data service works"),
     Row(2107, A.NOTE, "a historical data service is idle"),
     Row(2108, A.NOTE, "a market data service is idle"),
     Row(2109, A.NOTE, "the order's outside-of-hours attribute is ignored"),
-    Row(2110, A.CUT_OFF, "TWS has lost its server and will connect again"),
+    Row(2110, A.CUT_OFF, "TWS has lost its server and will connect again", _GOES_ON),
+    Row(2119, A.NOTE, "a market data service is being connected"),
     Row(2148, A.NOTE, "an attribute of the order is ignored"),
-    Row(2157, A.FARM_BROKEN, "the security definitions are away"),
+    Row(2157, A.FARM_BROKEN, "the security definitions are away", _FARM),
     Row(2158, A.FARM_OK, "the security definitions work"),
     Row(2161, A.NOTE, "TWS explains the order's price"),
     Row(2168, A.NOTE, "an attribute of the order will be ignored"),
@@ -150,6 +162,7 @@ REFUSALS = frozenset({A.REFUSED, A.BARRED, A.WHOLE_SHARES, A.DUPLICATE_ID, A.NOT
 """What says that a new order was not taken."""
 ALERTED = frozenset({A.TOO_FAST, A.FARM_BROKEN, A.ID_IN_USE})
 """What a person is told of, though it is about no order and the link may stay up."""
+SOCKET_RESET = 1300
 DELAYED = 10167
 TABLE = {row.code: row for row in _ROWS}
 UNKNOWN = Row(0, Action.ASK, "a code nobody here knows", "report it")

@@ -9,11 +9,13 @@ Rules of this room:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any, TypeVar
 
 from adapters.ibkr import said
+from adapters.ibkr.codes import Action, row_of
 from adapters.ibkr.line import Line, NoAnswer, Refused
 from adapters.ibkr.pace import Urgency
 from adapters.ibkr.settings import Terms
@@ -25,6 +27,10 @@ TOGETHER = 16
 """So many symbols are asked about at once ahead of any order."""
 
 Steps = tuple[tuple[Decimal, Decimal], ...]
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+Asking = dict[tuple[Key, Line], asyncio.Future[Value]]
+"""Questions under way, each over its line: nobody on another line waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +58,23 @@ class Contracts:
         self._barred: dict[str, tuple[str, float]] = {}
         self._by_id: dict[int, str] = {one.con_id: symbol for symbol, one in terms.items() if one.con_id}
         self._by_name: dict[str, str] = {one.symbol: symbol for symbol, one in terms.items()}
-        self._asking: dict[str, asyncio.Future[Listed]] = {}
+        self._asking: Asking[str, Listed] = {}
+        self._ruling: Asking[int, Steps] = {}
         self.whole_only: set[str] = set()
 
-    def symbol_of(self, con_id: int, symbol: str) -> str:
-        """Name a contract of TWS as we do; one that is none of ours keeps its own name."""
-        return self._by_id.get(con_id) or self._by_name.get(symbol, symbol)
+    def symbol_of(self, con_id: int, symbol: str, sec_type: str = "", currency: str = "") -> str:
+        """Name a contract of TWS as we do; one that is none of ours keeps its own name.
+
+        An option bears its stock's symbol, and so do a CFD, and the stock's namesake in another currency.
+        """
+        if (named := self._by_id.get(con_id)) or (named := self._by_name.get(symbol)) is None:
+            return named or symbol
+        terms, listed = self._terms[named], self._listed.get(named)
+        known_id = terms.con_id or (listed.terms.con_id if listed is not None else 0)
+        is_another = bool(known_id and con_id) or sec_type not in ("", terms.sec_type)
+        if is_another or currency not in ("", terms.currency):
+            return " ".join(part for part in (symbol, sec_type, currency, f"conId {con_id}") if part)
+        return named
 
     def bar(self, symbol: str, text: str) -> None:
         """Leave a symbol alone for a while."""
@@ -74,10 +91,14 @@ class Contracts:
             raise Unsendable(self._barred[symbol][0])
         if symbol not in self._terms:
             raise Unsendable(f"{symbol} is no instrument of the configuration")
-        if (asked := self._asking.get(symbol)) is None:
-            asked = self._asking[symbol] = asyncio.ensure_future(self._ask(symbol, line))
-            asked.add_done_callback(lambda _done: self._asking.pop(symbol, None))
-        return await asyncio.shield(asked)
+        return await _joined(self._asking, symbol, line, lambda: self._ask(symbol, line))
+
+    def close(self) -> None:
+        """End the questions nobody waits for any more."""
+        for asked in list(self._asking.values()):
+            asked.cancel()
+        for ruling in list(self._ruling.values()):
+            ruling.cancel()
 
     async def learn(self, symbols: Iterable[str], line: Line) -> None:
         """Ask about symbols ahead of any order; what cannot be learned now is asked when it is needed."""
@@ -98,6 +119,8 @@ class Contracts:
         try:
             found = await line.ask(said.CONTRACTS_END, Urgency.ORDER, send, self._timeout_s)
         except Refused as refusal:
+            if row_of(refusal.code).action not in (Action.BARRED, Action.REFUSED):
+                raise NoAnswer(str(refusal)) from None  # it says nothing about the contract
             self.bar(symbol, str(refusal))
             raise Unsendable(str(refusal)) from None
         fitting = [one for one in found if isinstance(one, said.ContractSaid)]
@@ -128,10 +151,25 @@ class Contracts:
         """Return a market rule's ticks; each rule is asked for once."""
         if number not in self._rules:
             try:
-                found = await line.ask_alone(
-                    f"rule {number}", lambda: line.tws.ask_rule(number), self._timeout_s
+                self._rules[number] = await _joined(
+                    self._ruling, number, line, lambda: self._ask_rule(number, line)
                 )
             except NoAnswer:
                 return ()
-            self._rules.update({one.rule_id: one.steps for one in found if isinstance(one, said.RuleSaid)})
-        return self._rules.get(number, ())
+        return self._rules[number]
+
+    async def _ask_rule(self, number: int, line: Line) -> Steps:
+        found = await line.ask_rule(number, self._timeout_s)
+        return next((one.steps for one in found if isinstance(one, said.RuleSaid)), ())
+
+
+async def _joined(
+    asking: Asking[Key, Value], key: Key, line: Line, ask: Callable[[], Coroutine[Any, Any, Value]]
+) -> Value:
+    """Wait for what somebody has asked over this line already, or ask it."""
+    place = (key, line)
+    found = asking.get(place)
+    if found is None:
+        found = asking[place] = asyncio.ensure_future(ask())
+        found.add_done_callback(lambda _done: asking.pop(place, None))
+    return await asyncio.shield(found)

@@ -109,7 +109,7 @@ class Holdings:
         held: Held = {}
         for one in await self._asking.positions(line):
             account = self._settings.account_of(one.account)
-            symbol = self._contracts.symbol_of(one.con_id, one.symbol)
+            symbol = self._contracts.symbol_of(one.con_id, one.symbol, one.sec_type, one.currency)
             if account and symbol in self._settings.terms:
                 held[account, symbol] = held.get((account, symbol), ZERO) + one.qty
             elif account and one.qty:

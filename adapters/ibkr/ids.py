@@ -13,9 +13,11 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from adapters.base import Remembered
-from adapters.ibkr.wire import MAX_ID, Unsendable
+from adapters.ibkr.wire import MAX_ID, USED_UP, Unsendable
 
 HIGHEST, SINCE, ORDER, FEE = "highest_id", "since", "order:", "fee:"
+FEW = 10_000
+"""With so few ids left a person resets TWS's sequence, and a low one it names then is meant."""
 AFTER_CLASH = 100
 """How far ids jump when TWS says that one was used before."""
 KEPT = timedelta(days=7)
@@ -63,6 +65,18 @@ class Ids:
         if used <= MAX_ID:
             self.highest = max(self.highest, used)
 
+    def others(self, used: int) -> None:
+        """Take note of another client's id; one at the end of all ids would leave us none."""
+        if used <= MAX_ID - FEW:
+            self.at_least(used)
+
+    def next_valid(self, number: int) -> None:
+        """Take the lowest id TWS will take: it may have forgotten some, or been told to begin anew."""
+        if self.highest > MAX_ID - FEW and number < MAX_ID // 2:
+            self.highest = number - 1
+        else:
+            self.at_least(number - 1)
+
     def clashed(self) -> None:
         """Jump ahead: TWS knows an id we did not."""
         self.highest += AFTER_CLASH
@@ -75,7 +89,7 @@ class Ids:
     async def give(self, refs: list[str], now: datetime) -> Mapping[str, int]:
         """Return an order id for each reference, all remembered; raises `Unsendable` when there are none."""
         if self.highest + len(refs) > MAX_ID:
-            raise Unsendable("TWS has no order ids left: reset its API order id sequence")
+            raise Unsendable(USED_UP)
         given = {}
         for ref in refs:
             self.highest += 1

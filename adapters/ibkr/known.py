@@ -99,6 +99,8 @@ class Known:
     was_cancelled: bool = False
     is_asked_for: bool = False
     heard_at: int = 0
+    shown_again_at: int = 0
+    """When TWS showed it as working though it had said that it was cancelled."""
     dead_perms: set[int] = field(default_factory=set)
     checked: Decimal | None = None
     """The total that was asked about: its executions are not to be had."""
@@ -119,13 +121,46 @@ class Known:
         return any(not one.is_told for one in self.deals.values())
 
     @property
+    def is_whole(self) -> bool:
+        """Say whether its executions are all of it, whatever TWS has said of its end."""
+        return bool(self.qty) and self.dealt >= self.qty
+
+    @property
     def is_working(self) -> bool:
         """Say whether it may still fill, as far as anybody knows."""
-        return self.life in (Life.SENT, Life.LIVE) and bool(self.order_id or self.perm_id)
+        is_alive = self.life in (Life.SENT, Life.LIVE) and not self.is_whole
+        return is_alive and bool(self.order_id or self.perm_id)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Say whether TWS has said that it was cancelled."""
+        return self.life is Life.OVER and ENDED.get(self.status) is OrdStatus.CANCELED
+
+    @property
+    def may_be_there(self) -> bool:
+        """Say whether TWS may have it, working or over: sent once more it would be a second order."""
+        was_refused = self.life is Life.OVER and bool(self.refusal)
+        has_a_name = bool(self.order_id or self.perm_id or self.deals)
+        return has_a_name and self.life is not Life.GONE and not was_refused
+
+    def correct(self, before: Decimal, now: Decimal) -> None:
+        """Take into TWS's count that an execution of `before` is one of `now`, if it has not said so yet."""
+        if now < before:
+            self.filled -= (before - now) if self.filled else ZERO
+        elif self.filled:
+            self.filled = max(self.filled, self.dealt + now - before)
+
+    def confirm(self, *, is_open: bool, is_over: bool) -> None:
+        """Take a complete answer about it."""
+        self.checked = self.filled
+        if is_over or (not is_open and (self.refusal or self.is_whole)):
+            self.life = Life.OVER
+        elif is_open and self.status not in ENDED:
+            self.life, self.refusal = Life.LIVE, ""
 
     def reported(self) -> OrdStatus:
         """Return how it stands, by TWS's word and by what has been told."""
-        if self.refusal and self.life is Life.OVER and not self.told_qty:
+        if self.refusal and self.life is Life.OVER and not (self.told_qty or self.filled):
             return OrdStatus.REJECTED
         if self.life is Life.OVER:
             is_whole = self.qty and self.told_qty >= self.qty

@@ -18,15 +18,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from adapters.ibkr import said
+from adapters.ibkr.cancels import cancel_refused, cannot_cancel
 from adapters.ibkr.changes import changed, doubled, is_spent, worsened
 from adapters.ibkr.codes import REFUSALS, Action, row_of, words
 from adapters.ibkr.known import ENDED, INACTIVE, WORKING, Deal, Known, Life
-from adapters.ibkr.outcomes import About, Ask, Bar, CancelRefused, IdUsed, Notice, Outcome, SendWhole
+from adapters.ibkr.others import Others
+from adapters.ibkr.outcomes import About, Ask, Bar, IdUsed, Notice, Outcome, SendWhole
 from adapters.ibkr.said import COMPLETED_END, EXECUTIONS_END, OPEN_END
 from adapters.ibkr.settings import IbkrSettings
-from adapters.ibkr.telling import tell_deals, tell_status
+from adapters.ibkr.telling import is_answered, tell_deals, tell_status
 from adapters.ibkr.wire import execution_names
-from gateway.domain.order import ZERO, OrderSpec
+from gateway.domain.order import OrderSpec
 
 REMEMBERED = 50_000
 CANNOT_CANCEL = 10148
@@ -36,7 +38,7 @@ EVER = datetime.min.replace(tzinfo=UTC)
 class Ledger:
     """Follow every order of one connection's client ids; `symbol_of` names a contract as we do."""
 
-    def __init__(self, settings: IbkrSettings, symbol_of: Callable[[int, str], str]) -> None:
+    def __init__(self, settings: IbkrSettings, symbol_of: Callable[..., str]) -> None:
         self._settings = settings
         self._symbol_of = symbol_of
         self._orders: dict[str, Known] = {}
@@ -44,8 +46,8 @@ class Ledger:
         self._by_id: dict[int, Known] = {}
         self._deals: dict[str, Known] = {}
         self._commissions: dict[str, Decimal] = {}
+        self.others = Others()
         self.clock = 0
-        self.highest_id = 0
         self.since = EVER
         self.owed: set[str] = set()
         self.seen: dict[str, set[str]] = {kind: set() for kind in (OPEN_END, EXECUTIONS_END, COMPLETED_END)}
@@ -64,7 +66,6 @@ class Ledger:
         one.perm_id, one.order_id, one.client_id, one.qty = 0, order_id, client_id, qty
         one.life, one.status, one.refusal, one.told, one.limit = Life.SENT, "", "", None, limit
         self._by_id[order_id] = one
-        self.highest_id = max(self.highest_id, order_id)
 
     def order(self, spec: OrderSpec) -> Known:
         """Return what is known of an order of ours, which may be nothing yet."""
@@ -127,28 +128,19 @@ class Ledger:
 
     def confirm(self, ref: str, *, is_open: bool, is_over: bool) -> None:
         """Take a complete answer about an order that was in question."""
-        one = self._orders[ref]
-        one.checked = one.filled
-        is_whole = bool(one.qty) and one.dealt >= one.qty
-        if is_over or (not is_open and (one.refusal or is_whole)):
-            one.life = Life.OVER
-        elif is_open and one.status not in ENDED:
-            one.life, one.refusal = Life.LIVE, ""
+        self._orders[ref].confirm(is_open=is_open, is_over=is_over)
 
     def is_answered(self, ref: str, about: About) -> bool:
         """Say whether what a question is about has come by itself."""
         one = self._orders.get(ref)
-        if one is None or about is About.ALL:
-            return one is None
-        if about is About.FEE:
-            return not one.lacks_fee
-        return one.life is Life.OVER if about is About.END else one.filled <= one.dealt
+        return one is None or is_answered(one, about)
 
     # The messages.
 
     def _status(self, message: said.StatusSaid, now_s: float) -> list[Outcome]:
         found, outcomes = self._find(message.perm_id, message.client_id, message.order_id, "")
         if found is None:
+            self.others.ended(message)
             return outcomes
         found.filled = max(found.filled, message.filled)
         found.avg_px = message.avg_px or found.avg_px
@@ -156,9 +148,11 @@ class Ledger:
         return outcomes + self._told(found, now_s)
 
     def _open(self, message: said.OpenSaid, now_s: float) -> list[Outcome]:
-        self.highest_id = max(self.highest_id, message.order_id)
+        if self._is_of_nobody(message):
+            return []
         found, outcomes = self._find(message.perm_id, message.client_id, message.order_id, message.ref)
         if found is None:
+            self.others.shown(message, self._symbol_of(message.con_id, message.symbol))
             return outcomes
         self._describe(found, message)
         self.seen[OPEN_END].add(found.ref)
@@ -169,6 +163,9 @@ class Ledger:
         if message.status in ENDED:  # it does not say how much had filled: orderStatus does
             found.life = Life.LIVE if found.life in (Life.SENT, Life.GONE) else found.life
             return [*outcomes, Ask(found.ref, f"openOrder says {message.status}", About.END)]
+        if found.is_cancelled and message.status in WORKING:
+            is_first, found.shown_again_at = not found.shown_again_at, self.clock
+            return [*outcomes, *([Ask(found.ref, "cancelled, and shown as working")] if is_first else [])]
         outcomes += self._take_status(found, message.status)
         return outcomes + self._told(found, now_s)
 
@@ -207,7 +204,7 @@ class Ledger:
                 deal, told_as=standing.told_as, told_qty=standing.told_qty,
                 told_commission=standing.told_commission,
             )  # fmt: skip
-            found.filled += message.qty - standing.qty if found.filled else ZERO
+            found.correct(standing.qty, message.qty)
         deal.is_owed = message.exec_id in self.owed
         deal.commission = self._commissions.pop(message.exec_id, None)
         found.deals[base] = deal
@@ -234,14 +231,14 @@ class Ledger:
         found.heard_at = self.clock
         text, action = words(message.code, message.text), row_of(message.code).action
         if message.code == CANNOT_CANCEL:
-            return self._cannot_cancel(found, message.text, text)
+            return cannot_cancel(found, message.text, text)
         if action in REFUSALS:
             return self._refused(found, action, text, now_s)
         match action:
             case Action.CANCELLED:
                 return self._cancelled(found, text, now_s)
             case Action.CANCEL_REFUSED:
-                return self._cancel_refused(found, text)
+                return cancel_refused(found, text)
             case Action.NOTE | Action.HELD:
                 return []
             case Action.TOO_FAST:
@@ -285,6 +282,8 @@ class Ledger:
             return [*bars, Notice("warning", f"{found.symbol} {found.ref}: {text}"), Ask(found.ref, text)]
         if action in (Action.DUPLICATE_ID, Action.NOT_CHANGED):
             found.life = Life.GONE
+            self._by_id.pop(found.order_id, None)  # it names the order that had it before
+            found.order_id = 0
             return [IdUsed(found.ref, text)]
         found.life, found.refusal = Life.OVER, text
         if action is Action.WHOLE_SHARES:
@@ -300,18 +299,6 @@ class Ledger:
             return told
         found.was_cancelled = True
         return [Notice("warning", f"{found.symbol} {found.ref}: nobody asked for it: {text}"), *told]
-
-    def _cannot_cancel(self, found: Known, said_text: str, text: str) -> list[Outcome]:
-        """Read 10148, which names the state that prevents a cancel."""
-        state = said_text.rpartition("state:")[2].strip(" .'\"")
-        if state in ("PendingCancel", "Cancelled", "ApiCancelled"):
-            return [Ask(found.ref, text)]
-        return self._cancel_refused(found, text)
-
-    def _cancel_refused(self, found: Known, text: str) -> list[Outcome]:
-        cancel_id, found.cancel_id = found.cancel_id, ""
-        refused: list[Outcome] = [CancelRefused(cancel_id, found.ref, text)] if cancel_id else []
-        return [*refused, Ask(found.ref, text)]
 
     def _told(self, found: Known, now_s: float) -> list[Outcome]:
         """Tell what can be told of an order: executions first, then how it stands."""
@@ -368,10 +355,17 @@ class Ledger:
         """Follow an order somebody else made on an account of ours, unless another link answers for it."""
         if self._settings.shared.get(self._settings.account_of(message.account)):
             return None
-        name = f"perm:{message.perm_id}"
-        found = self._remember(Known(name, perm_id=message.perm_id, is_stranger=True, life=Life.LIVE))
-        self._by_perm[message.perm_id] = found
-        return found
+        name = f"perm:{message.perm_id or execution_names(message.exec_id)[0]}"
+        found = self._orders.get(name) or Known(name, perm_id=message.perm_id, life=Life.LIVE)
+        found.is_stranger = True
+        if message.perm_id:  # 0 is nobody's name: everything that has none yet would be taken for this order
+            self._by_perm[message.perm_id] = found
+        return self._remember(found)
+
+    def _is_of_nobody(self, message: said.OpenSaid) -> bool:
+        """Say whether it is on an account that is none of ours, and no order we know."""
+        is_known = message.perm_id in self._by_perm or message.ref in self._orders
+        return not is_known and bool(message.account) and not self._settings.account_of(message.account)
 
     def _is_of_before(self, message: said.ExecutionSaid) -> bool:
         """Say whether it is of a time before this gateway kept books here, and of no order it asks about."""
@@ -382,7 +376,8 @@ class Ledger:
         self, found: Known, message: said.OpenSaid | said.CompletedSaid | said.ExecutionSaid
     ) -> None:
         found.account = found.account or self._settings.account_of(message.account)
-        found.symbol = found.symbol or self._symbol_of(message.con_id, message.symbol)
+        kind = message.kind if isinstance(message, said.ExecutionSaid) else ()
+        found.symbol = found.symbol or self._symbol_of(message.con_id, message.symbol, *kind)
         found.side = found.side or message.side
 
     def _remember(self, found: Known) -> Known:

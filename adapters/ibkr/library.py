@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.ibkr import said, wire
+from adapters.ibkr.codes import Action, row_of, words
 from adapters.ibkr.settings import Terms
 
 try:
@@ -40,6 +41,8 @@ NAME: str = ib.__name__
 STATUS, ERROR, OPEN, EXECUTION, COMMISSION, POSITION = 3, 4, 5, 11, 59, 61
 CONTRACT, COMPLETED, RULE, PRICE = 10, 101, 93, 1
 CONTRACT_FIELDS = 11
+CANNOT_REACH = 502
+ASKING = "TWS may ask in a window whether we may come in: answer it, or add our address to its trusted IPs"
 MARGINS = ("initMarginAfter", "maintMarginAfter", "equityWithLoanAfter")
 
 
@@ -54,7 +57,7 @@ class Tws:
         self._hear = hear
         self._client = ib.Client(_Listener(hear, self._ended))
         self._client.MaxRequests = 0
-        self._connecting: asyncio.Task[None] | None = None
+        self._gone: asyncio.Future[None] | None = None
         self._refusal = ""
         handlers: dict[int, Callable[[list[str]], None]] = self._client.decoder.handlers
         raw = {
@@ -72,19 +75,25 @@ class Tws:
         if NAME == "ib_insync":  # it asks for the thread's loop, which need not be the one that runs
             asyncio.set_event_loop(asyncio.get_running_loop())
         self._refusal = ""
-        self._connecting = asyncio.ensure_future(self._client.connectAsync(host, port, client_id, timeout_s))
+        gone = self._gone = asyncio.get_running_loop().create_future()
+        shaking = asyncio.ensure_future(self._client.connectAsync(host, port, client_id, timeout_s))
         try:
-            await self._connecting
-        except asyncio.CancelledError:
-            if self._refusal:
-                raise ConnectFailed(self._refusal) from None
-            raise
+            await asyncio.wait({shaking, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if gone.done():
+                raise ConnectFailed(self._refusal)
+            await shaking
         except TimeoutError:
-            raise ConnectFailed(self._refusal or f"no handshake within {timeout_s:.0f} s") from None
+            raise ConnectFailed(
+                self._refusal or f"no handshake within {timeout_s:.0f} s ({ASKING})"
+            ) from None
         except OSError as problem:
-            raise ConnectFailed(problem.strerror or type(problem).__name__) from None
+            raise ConnectFailed(words(CANNOT_REACH, problem.strerror or type(problem).__name__)) from None
         finally:
-            self._connecting = None
+            self._gone = None
+            while not shaking.done():  # the library waits in a way that may swallow one cancel
+                shaking.cancel()
+                await asyncio.sleep(0)
+            await asyncio.gather(shaking, return_exceptions=True)
 
     def close(self) -> None:
         """Hang up."""
@@ -169,11 +178,16 @@ class Tws:
 
     def _ended(self, reason: str) -> None:
         """Take that the socket is gone, or end a handshake that will never be answered."""
-        if self._connecting is not None:
-            self._refusal = self._refusal or reason
-            self._connecting.cancel()
-        else:
+        if self._gone is None:
             self._hear(said.Lost(reason))
+        elif not self._gone.done():
+            self._refusal = self._refusal or reason
+            self._gone.set_result(None)
+
+    def _refuse(self, message: said.ErrorSaid) -> None:
+        """Keep the first thing TWS says while it lets nobody in; that its farms work is no reason."""
+        if message.req_id == -1 and row_of(message.code).action not in (Action.NOTE, Action.FARM_OK):
+            self._refusal = self._refusal or f"{message.code}: {message.text}"
 
     def _reading(self, read: Callable[[list[str]], said.Said]) -> Callable[[list[str]], None]:
         """Read a message from its raw fields, and hand it over as garbled when that fails."""
@@ -183,8 +197,8 @@ class Tws:
                 message = read(fields)
             except (wire.Unreadable, IndexError, ValueError) as problem:
                 message = said.Garbled(tuple(fields), f"{type(problem).__name__}: {problem}")
-            if isinstance(message, said.ErrorSaid) and self._connecting is not None:
-                self._refusal = f"{message.code}: {message.text}" if message.req_id == -1 else self._refusal
+            if isinstance(message, said.ErrorSaid) and self._gone is not None:
+                self._refuse(message)
             self._hear(message)
 
         return handle
@@ -270,13 +284,12 @@ class _Listener:
 
     def contractDetails(self, req_id: int, details: Any) -> None:  # noqa: N802
         one = details.contract
-        rules = [part for part in details.marketRuleIds.split(",") if part.isdecimal()]
-        places = details.validExchanges.split(",")
+        pairs = zip(details.validExchanges.split(","), details.marketRuleIds.split(","), strict=False)
+        rules = {place: int(rule) for place, rule in pairs if rule.isdecimal()}
         self._hear(
             said.ContractSaid(
                 req_id, one.conId, one.symbol, one.secType, one.exchange, one.primaryExchange, one.currency,
-                one.localSymbol, one.tradingClass, _exact(details.minTick),
-                {place: int(rule) for place, rule in zip(places, rules, strict=False)},
+                one.localSymbol, one.tradingClass, _exact(details.minTick), rules,
                 _exact(getattr(details, "sizeIncrement", 0)), _exact(getattr(details, "minSize", 0)),
             )
         )  # fmt: skip
@@ -327,7 +340,7 @@ def _read_error(fields: list[str]) -> said.Said:
 
 def _read_execution(fields: list[str]) -> said.Said:
     _, req_id, order_id, *rest = fields
-    con_id, symbol = rest[0], rest[1]
+    con_id, symbol, sec_type, currency = rest[0], rest[1], rest[2], rest[CONTRACT_FIELDS - 3]
     (
         exec_id, time, account, _exchange, side, shares, price, perm_id, client_id, _liquidation, cum_qty,
         _avg_px, ref, *_,
@@ -338,7 +351,7 @@ def _read_execution(fields: list[str]) -> said.Said:
         wire.whole(req_id, "request"), wire.whole(order_id, "order id"), wire.whole(client_id, "client id"),
         wire.whole(perm_id, "perm id"), ref, exec_id, account, wire.whole(con_id, "contract"), symbol,
         wire.side_in(side), wire.decimal_in(shares, "shares"), wire.decimal_in(price, "price"),
-        wire.decimal_in(cum_qty, "cumulated quantity"), wire.moment(time),
+        wire.decimal_in(cum_qty, "cumulated quantity"), wire.moment(time), (sec_type, currency),
     )  # fmt: skip
 
 
@@ -351,5 +364,6 @@ def _read_position(fields: list[str]) -> said.Said:
     _, _, account, con_id, symbol, *rest = fields
     currency, position = rest[CONTRACT_FIELDS - 5], rest[CONTRACT_FIELDS - 2]
     return said.PositionSaid(
-        account, wire.whole(con_id, "contract"), symbol, currency, wire.decimal_in(position, "position")
-    )
+        account, wire.whole(con_id, "contract"), symbol, currency, wire.decimal_in(position, "position"),
+        rest[0],
+    )  # fmt: skip

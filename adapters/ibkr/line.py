@@ -16,15 +16,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from adapters.ibkr import said
-from adapters.ibkr.codes import ends_question, words
+from adapters.ibkr.codes import Action, ends_question, row_of, words
 from adapters.ibkr.ids import Ids
 from adapters.ibkr.library import Tws
 from adapters.ibkr.margins import margins_of
 from adapters.ibkr.pace import Pace, Urgency
+from adapters.ibkr.wire import MAX_ID, USED_UP
 
 CROWDED = 200_000
 """So many messages may lie here; behind that we are too slow and begin again with a reconciliation."""
 NUMBERED = frozenset({said.EXECUTIONS_END, said.CONTRACTS_END, said.SNAPSHOT_END})
+LISTS = frozenset({said.EXECUTIONS_END})
+"""What is asked with a number and answered at a length nobody knows."""
 
 
 LONG_ANSWER = 12
@@ -33,6 +36,10 @@ LONG_ANSWER = 12
 
 class NoAnswer(Exception):
     """A question was not answered in time, or the line broke: nobody knows."""
+
+
+class Interrupted(NoAnswer):
+    """TWS lost IBKR, or found it again, amid its answers: they are worth nothing, the line is not."""
 
 
 class Refused(Exception):
@@ -59,6 +66,8 @@ class Line:
         self.stir = asyncio.Event()
         self.last_heard = 0.0
         self.lost = ""
+        self.is_cut_off = False
+        self.outages = 0
         self._pace = pace
         self._ids = ids
         self._inbox: deque[said.Said] = deque()
@@ -84,6 +93,8 @@ class Line:
         """Hand over what has come in so far: what came before the socket broke counts, too."""
         while self._inbox:
             message = self._inbox.popleft()
+            if isinstance(message, said.ErrorSaid) and message.req_id < 0:
+                self._note_outage(row_of(message.code).action)
             self._answer(message)
             hear(message)
 
@@ -99,12 +110,18 @@ class Line:
     async def ask(
         self, kind: str, urgency: Urgency, send: Callable[[int], None], timeout_s: float
     ) -> list[said.Said]:
-        """Ask something with a number of its own; raises `NoAnswer` or `Refused`."""
+        """Ask something with a number of its own; raises `NoAnswer` or `Refused`.
+
+        Only a day's executions may take longer than `timeout_s`, for as long as they keep coming.
+        """
         await self._pace.turn(urgency)
         number = self._ids.request()
+        if number > MAX_ID:
+            raise NoAnswer(USED_UP)
         question = self._numbered[number] = Question(asyncio.get_running_loop().create_future())
         try:
-            return await self._answered(question, lambda: send(number), kind, timeout_s)
+            longest_s = timeout_s * (LONG_ANSWER if kind in LISTS else 1)
+            return await self._answered(question, lambda: send(number), kind, timeout_s, longest_s)
         finally:
             del self._numbered[number]
 
@@ -114,7 +131,7 @@ class Line:
             await self._pace.turn(Urgency.QUESTION)
             question = self._unnumbered[kind] = Question(asyncio.get_running_loop().create_future())
             try:
-                return await self._answered(question, send, kind, timeout_s)
+                return await self._answered(question, send, kind, timeout_s, timeout_s * LONG_ANSWER)
             finally:
                 del self._unnumbered[kind]
 
@@ -125,14 +142,26 @@ class Line:
         except ConnectionError:
             raise NoAnswer("the socket is gone") from None
 
+    async def ask_rule(self, rule_id: int, timeout_s: float) -> list[said.Said]:
+        """Ask for a market rule, whose one answer names it; raises `NoAnswer`."""
+        await self._pace.turn(Urgency.QUESTION)
+        key = f"rule {rule_id}"
+        question = self._unnumbered[key] = Question(asyncio.get_running_loop().create_future())
+        try:
+            return await self._answered(
+                question, lambda: self.tws.ask_rule(rule_id), key, timeout_s, timeout_s
+            )
+        finally:
+            del self._unnumbered[key]
+
     async def _answered(
-        self, question: Question, send: Callable[[], None], kind: str, timeout_s: float
+        self, question: Question, send: Callable[[], None], kind: str, timeout_s: float, longest_s: float
     ) -> list[said.Said]:
         if self.lost:
             raise NoAnswer(self.lost)
         try:
             self.say(send)
-            async with asyncio.timeout(timeout_s * LONG_ANSWER):
+            async with asyncio.timeout(longest_s):
                 await self._silence(question, timeout_s)
         except TimeoutError:
             raise NoAnswer(f"no end of the {kind} within {timeout_s:g} s") from None
@@ -159,6 +188,12 @@ class Line:
             self.tws.close()
         self._inbox.append(message)
         self._some.set()
+
+    def _note_outage(self, action: Action) -> None:
+        """Take that TWS has lost IBKR, or has it again: no answer spans that."""
+        if action in (Action.CUT_OFF, Action.RESTORED):
+            self.is_cut_off = action is Action.CUT_OFF
+            self.outages += 1
 
     def _answer(self, message: said.Said) -> None:  # noqa: C901 - one case a kind
         """Give a message to the question it answers."""

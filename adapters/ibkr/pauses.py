@@ -36,10 +36,11 @@ class Restart:
             day = (here + timedelta(days=days)).date()
             if self.weekday is not None and day.weekday() != self.weekday:
                 continue
-            begins = datetime.combine(day, self.at, zone)
-            since_s = (now - begins).total_seconds()
-            if -self.lead_s <= since_s < self.lasts_s:
-                return True
+            for fold in (0, 1):  # a minute the clocks go back over comes twice, one they leap over not at all
+                begins = datetime.combine(day, self.at.replace(fold=fold), zone)
+                since_s = (now - begins).total_seconds()
+                if -self.lead_s <= since_s < self.lasts_s:
+                    return True
         return False
 
 

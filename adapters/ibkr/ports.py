@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 
-_LAST_NUMBER = re.compile(r"(\d{1,5})\D*$")
+_NAMED = re.compile(r"\bport\b\W*(\d{1,5})\b", re.IGNORECASE)
+"""A text may hold other numbers."""
 MOST = 65_535
 
 
@@ -23,10 +24,10 @@ class Ports:
         self.now = configured
 
     def move(self, text: str) -> None:
-        """Take what TWS says with code 1300: the new port is its last number; without one nothing changes."""
-        found = _LAST_NUMBER.search(text)
-        if found and 0 < int(found[1]) <= MOST:
-            self.now = self._moved_to = int(found[1])
+        """Take what TWS says with code 1300: the port it names last; without one nothing changes."""
+        found = [int(number) for number in _NAMED.findall(text) if 0 < int(number) <= MOST]
+        if found:
+            self.now = self._moved_to = found[-1]
 
     def fail(self, port: int) -> None:
         """Note that nobody answers on a port."""

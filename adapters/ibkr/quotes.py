@@ -18,12 +18,13 @@ from decimal import Decimal
 
 from adapters.base import InThisProcess
 from adapters.ibkr import said
-from adapters.ibkr.codes import Action, row_of, words
+from adapters.ibkr.codes import SOCKET_RESET, Action, row_of, words
 from adapters.ibkr.contracts import Contracts
 from adapters.ibkr.ids import Ids
 from adapters.ibkr.library import ConnectFailed
 from adapters.ibkr.line import Line, NoAnswer, Refused
 from adapters.ibkr.pace import Pace, Urgency
+from adapters.ibkr.ports import Ports
 from adapters.ibkr.settings import IbkrSettings
 from adapters.ibkr.wire import Unsendable
 from gateway.events import PricesUpdated
@@ -44,10 +45,12 @@ class IbkrQuotes:
     def __init__(
         self, settings: IbkrSettings, symbols: Sequence[str], now: Callable[[], datetime], *,
         is_delayed: bool = False, interval_s: float = 10.0, together: int = 40, pace: Pace | None = None,
+        ports: Ports | None = None,
     ) -> None:  # fmt: skip
         self.name = settings.name
         self._settings = settings
         self._pace = pace or Pace(settings.messages_per_s)
+        self._ports = ports or Ports(settings.port)
         self._symbols = tuple(symbols)
         self._now = now
         self._is_delayed = is_delayed
@@ -72,18 +75,22 @@ class IbkrQuotes:
 
     async def events(self) -> AsyncIterator[Sequence[PricesUpdated]]:
         """Yield prices that moved, or that were not said for a while, until `stop`."""
-        while not self._stopping.is_set():
-            try:
-                found = await self._ask_all(await self._connected())
-            except (ConnectFailed, NoAnswer) as problem:
-                log.warning("%s: no prices: %s", self.name, problem)
-                await self._hang_up(str(problem))
-            else:
-                if event := self._news(found):
-                    yield [event]
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._interval_s):
-                    await self._stopping.wait()
+        try:
+            while not self._stopping.is_set():
+                try:
+                    found = await self._ask_all(await self._connected())
+                except (ConnectFailed, NoAnswer) as problem:
+                    log.warning("%s: no prices: %s", self.name, problem)
+                    await self._hang_up(str(problem))
+                else:
+                    if event := self._news(found):
+                        yield [event]
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._interval_s):
+                        await self._stopping.wait()
+        finally:  # it may have connected while it was stopped
+            self._contracts.close()
+            await self._hang_up("the gateway stops")
 
     def acknowledge(self, link_seq: int) -> None:
         """Have nothing to forget."""
@@ -96,8 +103,13 @@ class IbkrQuotes:
             return self._line
         await self._hang_up("it is made anew")
         one = self._settings
-        line = Line(self._pace, self._ids)
-        await line.connect(one.host, one.port, one.client_id, one.connect_timeout_s)
+        line, port = Line(self._pace, self._ids), self._ports.now
+        try:
+            await line.connect(one.host, port, one.client_id, one.connect_timeout_s)
+        except ConnectFailed:
+            self._ports.fail(port)
+            line.tws.close()
+            raise
         self._line, self._listening = line, asyncio.ensure_future(line.take(self._hear))
         await self._pace.turn(Urgency.LOOK_AROUND)
         line.say(lambda: line.tws.allow_delayed(is_allowed=self._is_delayed))
@@ -114,6 +126,8 @@ class IbkrQuotes:
         """Say once what TWS says about prices."""
         if isinstance(message, said.NextIdSaid):
             self._ids.at_least(message.order_id)
+        elif isinstance(message, said.ErrorSaid) and message.code == SOCKET_RESET:
+            self._ports.move(message.text)
         elif isinstance(message, said.ErrorSaid) and row_of(message.code).action is Action.PRICES:
             text = words(message.code, message.text)
             if text not in self._told:

@@ -80,6 +80,8 @@ class ExecutionSaid:
     px: Decimal
     cum_qty: Decimal
     at: datetime | None
+    kind: tuple[str, ...] = ()
+    """Security type and currency: an option bears its stock's symbol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class PositionSaid:
     symbol: str
     currency: str
     qty: Decimal
+    sec_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)

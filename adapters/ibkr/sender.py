@@ -18,6 +18,7 @@ from datetime import datetime
 from decimal import ROUND_DOWN
 
 from adapters.ibkr import said
+from adapters.ibkr.codes import REFUSALS, Action, row_of
 from adapters.ibkr.contracts import Contracts
 from adapters.ibkr.ids import Ids
 from adapters.ibkr.ledger import Ledger
@@ -25,8 +26,10 @@ from adapters.ibkr.line import Line, NoAnswer, Refused
 from adapters.ibkr.margins import margins_of
 from adapters.ibkr.outbox import Outbox
 from adapters.ibkr.pace import Pace, Urgency
+from adapters.ibkr.pauses import planned
 from adapters.ibkr.settings import IbkrSettings
 from adapters.ibkr.wire import Ticket, Unsendable, ticket
+from gateway.domain.order import OrderSpec
 from gateway.events import SendOrder
 
 log = logging.getLogger(__name__)
@@ -62,6 +65,8 @@ class Sender:
         self._waiting: OrderedDict[str, SendOrder] = OrderedDict()
         self._sent: OrderedDict[str, SendOrder] = OrderedDict()
         self._some = asyncio.Event()
+        self._told_crowded: OrderedDict[str, None] = OrderedDict()
+        self.is_crowded_out = False
         self.line: Line | None = None
         self.client_id = 0
         self.expected: dict[str, float] = {}
@@ -106,7 +111,7 @@ class Sender:
         while True:
             await self._some.wait()
             line = self.line
-            if line is None or line.lost:
+            if line is None or line.lost or planned(self._settings.restarts, self._now()):
                 self._some.clear()
                 continue
             batch = self._next_batch()
@@ -122,16 +127,37 @@ class Sender:
 
     def _next_batch(self) -> list[SendOrder]:
         """Choose what may be sent now: no contract, side and account beyond its working orders."""
-        working = Counter((one.account, one.symbol, one.side) for one in self._ledger.working())
+        codes = self._settings.accounts
+        working = Counter(
+            (codes.get(one.account, one.account), one.symbol, one.side) for one in self._ledger.working()
+        )
+        theirs = Counter(self._ledger.others.working())
+        working.update(theirs)
         chosen = []
+        self.is_crowded_out = False
         for wish in self._waiting.values():
-            key = (wish.order.account, wish.order.symbol, wish.order.side)
+            key = (codes[wish.order.account], wish.order.symbol, wish.order.side)
             if working[key] < self._settings.working_orders:
                 working[key] += 1
                 chosen.append(wish)
                 if len(chosen) == TOGETHER:
                     break
+            elif theirs[key]:
+                self._tell_crowded(wish.order, theirs[key])
         return chosen
+
+    def _tell_crowded(self, spec: OrderSpec, count: int) -> None:
+        """Tell a person, once each, that others' orders leave no room for one of ours."""
+        self.is_crowded_out = True
+        text = (
+            f"{spec.symbol} {spec.cl_ord_id}: waits, for others work {count} orders on its side in this "
+            f"account, and IBKR takes {self._settings.working_orders}; cancel some of them in TWS"
+        )
+        if spec.cl_ord_id not in self._told_crowded:
+            self._told_crowded[spec.cl_ord_id] = None
+            if len(self._told_crowded) > SENT_REMEMBERED:
+                self._told_crowded.popitem(last=False)
+            self._outbox.notice("warning", text, spec.account)
 
     async def _send(self, batch: list[SendOrder], line: Line) -> None:
         batch = await self._not_there_yet(batch)
@@ -147,8 +173,8 @@ class Sender:
         for one in ready:
             await self._pace.turn(Urgency.ORDER)
             ref = one.ticket.ref
-            if ref not in self._waiting or self.line is not line or line.lost:
-                continue
+            if self._waiting.get(ref) is not one.wish or self.line is not line or line.lost:
+                continue  # given back, and perhaps handed over anew: that one is looked at anew, too
             del self._waiting[ref]
             self._note(one.wish)
             self._ledger.sent(one.wish.order, given[ref], self.client_id, one.ticket.qty, one.ticket.limit)
@@ -169,7 +195,10 @@ class Sender:
             self._ledger.order(self._waiting[ref].order)
         try:
             absent = await self._find_out(doubtful)
-        except NoAnswer:
+        except NoAnswer as problem:
+            for ref in doubtful:
+                if self._waiting.pop(ref, None) is not None:
+                    self._outbox.in_doubt(ref, str(problem))
             absent = set()
         left = []
         for wish in batch:
@@ -182,7 +211,7 @@ class Sender:
 
     def _is_there(self, wish: SendOrder) -> bool:
         known = self._ledger.find(wish.order.cl_ord_id)
-        return known is not None and known.is_working
+        return known is not None and known.may_be_there
 
     async def _prepare(self, wish: SendOrder, line: Line) -> Prepared | None:
         """Make an order ready, or say why it cannot go."""
@@ -198,7 +227,7 @@ class Sender:
                 tick=listed.tick(spec.price),
             )  # fmt: skip
             if self._settings.what_if:
-                await self._check_margin(written, line)
+                written = await self._allowed(written, spec, line)
         except Unsendable as problem:
             if self._waiting.pop(spec.cl_ord_id, None) is not None:
                 self._outbox.refused(spec.cl_ord_id, str(problem))
@@ -208,8 +237,24 @@ class Sender:
             return None
         return Prepared(wish, written)
 
+    async def _allowed(self, written: Ticket, spec: OrderSpec, line: Line) -> Ticket:
+        """Return what its margin allows, whole shares where no fraction is taken; raises `Unsendable`."""
+        try:
+            await self._check_margin(written, line)
+        except Refused as refusal:
+            whole = written.qty.to_integral_value(ROUND_DOWN)
+            if row_of(refusal.code).action is not Action.WHOLE_SHARES or not whole:
+                raise Unsendable(f"what-if: {refusal}") from None
+            self._contracts.whole_only.add(spec.symbol)
+            log.warning("%s: %s: whole shares only: %s", self._settings.name, spec.symbol, refusal)
+            return await self._allowed(replace(written, qty=whole), spec, line)
+        return written
+
     async def _check_margin(self, written: Ticket, line: Line) -> None:
-        """Ask what an order would do to the margin; raises `Unsendable`. Silence is no objection."""
+        """Ask what an order would do to the margin; raises `Unsendable` or `Refused`.
+
+        Silence is no objection, and no more is a code that refuses nothing.
+        """
         asked = replace(written, is_what_if=True)
         try:
             answers = await line.ask(
@@ -217,7 +262,10 @@ class Sender:
                 self._settings.what_if_timeout_s,
             )  # fmt: skip
         except Refused as refusal:
-            raise Unsendable(f"what-if: {refusal}") from None
+            if row_of(refusal.code).action in REFUSALS:
+                raise
+            log.warning("%s: %s: what-if: %s", self._settings.name, written.ref, refusal)
+            return
         except NoAnswer as problem:
             log.warning("%s: %s: what-if: %s", self._settings.name, written.ref, problem)
             return

@@ -3,7 +3,8 @@
 Rules of this room:
 1. The link is up while the socket stands, TWS has IBKR, a whole reconciliation has been answered since the
    last break of either, and no planned restart is near. Only then may anything be sent.
-2. Being down is told once, whatever repeats it for hours; messages that come meanwhile all count.
+2. Being down is told once, whatever repeats it for hours; messages that come meanwhile all count. A planned
+   restart that is not over when its time is gets told once more: a person may have to log in.
 3. A client id somebody else holds is not fought for: we wait, then take the spare one, if there is one.
 4. A line that answers nothing is dead, however open its socket is.
 """
@@ -13,17 +14,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from random import Random
 
 from adapters.ibkr import said
-from adapters.ibkr.codes import Action, row_of, words
+from adapters.ibkr.codes import SOCKET_RESET, Action, row_of, words
 from adapters.ibkr.library import ConnectFailed
-from adapters.ibkr.line import Line, NoAnswer
+from adapters.ibkr.line import Interrupted, Line, NoAnswer
 from adapters.ibkr.pace import Pace, Urgency
 from adapters.ibkr.pauses import planned
+from adapters.ibkr.ports import Ports
 from adapters.ibkr.settings import IbkrSettings
 
 log = logging.getLogger(__name__)
@@ -33,17 +34,16 @@ BACKOFF_S = (0.2, 15.0)
 ID_PAUSE_S = 5.0
 ID_TRIES = 3
 ID_IN_USE = 326
-SOCKET_RESET = 1300
-PORT = re.compile(r"\b(\d{4,5})\b")
 
 
 class Session:
     """Keep one link to TWS; the callbacks are the broker's."""
 
     def __init__(
-        self, settings: IbkrSettings, pace: Pace, now: Callable[[], datetime], make_line: Callable[[], Line],
-        hear: Callable[[said.Said], None], reconcile: Callable[[Line], Awaitable[None]],
-        work: Callable[[Line], Awaitable[None]], changed: Callable[[str], None],
+        self, settings: IbkrSettings, pace: Pace, ports: Ports, now: Callable[[], datetime],
+        make_line: Callable[[], Line], hear: Callable[[said.Said], None],
+        reconcile: Callable[[Line], Awaitable[None]], work: Callable[[Line], Awaitable[None]],
+        changed: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._settings = settings
         self._pace = pace
@@ -53,7 +53,7 @@ class Session:
         self._reconcile = reconcile
         self._work = work
         self._changed = changed
-        self._port = settings.port
+        self._ports = ports
         self._jitter = Random(settings.name)  # noqa: S311 - only spreads reconnects
         self._is_cut_off = False
         self._must_reconcile = True
@@ -61,8 +61,8 @@ class Session:
         self.client_id = settings.client_id
         self.line: Line | None = None
         self.is_up = False
-        self._has_told = False
-        self._reason = ""
+        self._has_told = self._is_planned = False
+        self._reason = self._outage = ""
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -81,14 +81,14 @@ class Session:
             return
         match row_of(message.code).action:
             case Action.CUT_OFF:
-                self._is_cut_off = True
-                self._go_down(words(message.code, message.text))
+                self._is_cut_off, self._outage = True, words(message.code, message.text)
+                self._go_down(self._outage)
             case Action.RESTORED:
                 self._is_cut_off, self._must_reconcile = False, True
                 self._go_down(words(message.code, message.text))
             case Action.RECONNECT if message.req_id < 0 and self.line is not None:
-                if message.code == SOCKET_RESET and (found := PORT.search(message.text)):
-                    self._port = int(found[1])
+                if message.code == SOCKET_RESET:
+                    self._ports.move(message.text)
                 self.line.close(words(message.code, message.text))
             case Action.TOO_FAST:
                 self._pace.slow_down()
@@ -109,14 +109,13 @@ class Session:
 
     async def _once(self) -> tuple[bool, str]:
         """Live through one connection; return whether it was ever up, and why it ended."""
-        line = self._make_line()
+        line, port = self._make_line(), self._ports.now
         try:
-            await line.connect(
-                self._settings.host, self._port, self.client_id, self._settings.connect_timeout_s
-            )
+            await line.connect(self._settings.host, port, self.client_id, self._settings.connect_timeout_s)
         except ConnectFailed as problem:
-            line.tws.close()
-            self._after_refusal(str(problem))
+            line.close(str(problem))
+            line.drain(self._hear)  # it may have said why, and what a person can do about it
+            self._after_refusal(str(problem), port)
             return False, str(problem)
         self._id_tries = 0
         self.line, self._must_reconcile, self._is_cut_off = line, True, False
@@ -145,8 +144,10 @@ class Session:
             pause = planned(self._settings.restarts, self._now())
             if pause:
                 self._must_reconcile = True
-                self._go_down(pause)
-            elif not self._is_cut_off:
+                self._go_down(pause, is_planned=True)
+            elif self._is_cut_off:
+                self._go_down(self._outage)
+            else:
                 if self._must_reconcile:
                     self._must_reconcile = False
                     await self._reconcile(line)
@@ -155,6 +156,8 @@ class Session:
                     self._changed("")
             await self._work(line)
             await self._feel(line)
+        except Interrupted:
+            self._must_reconcile = True
         except NoAnswer as problem:
             self._must_reconcile = True
             line.close(str(problem))
@@ -177,18 +180,21 @@ class Session:
                 return
         raise NoAnswer("the line is silent")
 
-    def _go_down(self, reason: str) -> None:
-        if self.is_up or not self._has_told:
-            self.is_up, self._has_told = False, True
+    def _go_down(self, reason: str, *, is_planned: bool = False) -> None:
+        """Tell once that the link is down, and once more when a planned restart has not ended in time."""
+        is_late = self._is_planned and not planned(self._settings.restarts, self._now())
+        if self.is_up or not self._has_told or is_late:
+            self.is_up, self._has_told, self._is_planned = False, True, is_planned
             self._changed(reason)
         elif reason != self._reason:
             log.info("%s: still down: %s", self._settings.name, reason)
         self._reason = reason
 
-    def _after_refusal(self, reason: str) -> None:
+    def _after_refusal(self, reason: str, port: int) -> None:
         """Count how often our client id was in use, and change to the spare one after a while."""
         if not reason.startswith(str(ID_IN_USE)):
             self._id_tries = 0
+            self._ports.fail(port)
             return
         self._id_tries += 1
         log.warning("%s: client id %d: %s", self._settings.name, self.client_id, words(ID_IN_USE, ""))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.ibkr.pauses import Restart
+from gateway.errors import ConfigError
 
 MESSAGES = 50
 """TWS allows so many in a second, for everything together; `pace` leaves room for a network that bunches."""
@@ -71,3 +72,18 @@ class IbkrSettings:
     def account_of(self, code: str) -> str:
         """Name an IBKR account as we do, empty when it is none of ours."""
         return next((name for name, one in self.accounts.items() if one == code), "")
+
+    def check(self, managed: Sequence[str]) -> None:
+        """See that TWS manages our accounts, in the world that is meant; raises `ConfigError`."""
+        key = f"links.{self.name}"
+        for name, code in self.accounts.items():
+            if code not in managed:
+                shown = ", ".join(managed)
+                text = f"TWS manages {shown}, and not {code}; write {key}.accounts.{name} with one of them"
+                raise ConfigError(f"{key}: {text}")
+            is_paper = code.startswith("D")
+            if self.environment == "paper" and not is_paper:
+                text = f'{code} is a live account; write environment = "live" if that is meant'
+                raise ConfigError(f"{key}: {text}")
+            if self.environment == "live" and is_paper:
+                raise ConfigError(f'{key}: {code} is a paper account; write environment = "paper"')

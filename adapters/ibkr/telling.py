@@ -20,6 +20,19 @@ from gateway.domain.order import ZERO, ExecType, OrdStatus, Report
 FIRST = "01"
 
 
+def is_answered(found: Known, about: About) -> bool:
+    """Say whether what a question is about has come by itself."""
+    match about:
+        case About.ALL:
+            return False
+        case About.FEE:
+            return not found.lacks_fee
+        case About.END:
+            return found.life is Life.OVER
+        case About.COUNT:
+            return found.filled <= found.dealt
+
+
 def tell_deals(found: Known, now_s: float, wait_s: float) -> list[Outcome]:
     """Tell the executions whose commission is known, or that have waited long enough; ask for it before."""
     outcomes = tell_qty(found)
@@ -45,8 +58,10 @@ def _tell_deal(found: Known, deal: Deal) -> list[Outcome]:
     outcomes: list[Outcome] = []
     if not deal.told_as and deal.version > 1:
         base, _ = execution_names(deal.exec_id)
-        outcomes += [_execution(found, deal, f"{base}.{FIRST}", "")]
-        deal.told_as, deal.told_qty = f"{base}.{FIRST}", deal.qty
+        deal.told_as = f"{base}.{FIRST}"
+        if deal.qty:  # of a bust there is nothing to say first: who never heard of it has nothing to undo
+            outcomes += [_execution(found, deal, deal.told_as, "")]
+            deal.told_qty = deal.qty
     if deal.told_as != deal.exec_id:
         outcomes += [_execution(found, deal, deal.exec_id, deal.told_as)]
         is_late = deal.is_owed and deal.commission is not None

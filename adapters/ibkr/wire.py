@@ -21,6 +21,7 @@ from gateway.domain.order import OrderSpec, OrdType, Side, TimeInForce
 
 MAX_REF, MAX_FIELD = 40, 64
 MAX_ID = 2**31 - 1
+USED_UP = "TWS has no order ids left: reset its API order id sequence"
 QTY_DECIMALS, PRICE_DECIMALS = 4, 8
 UNSET = Decimal("1.7976931348623157E308")
 """What TWS writes where a number is not set."""

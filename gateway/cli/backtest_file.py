@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from gateway.cli.backtest_household import ACCOUNT, TOTAL, Member, TargetsSection, members
-from gateway.config import account_settings, first_mistake, read_lots, read_toml
+from gateway.config import account_settings
 from gateway.connections import Name
 from gateway.decision.learned import LearnedRule
 from gateway.domain.instrument import Instrument
@@ -29,6 +29,7 @@ from gateway.domain.tax.rules import Holder
 from gateway.domain.tax.year import Filing
 from gateway.errors import ConfigError
 from gateway.events import AccountOpened, LotOpened
+from gateway.files import first_mistake, read_lots, read_toml
 from gateway.oms.money import rate_symbol
 from gateway.runtime import learned
 from gateway.sections import InstrumentSection

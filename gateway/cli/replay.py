@@ -12,6 +12,7 @@ from gateway.cli.connect import as_json, client_of, print_json, print_table, red
 from gateway.cli.root import DIFFERS, OK, Context
 from gateway.config import GatewayConfig, load
 from gateway.engine import Engine
+from gateway.runtime.archive import Archive
 from gateway.runtime.keys import Keys
 from gateway.runtime.present import book_model
 from gateway.runtime.store import Journal
@@ -58,7 +59,7 @@ async def _replay(config: GatewayConfig) -> dict[str, Any]:
 
 async def _rebuilt(config: GatewayConfig, redis: Any) -> tuple[Engine, int]:
     """Apply every journal entry to an empty engine."""
-    journal = Journal(redis, Keys(config.household), 0, "reader")
+    journal = Journal(redis, Keys(config.household), 0, "reader", archive=Archive(config.archive_folder()))
     engine, events = Engine(config.settings()), 0
     async for _, event in journal.read():
         engine.replay(event)

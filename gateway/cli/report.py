@@ -12,6 +12,7 @@ from gateway.cli.connect import as_json, known_account, print_json, print_table,
 from gateway.cli.root import NO_ANSWER, OK, Context
 from gateway.config import GatewayConfig, load
 from gateway.errors import ConfigError
+from gateway.runtime.archive import Archive
 from gateway.runtime.clock import clock_of
 from gateway.runtime.keys import Keys
 from gateway.runtime.knowledge import make_market
@@ -63,7 +64,7 @@ def report(context: Context, week_name: str, account: str, html_path: Path | Non
 async def _report(config: GatewayConfig, week: Week, account: str) -> dict[str, Any]:
     keys = Keys(config.household)
     async with redis_of(config) as redis:
-        journal = Journal(redis, keys, 0, "reader")
+        journal = Journal(redis, keys, 0, "reader", archive=Archive(config.archive_folder()))
         past = await gather(journal.read(), config.settings(), week)
         notices = await notices_between(redis, keys, week.begins, week.ends)
     clock = clock_of(config.state_folder)

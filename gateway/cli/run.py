@@ -70,7 +70,10 @@ def run(context: Context, log_format: str, log_level: str) -> int:
 @click.command()
 @click.pass_obj
 def redis(context: Context) -> int:
-    """Run the embedded Redis of the state folder on its own, until Ctrl-C or SIGTERM."""
+    """Run the embedded Redis of the state folder on its own, until Ctrl-C or SIGTERM.
+
+    It ends, too, when the server died and cannot be started again.
+    """
     from gateway.runtime import embedded  # noqa: PLC0415
 
     config = load(context.config_path)
@@ -81,11 +84,14 @@ def redis(context: Context) -> int:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         server = await embedded.ensure(config.state_folder)
         click.echo(f"embedded Redis answers at {server.url}")
-        keeper = asyncio.ensure_future(server.keep_alive())
-        await stop.wait()
-        keeper.cancel()
-        await asyncio.gather(keeper, return_exceptions=True)
+        keeper, stopping = asyncio.ensure_future(server.keep_alive()), asyncio.ensure_future(stop.wait())
+        await asyncio.wait([keeper, stopping], return_when=asyncio.FIRST_COMPLETED)
+        for task in (keeper, stopping):
+            task.cancel()
+        await asyncio.gather(keeper, stopping, return_exceptions=True)
         await asyncio.to_thread(server.stop)
+        if not keeper.cancelled():
+            keeper.result()
 
     asyncio.run(until_stopped())
     return OK

@@ -63,7 +63,7 @@ NO_WORD = (
     "no word of it, and the venue cannot be asked: it may be working; look at the venue's own books, "
     "then `gateway settle` it"
 )
-FORGET_AFTER = timedelta(days=7)
+FORGET_AFTER, FORGET_EVERY = timedelta(days=7), timedelta(days=1)
 """How long finished work is remembered: longer than any target message may live (one day)."""
 
 
@@ -232,6 +232,8 @@ def _finished(state: State, event: RequestFinished, settings: Settings) -> Appli
     if state.active.get(event.account) == event.request_id:
         del state.active[event.account]
     swaps.prune(state, event, settings)
+    if state.forgot is None or event.at - state.forgot >= FORGET_AFTER + FORGET_EVERY:
+        state.forget(event.at - FORGET_AFTER)
     return Applied(request=request)
 
 
@@ -371,16 +373,5 @@ def _started(state: State, event: GatewayStarted, settings: Settings) -> Applied
     for one in state.copies.values():
         one.is_up = False
     doubt(event.at, list(state.open_orders()))
-    horizon = event.at - FORGET_AFTER
-    old = [
-        request
-        for request in state.requests.values()
-        if request.finished_at is not None and request.finished_at < horizon and not request.open_orders
-    ]
-    for request in old:
-        del state.requests[request.spec.request_id]
-        for cl_ord_id in request.orders:
-            state.orders.pop(cl_ord_id, None)
-    state.strangers = {name: one for name, one in state.strangers.items() if one.created_at >= horizon}
-    state.book.forget_fills(horizon.date())
+    state.forget(event.at - FORGET_AFTER)
     return NOTHING

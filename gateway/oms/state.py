@@ -125,6 +125,7 @@ class State:
     account, `losses_told` the week in which losses worth taking were last told. `halts` says for what an
     account (all of them, under an empty name) was halted first, `halts_too` for what else since: each reason
     stands until it is released. `shortfalls` are what a venue lets an account buy for less than its cash.
+    What ended before `forgot` is here no more: the journal has it.
     """
 
     book: Book = field(default_factory=Book)
@@ -147,6 +148,7 @@ class State:
     losses_told: dict[str, str] = field(default_factory=dict)
     halts_too: dict[str, list[str]] = field(default_factory=dict)
     shortfalls: dict[str, Decimal] = field(default_factory=dict)
+    forgot: datetime | None = None
     epoch: int = 0
     now: datetime | None = None
 
@@ -155,6 +157,21 @@ class State:
         for request in self.requests.values():
             for cl_ord_id in request.open_orders:
                 yield self.orders[cl_ord_id]
+
+    def forget(self, before: datetime) -> None:
+        """Let go of requests, orders, strangers and fills that ended before a time: memory is bounded."""
+        self.forgot = before
+        old = [
+            request
+            for request in self.requests.values()
+            if request.finished_at is not None and request.finished_at < before and not request.open_orders
+        ]
+        for request in old:
+            del self.requests[request.spec.request_id]
+            for cl_ord_id in request.orders:
+                self.orders.pop(cl_ord_id, None)
+        self.strangers = {name: one for name, one in self.strangers.items() if one.created_at >= before}
+        self.book.forget_fills(before.date())
 
     def halt(self, account: str, reason: str) -> None:
         """Let an account (all of them when empty) send nothing until this reason is released, too."""

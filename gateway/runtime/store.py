@@ -6,7 +6,8 @@ Rules of this room:
    (`append.lua`). An answer that got lost is asked for again with the batch's own token.
 3. `append` comes back when the batch is on disk, however long Redis is away; or it raises, and then
    the process must stop: `Fenced`, `StoreBehind`, or `StoreUnavailable` when Redis refuses to write.
-4. There is one writer. A second `append` while one runs is a bug, and an `append` that was cancelled
+4. What is old leaves for the archive's files, where `read` finds it again; what a start needs stays.
+5. There is one writer. A second `append` while one runs is a bug, and an `append` that was cancelled
    closes the journal: only a restart can know what was written.
 """
 
@@ -33,6 +34,7 @@ from redis.exceptions import (
 from gateway.errors import Fenced, StoreBehind, StoreError, StoreUnavailable
 from gateway.events import Event
 from gateway.runtime import safety
+from gateway.runtime.archive import Archive, Entry
 from gateway.runtime.connect import GONE, lua
 from gateway.runtime.keys import Keys
 from gateway.runtime.wire import VERSIONS, decode, encode
@@ -41,6 +43,8 @@ T = TypeVar("T")
 Tell = Callable[[str], None]
 
 MAX_BATCH: Final = 5_000
+LEAST_ARCHIVED, MOST_ARCHIVED = 1_000, 50_000
+"""So many entries are worth a file, and so many go into one."""
 PAGE: Final = 2_000
 FIRST_PAUSE_S: Final = 0.01
 LONGEST_PAUSE_S: Final = 1.0
@@ -130,7 +134,8 @@ class Patience:
 class Journal:
     """Read and append the journal of one household as the holder of lease `epoch` and `owner`.
 
-    `client` writes and reads events; `bulk`, a client with a longer timeout, carries the snapshots.
+    `client` writes and reads events; `bulk`, a client with a longer timeout, carries the snapshots; `archive`
+    has what is no longer in Redis.
     """
 
     def __init__(
@@ -141,16 +146,19 @@ class Journal:
         owner: str,
         *,
         bulk: Redis | None = None,
+        archive: Archive | None = None,
         on_unavailable: Tell = _ignore,
         on_available: Tell = _ignore,
     ) -> None:
         self._client = client
         self._bulk = bulk or client
         self._keys = keys
+        self._archive = archive
         self._fence: tuple[str, str] = (str(epoch), owner)
         self._patiently = Patience(on_unavailable, on_available)
         self._append_script = client.register_script(lua("append"))
         self._snapshot_script = self._bulk.register_script(lua("snapshot"))
+        self._trim_script = self._bulk.register_script(lua("trim"))
         self._append_keys = [keys.journal, keys.head, keys.lease]
         self._run_id = secrets.token_hex(6)
         self._batches = 0
@@ -235,19 +243,69 @@ class Journal:
         while True:
             first = f"({seq}-0"
             page = await self._patiently(partial(self._page, first, count))
-            for entry_id, entry in page:
-                found = int(entry_id.partition(b"-")[0])
-                if found != seq + 1:
-                    raise StoreBehind(
-                        f"journal entries {seq + 1} to {found - 1} are gone: restore Redis from a copy"
-                    )
-                seq = found
-                yield seq, decode(entry[b"t"].decode(), int(entry[b"v"]), entry[b"d"])
+            if page and page[0].seq > seq + 1 and self._archive is not None:
+                for one in self._archive.read(seq, page[0].seq):
+                    seq = one.seq
+                    yield seq, decode(one.name, one.version, one.data)
+            for one in page:
+                if one.seq != seq + 1:
+                    raise StoreBehind(self._missing(seq + 1, one.seq - 1))
+                seq = one.seq
+                yield seq, decode(one.name, one.version, one.data)
             if len(page) < count:
                 return
 
-    async def _page(self, first: str, count: int) -> list[Any]:
-        return await self._client.xrange(self._keys.journal, min=first, count=count) or []
+    async def _page(self, first: str, count: int) -> list[Entry]:
+        found: Any = await self._client.xrange(self._keys.journal, min=first, count=count)
+        return [
+            Entry(int(name.partition(b"-")[0]), one[b"t"].decode(), int(one[b"v"]), one[b"d"])
+            for name, one in found or []
+        ]
+
+    def _missing(self, first: int, last: int) -> str:
+        if self._archive is not None:
+            return self._archive.missing(first, last)
+        return f"journal entries {first} to {last} are gone: restore Redis from a copy"
+
+    async def archive_old(self, keep: int) -> int:
+        """Move entries older than the newest `keep` into the archive; return how many have left Redis.
+
+        What the kept snapshots do not lie behind stays, and so does less than `LEAST_ARCHIVED`. Raises
+        `StoreUnavailable` when the disk refuses, `StoreBehind` when the archive's files are not all there.
+        """
+        archive = self._archive
+        if archive is None:
+            return 0
+        first = next(iter(await self._patiently(partial(self._page, "-", 1))), None)
+        known: Any = await self._patiently(partial(self._bulk.hget, self._keys.previous_snapshot, "seq"))
+        last = min(int(known or 0), self.seq - keep)
+        if first is None or last - first.seq + 1 < LEAST_ARCHIVED:
+            return 0
+        if archive.last < first.seq - 1:
+            raise StoreBehind(archive.missing(archive.last + 1, first.seq - 1))
+        seq = archive.last
+        while seq < last:
+            entries = await self._until(seq, min(last, seq + MOST_ARCHIVED))
+            seq = await asyncio.to_thread(archive.keep, entries)
+        return await self._trim(min(seq, last))
+
+    async def _until(self, seq: int, last: int) -> list[Entry]:
+        """Return the entries behind `seq`, up to `last`."""
+        found: list[Entry] = []
+        while seq < last:
+            page = await self._patiently(partial(self._page, f"({seq}-0", min(PAGE, last - seq)))
+            if not page or page[0].seq != seq + 1:
+                raise StoreBehind(self._missing(seq + 1, last))
+            found += page
+            seq = page[-1].seq
+        return found
+
+    async def _trim(self, seq: int) -> int:
+        keys = [self._keys.journal, self._keys.lease, self._keys.snapshot, self._keys.previous_snapshot]
+        word: Any = await self._patiently(partial(self._trim_script, keys, [*self._fence, str(seq)]))
+        if word == b"FENCED":
+            raise Fenced("another gateway took this household over: this one stops")
+        return 0 if word == b"NEEDED" else int(word)
 
     async def save_snapshot(self, seq: int, data: bytes) -> None:
         """Keep the state after event `seq`; one snapshot before it is kept too."""

@@ -117,10 +117,16 @@ class Connection(asyncio.Protocol):
         self.is_leaving = True
         self.write_pending(self._acceptor.clock())
         self._release(reason)
-        if not self._transport.is_closing():
+        if self._transport.is_closing():
+            return
+        if self._transport.can_write_eof():
             self._transport.write_eof()
             self.resume_writing()
             self._timer = self._loop.call_later(LINGER_S, self._transport.close)
+        else:  # TLS has no half-closed connection: its goodbye is answered by the peer's
+            self.resume_writing()
+            self._transport.close()
+            self._timer = self._loop.call_later(LINGER_S, self._transport.abort)
 
     def abort(self) -> None:
         """Cut the connection at once; what is lined up is lost."""

@@ -18,7 +18,7 @@ from simulator.tws.fields import UNSET_DOUBLE
 from simulator.tws.frames import Value
 from simulator.tws.tickets import Execution, Shown, Ticket
 
-WITHOUT_VERSION_FIELD, WITH_REJECT_JSON, WITH_PENDING_PRICE = 164, 166, 178
+WITHOUT_VERSION_FIELD, WITH_REJECT_JSON, WITH_ISSUER, WITH_PENDING_PRICE = 164, 166, 176, 178
 SIZES_SINCE = 163
 ORDER_TYPES = (
     "ACTIVETIM,AD,ADJUST,ALERT,ALLOC,DAY,FOK,GTC,IOC,LIT,LMT,LOC,MIT,MKT,MOC,OCA,OPENCLOSE,OPG,STP,STPLMT,"
@@ -122,6 +122,16 @@ def contract_details(version: int, req_id: int, contract: Contract, hours: str) 
         said.append(contract.size_increment)
     elif version >= WITHOUT_VERSION_FIELD:
         said += [contract.min_size, contract.size_increment, contract.suggested_size_increment]
+    return said
+
+
+def symbol_samples(version: int, req_id: int, found: Sequence[Contract]) -> Said:
+    """symbolSamples(79): no kinds of derivatives; from 176 on a description and an issuer."""
+    said: Said = [79, req_id, len(found)]
+    for one in found:
+        said += [one.con_id, one.symbol, one.sec_type, one.primary_exchange, one.currency, 0]
+        if version >= WITH_ISSUER:
+            said += [one.long_name, ""]
     return said
 
 

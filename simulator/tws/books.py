@@ -23,6 +23,8 @@ PLACES = Decimal("0.01")
 COST_PLACES = Decimal("1E-8")
 Value = tuple[str, str, str]
 """Tag, value, currency."""
+BASE = "BASE"
+"""What TWS calls the currency of an account where it adds up all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,24 +150,27 @@ class Books:
             (qty * (self.price(symbol, now) - self.cost(name, symbol)) for symbol, qty in self.held(name)),
             ZERO,
         )
+        margin = {"InitMarginReq": initial, "MaintMarginReq": maintenance, "AvailableFunds": equity - initial,
+                  "ExcessLiquidity": equity - maintenance}  # fmt: skip
         numbers = {
-            "NetLiquidation": equity, "EquityWithLoanValue": equity, "TotalCashValue": account.cash,
-            "SettledCash": account.cash, "AvailableFunds": equity - initial,
-            "ExcessLiquidity": equity - maintenance,
-            "BuyingPower": max(equity - initial, ZERO) / self.rule.initial,
-            "GrossPositionValue": gross, "InitMarginReq": initial, "MaintMarginReq": maintenance,
-            "FullInitMarginReq": initial, "FullMaintMarginReq": maintenance, "StockMarketValue": net,
-            "RealizedPnL": realized, "UnrealizedPnL": gain, "AccruedCash": ZERO,
+            "NetLiquidation": equity, "EquityWithLoanValue": equity, "PreviousEquityWithLoanValue": equity,
+            "TotalCashValue": account.cash, "SettledCash": account.cash, "GrossPositionValue": gross,
+            "BuyingPower": max(equity - initial, ZERO) / self.rule.initial, "RegTEquity": equity,
+            "RegTMargin": initial, "SMA": equity - initial, **margin,
+            **{when + tag: number for when in ("Full", "LookAhead") for tag, number in margin.items()},
         }  # fmt: skip
         ledger = {
             "CashBalance": account.cash, "TotalCashBalance": account.cash, "NetLiquidationByCurrency": equity,
+            "AccruedCash": ZERO, "StockMarketValue": net, "RealizedPnL": realized, "UnrealizedPnL": gain,
             "ExchangeRate": Decimal(1),
         }  # fmt: skip
         return [
             ("AccountCode", name, ""), ("AccountOrGroup", name, money), ("AccountReady", "true", ""),
-            ("AccountType", "INDIVIDUAL", ""), ("Currency", money, money),
+            ("AccountType", "INDIVIDUAL", ""), ("Currency", money, money), ("Currency", BASE, BASE),
+            ("Cushion", _share(equity - maintenance, equity), ""), ("Leverage", _share(gross, equity), ""),
+            ("LookAheadNextChange", "0", ""), ("HighestSeverity", "", ""), ("DayTradesRemaining", "-1", ""),
             *((tag, _money(number), money) for tag, number in numbers.items()),
-            *((tag, _money(number), word) for word in ("BASE", money) for tag, number in ledger.items()),
+            *((tag, _money(number), word) for word in (BASE, money) for tag, number in ledger.items()),
         ]  # fmt: skip
 
     # Margin.
@@ -229,3 +234,7 @@ def _exact(number: Decimal) -> Decimal:
 
 def _money(number: Decimal) -> str:
     return f"{_exact(number):f}"
+
+
+def _share(part: Decimal, whole: Decimal) -> str:
+    return _money(part / whole) if whole > ZERO else "0"

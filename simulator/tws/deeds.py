@@ -62,7 +62,7 @@ def _in_core(house: House, arguments: Arguments) -> Arguments:
 
 
 def _manual(house: House, arguments: Arguments, now: datetime) -> int:
-    """Give an order as a user of TWS does: no orderId, no orderRef."""
+    """Give an order as a user of TWS does: no orderRef, and no orderId unless it is `bound` to client 0."""
     symbol, side = text(arguments, "symbol"), text(arguments, "side").upper()
     if symbol not in house.venue.market or side not in ACTIONS:
         raise VenueError(f"{side} {symbol} cannot be; give buy or sell and a listed symbol")
@@ -71,10 +71,11 @@ def _manual(house: House, arguments: Arguments, now: datetime) -> int:
     if account not in house.books.names():
         raise VenueError(f"account {account} is not known; give one of the accounts file")
     contract = house.catalogue.listed(symbol)
+    order_id = _next_bound(house) if arguments.get("bound") is True else 0
+    kind, about = "MKT" if price is None else "LMT", Asked(con_id=contract.con_id)
     placed = Placed(
-        0, Asked(con_id=contract.con_id), side, number(arguments, "qty"), "MKT" if price is None else "LMT",
-        price, None, "DAY", account=account,
-    )  # fmt: skip
+        order_id, about, side, number(arguments, "qty"), kind, price, None, "DAY", account=account
+    )
     house.enter(MANUAL_CLIENT, placed, contract, _PLAIN, now)
     return 1
 
@@ -106,9 +107,14 @@ def _bind(house: House, arguments: Arguments, now: datetime) -> int:
     del arguments, now
     loose = [one for one in house.tickets if one.is_live and not one.order_id]
     for ticket in loose:
-        house.bound += 1
-        house.name(ticket, MANUAL_CLIENT, -house.bound)
+        house.name(ticket, MANUAL_CLIENT, _next_bound(house))
     return len(loose)
+
+
+def _next_bound(house: House) -> int:
+    """Return the next orderId of client 0 that TWS gives by itself."""
+    house.bound += 1
+    return -house.bound
 
 
 def _rollback(house: House, arguments: Arguments, now: datetime) -> int:
@@ -187,10 +193,11 @@ def _is_day(ticket: Ticket) -> bool:
     return ticket.order.time_in_force == TimeInForce.DAY
 
 
+_BY_HAND = frozenset({"symbol", "side", "qty", "price", "account", "bound"})
 Deed = Callable[[House, Arguments, datetime], int]
 OWN: dict[str, tuple[Deed, frozenset[str]]] = {
-    "manual": (_manual, frozenset({"symbol", "side", "qty", "price", "account"})),
-    "telephone": (_manual, frozenset({"symbol", "side", "qty", "price", "account"})),
+    "manual": (_manual, _BY_HAND),
+    "telephone": (_manual, _BY_HAND),
     "amend": (_amend, frozenset({"cl_ord_id", "qty", "price", "doubles"})),
     "bind": (_bind, frozenset()),
     "rollback": (_rollback, frozenset({"count"})),

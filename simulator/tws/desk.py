@@ -169,10 +169,9 @@ class Desk:
 
     def operate(self, name: str, arguments: Mapping[str, Any]) -> int:
         """Do a deed at the venue."""
-        done = self.door.operate(name, arguments, self.now())
         if self.binds and name in ("manual", "telephone"):
-            self.bind()
-        return done
+            arguments = {**arguments, "bound": True}
+        return self.door.operate(name, arguments, self.now())
 
     def lose(self, *, is_quiet: bool = False) -> None:
         """Lose the line to the servers: 1100."""

@@ -32,7 +32,7 @@ TIMES = {
 }  # fmt: skip
 NEVER_WAIT, GOES_ON = frozenset({"IOC", "FOK"}), frozenset({"GTC", "OPG"})
 LOT = Decimal("1E-4")
-MAX_REF = 1_000
+NOT_SERVED = 10268
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,16 @@ FRACTION = Refusal(
 )
 
 
+def invalid_request(cause: str) -> Refusal:
+    """Say what is wrong with a question."""
+    return Refusal(321, f"Error validating request.-'b' : cause - {cause}")
+
+
+BAD_ACCOUNT = invalid_request("Invalid account code")
+EVERYBODY = ("", "All")
+"""How a question names every account."""
+
+
 def fault(
     placed: Placed, catalogue: Catalogue, accounts: Collection[str]
 ) -> tuple[Refusal | None, Contract | None]:
@@ -75,6 +85,8 @@ def shape_fault(placed: Placed, contract: Contract) -> Refusal | None:
 def _word_fault(placed: Placed) -> Refusal | None:
     if placed.action not in ACTIONS:
         return _invalid(f"Invalid order action {placed.action}")
+    if placed.unserved:
+        return Refusal(NOT_SERVED, f"The '{placed.unserved}' order attribute is not supported.")
     if placed.order_type not in ORDER_TYPES:
         return Refusal(387, "Unsupported order type for this exchange and security type.")
     if placed.tif not in TIMES:
@@ -128,6 +140,8 @@ def change_fault(ticket: Ticket, placed: Placed) -> Refusal | None:
         return MISMATCH
     if placed.order_type != was.order_type:
         return OTHER_TYPE
+    if placed.unserved:
+        return Refusal(NOT_SERVED, f"The '{placed.unserved}' order attribute is not supported.")
     return shape_fault(placed, ticket.contract)
 
 

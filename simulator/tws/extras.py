@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from simulator.orders import ZERO
 from simulator.tws import answers
-from simulator.tws.entry import NO_CONTRACT, Refusal
+from simulator.tws.entry import BAD_ACCOUNT, EVERYBODY, NO_CONTRACT, Refusal, invalid_request
 from simulator.tws.fields import Reader
 from simulator.tws.frames import Fields
 
@@ -43,15 +43,12 @@ class Denied:
     refusal: Refusal | None = None
 
 
-def _without(cause: str) -> Refusal:
-    return Refusal(321, f"Error validating request.-'b' : cause - {cause}")
-
-
+NOTHING_FOUND = Refusal(165, "Historical Market Data Service query message:no items retrieved")
 _NO_HISTORY = Refusal(162, "Historical Market Data Service error message:HMDS query returned no data")
 _NO_DEPTH = "Deep market data is not supported for this combination of security type/exchange"
 _NO_FUNDAMENTALS = "The fundamentals data for the security specified is not available"
-_NO_GROUP = _without("There is no display group")
-_FA_ONLY = _without("FA data operations ignored for non FA customers")
+_NO_GROUP = invalid_request("There is no display group")
+_FA_ONLY = invalid_request("FA data operations ignored for non FA customers")
 _QUIET = Denied(0)
 DENIED: dict[int, Denied] = {
     10: Denied(2, Refusal(10092, _NO_DEPTH)),
@@ -59,18 +56,16 @@ DENIED: dict[int, Denied] = {
     12: _QUIET, 13: _QUIET, 14: _QUIET,
     18: Denied(0, _FA_ONLY), 19: Denied(0, _FA_ONLY),
     20: Denied(1, _NO_HISTORY), 25: Denied(2, Refusal(366, "No historical data query found for ticker id")),
-    21: Denied(2, _without("Exercise is for options only")),
-    22: Denied(1, Refusal(165, "Historical Market Data Service query message:no items retrieved")),
-    23: Denied(2, Refusal(365, "No scanner subscription found for ticker id")),
+    21: Denied(2, invalid_request("Exercise is for options only")),
     50: Denied(2, Refusal(420, f"Invalid Real-time Query:{NO_SUBSCRIPTION}")), 51: _QUIET,
     52: Denied(2, Refusal(430, _NO_FUNDAMENTALS)), 53: _QUIET,
-    54: Denied(2, _without("Only options have an implied volatility")), 56: _QUIET,
-    55: Denied(2, _without("Only options have an option price")), 57: _QUIET,
-    65: Denied(0, _without("Intended for authorized clients only")), 66: _QUIET,
-    72: Denied(0, _without("Intended for authorized clients only")), 73: _QUIET,
+    54: Denied(2, invalid_request("Only options have an implied volatility")), 56: _QUIET,
+    55: Denied(2, invalid_request("Only options have an option price")), 57: _QUIET,
+    65: Denied(0, invalid_request("Intended for authorized clients only")), 66: _QUIET,
+    72: Denied(0, invalid_request("Intended for authorized clients only")), 73: _QUIET,
     68: Denied(2, _NO_GROUP), 69: Denied(2, _NO_GROUP),
     70: _QUIET,
-    84: Denied(1, _without("There is no news provider")),
+    84: Denied(1, Refusal(10172, "Failed to request news article:No data available")),
     87: Denied(1, _NO_HISTORY), 88: Denied(1, _NO_HISTORY), 89: _QUIET, 90: _QUIET,
     96: Denied(1, Refusal(10187, f"Failed to request historical ticks:{NO_SUBSCRIPTION}")),
     97: Denied(1, Refusal(10189, f"Failed to request tick-by-tick data:{NO_SUBSCRIPTION}")),
@@ -85,12 +80,15 @@ class Extras:
     """Serve one client's odd questions; `send` writes a message, `end` an End, `fail` an error."""
 
     def __init__(
-        self, door: Door, send: Callable[[Fields], None], end: Callable[[Fields], None], fail: Fail
-    ) -> None:
+        self, door: Door, version: int, send: Callable[[Fields], None], end: Callable[[Fields], None],
+        fail: Fail,
+    ) -> None:  # fmt: skip
         self._door = door
+        self._version = version
         self._send, self._end, self._fail = send, end, fail
         self._gains: dict[int, _Followed] = {}
         self._multi: dict[int, str] = {}
+        self._scans: set[int] = set()
 
     def serve(self, message: int, reader: Reader, now: datetime) -> bool:
         """Serve one message, and say whether its id is known; raises `Unreadable`."""
@@ -106,7 +104,7 @@ class Extras:
     def moved(self, account: str, symbol: str) -> None:
         """Tell who follows an account's positions what a fill has changed."""
         for req_id, name in self._multi.items():
-            if name in ("", account):
+            if name in (*EVERYBODY, account):
                 self._say_position(req_id, account, symbol)
 
     def look(self, now: datetime) -> None:
@@ -120,11 +118,11 @@ class Extras:
         """reqPositionsMulti(74)."""
         reader.skip(1)
         req_id, account, books = reader.integer(), reader.text(), self._door.books
-        if account not in ("", *books.names()):
-            self._fail(req_id, _without("Invalid account code"))
+        if account not in (*EVERYBODY, *books.names()):
+            self._fail(req_id, BAD_ACCOUNT)
             return
         self._multi[req_id] = account
-        for name in books.names() if not account else [account]:
+        for name in books.names() if account in EVERYBODY else [account]:
             for symbol, held in books.held(name):
                 if held:
                     self._say_position(req_id, name, symbol)
@@ -154,19 +152,7 @@ class Extras:
         found = [
             one for one in self._door.catalogue.every() if pattern and one.symbol.upper().startswith(pattern)
         ]
-        said: answers.Said = [79, req_id, min(len(found), MOST_FOUND)]
-        for one in found[:MOST_FOUND]:
-            said += [
-                one.con_id,
-                one.symbol,
-                one.sec_type,
-                one.primary_exchange,
-                one.currency,
-                0,
-                one.long_name,
-                "",
-            ]
-        self._send(said)
+        self._send(answers.symbol_samples(self._version, req_id, found[:MOST_FOUND]))
 
     def _families(self, _reader: Reader, _now: datetime) -> None:
         """reqFamilyCodes(80)."""
@@ -176,6 +162,21 @@ class Extras:
     def _scanner(self, _reader: Reader, _now: datetime) -> None:
         """reqScannerParameters(24)."""
         self._send([19, 1, "<ScanParameterResponse></ScanParameterResponse>"])
+
+    def _scan(self, reader: Reader, _now: datetime) -> None:
+        """reqScannerSubscription(22): nothing is found, which TWS says in words and then in figures."""
+        req_id = reader.integer()
+        self._scans.add(req_id)
+        self._fail(req_id, NOTHING_FOUND)
+        self._send([20, 3, req_id, 0])
+
+    def _leave_scan(self, reader: Reader, _now: datetime) -> None:
+        """cancelScannerSubscription(23)."""
+        reader.skip(1)
+        req_id = reader.integer()
+        if req_id not in self._scans:
+            self._fail(req_id, Refusal(365, "No scanner subscription found for ticker id"))
+        self._scans.discard(req_id)
 
     def _groups(self, reader: Reader, _now: datetime) -> None:
         """queryDisplayGroups(67)."""
@@ -214,7 +215,7 @@ class Extras:
 
     def _follow(self, req_id: int, asked: _Followed, now: datetime) -> None:
         if asked.account not in self._door.books.names():
-            self._fail(req_id, _without("Invalid account code"))
+            self._fail(req_id, BAD_ACCOUNT)
         elif asked.con_id and self._door.catalogue.of(asked.con_id) is None:
             self._fail(req_id, NO_CONTRACT)
         else:
@@ -230,7 +231,8 @@ class Extras:
             held = books.account(one.account).positions.get(symbol, ZERO)
             price, realized = books.price(symbol, now), books.realized(one.account, symbol)
             open_gain = held * (price - books.cost(one.account, symbol))
-            said = (held, open_gain + realized, open_gain, realized, held * price)
+            shown = held if self._version >= answers.SIZES_SINCE else Decimal(int(held))
+            said = (shown, open_gain + realized, open_gain, realized, held * price)
         else:
             values = {
                 tag: Decimal(value) for tag, value, _ in books.values(one.account, now) if tag.endswith("PnL")
@@ -249,7 +251,8 @@ class Extras:
         self._send([71, 1, req_id, account, *named, held, books.cost(account, symbol), ""])
 
     _SERVE: ClassVar[dict[int, Callable[[Extras, Reader, datetime], None]]] = {
-        24: _scanner, 67: _groups, 74: _positions, 75: _leave_positions, 78: _chains, 79: _tiers,
+        22: _scan, 23: _leave_scan, 24: _scanner, 67: _groups, 74: _positions, 75: _leave_positions,
+        78: _chains, 79: _tiers,
         80: _families, 81: _matching, 82: _depth_exchanges, 83: _components, 85: _providers, 86: _news,
         92: _gains_of, 93: _leave_gains, 94: _gain_of, 95: _leave_gains, 104: _user,
     }  # fmt: skip

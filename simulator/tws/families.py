@@ -19,13 +19,14 @@ from simulator.tws.tickets import CHILD, INACTIVE, NOT_SENT, Ticket
 CANCEL_ALL = 1
 Cancel = Callable[[Ticket, datetime], None]
 Shrink = Callable[[Ticket, Decimal, datetime], None]
+Hold = Callable[[Ticket, str], None]
 
 
 class Families:
     """Know who belongs to whom, and what follows for them."""
 
-    def __init__(self, cancel: Cancel, send: Cancel, shrink: Shrink) -> None:
-        self._cancel, self._send, self._shrink = cancel, send, shrink
+    def __init__(self, cancel: Cancel, send: Cancel, shrink: Shrink, hold: Hold) -> None:
+        self._cancel, self._send, self._shrink, self._hold = cancel, send, shrink, hold
         self._groups: dict[tuple[str, str], list[Ticket]] = {}
 
     def join(self, ticket: Ticket) -> None:
@@ -36,12 +37,12 @@ class Families:
             self._groups.setdefault((ticket.placed.account, ticket.placed.oca_group), []).append(ticket)
 
     def transmit(self, ticket: Ticket, now: datetime) -> None:
-        """Send what waited for this order to be sent."""
+        """Send what waited for this order to be sent: the parent first, then its children as they came."""
         top = ticket.parent or ticket
         for one in (top, *top.children):
             if one.held == NOT_SENT and one.is_live:
                 if one is not top and top.is_live:
-                    one.held = CHILD
+                    self._hold(one, CHILD)
                 else:
                     self._send(one, now)
 

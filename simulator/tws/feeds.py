@@ -17,10 +17,10 @@ from enum import StrEnum
 
 from simulator.orders import ZERO
 from simulator.tws import answers
-from simulator.tws.books import Books
+from simulator.tws.books import BASE, Books
 from simulator.tws.contracts import Contract
 from simulator.tws.door import Door
-from simulator.tws.entry import Refusal
+from simulator.tws.entry import BAD_ACCOUNT, EVERYBODY, Refusal, invalid_request
 from simulator.tws.frames import Fields
 
 Send = Callable[[Fields], None]
@@ -55,6 +55,20 @@ NOT_SUBSCRIBED = Refusal(354, "Requested market data is not subscribed. Delayed 
 SHOWN_DELAYED = Refusal(10167, "Requested market data is not subscribed. Displaying delayed market data.")
 NO_DELAYED = Refusal(10168, "Requested market data is not subscribed. Delayed market data is not enabled.")
 IN_USE = Refusal(10197, "No market data during competing live session")
+NO_GENERIC = invalid_request("Snapshot market data subscription is not applicable to generic ticks")
+TICKER_IN_USE = Refusal(322, "Error processing request.-'b' : cause - Duplicate ticker id")
+NO_TICKER = 300
+
+
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    names: list[str]
+    tags: frozenset[str]
+
+    def has_ledger(self, currency: str) -> bool:
+        """Say whether the ledger of a currency is wanted: $LEDGER is the base's, $LEDGER:ALL everyone's."""
+        plain = "$LEDGER" if currency == BASE else f"$LEDGER:{currency}"
+        return not self.tags.isdisjoint((plain, "$LEDGER:ALL"))
 
 
 @dataclass(slots=True)
@@ -78,8 +92,8 @@ class Feeds:
         self._send = send
         self._end = end
         self._account: str | None = None
-        self._multi: dict[int, str] = {}
-        self._summaries: dict[int, tuple[str, ...]] = {}
+        self._multi: dict[int, list[str]] = {}
+        self._summaries: dict[int, _Summary] = {}
         self._follows_positions = False
         self._tickers: dict[int, _Ticker] = {}
         self.data_type = LIVE
@@ -90,9 +104,11 @@ class Feeds:
 
     # Accounts.
 
-    def follow_account(self, account: str, now: datetime) -> None:
-        """reqAccountUpdates(6): values, portfolio, time, End."""
-        name = account if account in self._books.names() else self._books.names()[0]
+    def follow_account(self, account: str, now: datetime) -> Refusal | None:
+        """reqAccountUpdates(6): values, portfolio, time, End; no name is the first account's."""
+        name = account or self._books.names()[0]
+        if name not in self._books.names():
+            return BAD_ACCOUNT
         self._account = name
         self._say_account(name, now)
         for symbol, held in self._books.held(name):
@@ -100,30 +116,37 @@ class Feeds:
                 self._say_holding(name, symbol, now)
         self._send([8, 1, f"{now:%H:%M}"])
         self._end(answers.end(ACCOUNT_END, name))
+        return None
 
     def leave_account(self) -> None:
         """reqAccountUpdates(6) with subscribe 0."""
         self._account = None
 
-    def follow_multi(self, req_id: int, account: str, model: str, now: datetime) -> None:
+    def follow_multi(self, req_id: int, account: str, model: str, now: datetime) -> Refusal | None:
         """reqAccountUpdatesMulti(76)."""
-        names = self._books.names()
-        self._multi[req_id] = account
-        for name in names if account in ("", "All") else [account] if account in names else []:
+        names = self._names(account)
+        if not names:
+            return BAD_ACCOUNT
+        self._multi[req_id] = names
+        for name in names:
             for tag, value, currency in self._books.values(name, now):
                 self._send(answers.multi_value(req_id, name, model, tag, value, currency))
         self._end(answers.end(MULTI_END, req_id))
+        return None
 
     def leave_multi(self, req_id: int) -> None:
         """cancelAccountUpdatesMulti(77)."""
         self._multi.pop(req_id, None)
 
-    def follow_summary(self, req_id: int, tags: str, now: datetime) -> Refusal | None:
-        """reqAccountSummary(62)."""
+    def follow_summary(self, req_id: int, group: str, tags: str, now: datetime) -> Refusal | None:
+        """reqAccountSummary(62): of all accounts, or of one."""
+        names = self._names(group)
+        if not names:
+            return invalid_request("Invalid account group")
         if len(self._summaries) >= MAX_SUMMARIES and req_id not in self._summaries:
             return TOO_MANY_SUMMARIES
-        self._summaries[req_id] = tuple(tag for tag in tags.split(",") if tag)
-        for name in self._books.names():
+        self._summaries[req_id] = _Summary(names, frozenset(tag.strip() for tag in tags.split(",")))
+        for name in names:
             self._say_summary(req_id, name, now)
         self._end(answers.end(SUMMARY_END, req_id))
         return None
@@ -165,12 +188,13 @@ class Feeds:
     def _say_values_of(self, account: str, now: datetime) -> None:
         if self._account == account:
             self._say_account(account, now)
-        for req_id, name in self._multi.items():
-            if name in (account, "", "All"):
+        for req_id, names in self._multi.items():
+            if account in names:
                 for tag, value, currency in self._books.values(account, now):
                     self._send(answers.multi_value(req_id, account, "", tag, value, currency))
-        for req_id in self._summaries:
-            self._say_summary(req_id, account, now)
+        for req_id, summary in self._summaries.items():
+            if account in summary.names:
+                self._say_summary(req_id, account, now)
 
     # Quotes.
 
@@ -179,6 +203,10 @@ class Feeds:
         generic: str = "",
     ) -> list[Refusal]:  # fmt: skip
         """reqMktData(1): serve it, or say why not; a warning may come with delayed quotes."""
+        if is_snapshot and generic:
+            return [NO_GENERIC]
+        if req_id in self._tickers:
+            return [TICKER_IN_USE]
         may_delay = self.data_type in (LATE, LATE_FROZEN)
         if supply is Supply.COMPETING:
             return [IN_USE]
@@ -198,9 +226,11 @@ class Feeds:
             self._tickers[req_id] = ticker
         return [SHOWN_DELAYED] if is_delayed else []
 
-    def stop_quote(self, req_id: int) -> None:
+    def stop_quote(self, req_id: int) -> Refusal | None:
         """cancelMktData(2)."""
-        self._tickers.pop(req_id, None)
+        if self._tickers.pop(req_id, None) is None:
+            return Refusal(NO_TICKER, f"Can't find EId with tickerId:{req_id}")
+        return None
 
     def lose_quotes(self) -> None:
         """Forget every quote subscription, as after 1101."""
@@ -230,11 +260,18 @@ class Feeds:
         self._send(answers.position(name, contract, held, self._books.cost(name, symbol)))
 
     def _say_summary(self, req_id: int, name: str, now: datetime) -> None:
-        tags = self._summaries[req_id]
-        is_ledger = any(tag.startswith("$LEDGER") for tag in tags)
-        for tag, value, currency in self._books.values(name, now):
-            if tag in tags or (is_ledger and currency == "BASE"):
+        summary, said = self._summaries[req_id], self._books.values(name, now)
+        of_ledger = {tag for tag, _, currency in said if currency == BASE}
+        for tag, value, currency in said:
+            if (tag in summary.tags and currency != BASE) or (
+                tag in of_ledger and summary.has_ledger(currency)
+            ):
                 self._send(answers.summary(req_id, name, tag, value, currency))
+
+    def _names(self, account: str) -> list[str]:
+        """Return the accounts a question is about; none when it names one that is not."""
+        names = self._books.names()
+        return names if account in EVERYBODY else [account] if account in names else []
 
     def _say_quote(self, req_id: int, ticker: _Ticker, now: datetime) -> None:
         market, symbol = self._door.venue.market, ticker.contract.listed

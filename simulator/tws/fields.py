@@ -67,7 +67,7 @@ class Reader:
             return None
         if number.adjusted() > MAX_EXPONENT or int(number.as_tuple().exponent) < -MAX_PLACES:
             raise Unreadable(f"field {self._at - 1}: {said[:40]!r} is no price and no quantity")
-        return number
+        return _plain(number)
 
     def flag(self) -> bool:
         """Return a boolean."""
@@ -95,3 +95,9 @@ class Reader:
         """Insist that nothing is left."""
         if self.left:
             raise Unreadable(f"{self.left} fields too many; the first is field {self._at}")
+
+
+def _plain(number: Decimal) -> Decimal:
+    """Return the same number without zeros behind its last digit: clients say 10.0 where TWS says 10."""
+    digits = f"{number:f}"
+    return Decimal(digits.rstrip("0").rstrip(".")) if "." in digits else number

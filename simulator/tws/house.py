@@ -93,7 +93,7 @@ class House:
         self._by_id: dict[tuple[int, int], Ticket] = {}
         self._by_core: dict[str, Ticket] = {}
         self._executed: dict[str, Execution] = {}
-        self._families = Families(self.cancel, self.send, self._shrink)
+        self._families = Families(self.cancel, self.send, self._shrink, self.hold)
         digest = hashlib.sha256(prefix.encode()).digest()
         self._first_perm = FIRST_PERM + int.from_bytes(digest[:4]) % PERM_SPAN
         self._exec_prefix = f"{digest[4:8].hex()}.{digest[8:12].hex()}"
@@ -164,11 +164,16 @@ class House:
         ticket.parent = self.find(client, placed.parent_id) if placed.parent_id else None
         self._families.join(ticket)
         ticket.held = "" if whim.refusal is not None else self._reason_to_hold(ticket, whim)
+        is_child, sends_family = ticket.held == CHILD, placed.transmit and not whim.is_held
+        if is_child and sends_family:
+            self._families.transmit(ticket, now)
+        if is_child and not (ticket.held == CHILD and ticket.is_live):
+            return ticket  # its parent has filled or ended meanwhile
         if ticket.held:
             self.hold(ticket, ticket.held)
         else:
             self.send(ticket, now, whim.refusal)
-        if placed.transmit and not whim.is_held:
+        if sends_family and not is_child:
             self._families.transmit(ticket, now)
         return ticket
 

@@ -3,16 +3,18 @@
 Rules of this room:
 1. Every field is read in its place, also those that change nothing here: one too many or too few is an error.
 2. What is read is what the client said; whether it may be is judged in `entry`.
+3. What would change when an order fills, or how much of it, and is not served here is named in `unserved`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from simulator.orders import ZERO
-from simulator.tws.fields import Reader
+from simulator.tws.fields import INT_MAX, Reader
+from simulator.tws.frames import Value
 
 PLACE = 3
 WITH_DURATION, WITH_ATS, WITH_AUTO_CANCEL, WITH_OVERRIDE = 158, 160, 162, 166
@@ -69,6 +71,9 @@ class Placed:
     what_if: bool = False
     cash_qty: Decimal | None = None
     override: str = ""
+    unserved: str = ""
+    echo: Mapping[str, Value] = field(default_factory=dict)
+    """What changes nothing here and comes back in openOrder as the client wrote it, by its name."""
 
     @property
     def is_buy(self) -> bool:
@@ -85,38 +90,74 @@ def read_asked(reader: Reader) -> Asked:
     return Asked(reader.integer(), *reader.texts(11))
 
 
+class _Walk:
+    """Read one placeOrder part by part; `unserved` names the first attribute nobody here serves."""
+
+    def __init__(self, fields: Sequence[str], version: int) -> None:
+        self.reader = Reader(fields, 1)
+        self.version = version
+        self.unserved = ""
+        self.echo: dict[str, Value] = {}
+
+    def note(self, name: str, said: object) -> None:
+        """Note an attribute that is set and not served."""
+        if said and not self.unserved:
+            self.unserved = name
+
+    def texts(self, *names: str) -> None:
+        """Read texts that come back as they are."""
+        self.echo |= {name: self.reader.text() for name in names}
+
+    def flags(self, *names: str) -> None:
+        """Read booleans that come back as they are."""
+        self.echo |= {name: self.reader.flag() for name in names}
+
+    def numbers(self, *names: str) -> None:
+        """Read whole numbers that come back as they are; unset ones do not."""
+        said = {name: self.reader.integer(INT_MAX) for name in names}
+        self.echo |= {name: number for name, number in said.items() if number != INT_MAX}
+
+
 def read_placed(fields: Sequence[str], version: int) -> Placed:
     """Read a placeOrder message; raises `Unreadable`."""
-    reader = Reader(fields, 1)
+    walk = _Walk(fields, version)
+    reader = walk.reader
     order_id, contract = reader.integer(), read_asked(reader)
     reader.skip(2)
     action, qty, order_type = reader.text(), reader.decimal(), reader.text()
     lmt_price, aux_price, tif = reader.decimal(), reader.decimal(), reader.text()
     oca_group, account, open_close, origin = reader.text(), reader.text(), reader.text(), reader.integer()
     order_ref, transmit, parent_id = reader.text(), reader.flag(), reader.integer()
-    reader.skip(2)
+    walk.flags("block", "sweep")
     display_size = reader.integer()
-    reader.skip(1)
+    walk.numbers("trigger")
     outside_rth = reader.flag()
-    reader.skip(1)
+    walk.flags("hidden")
     if contract.sec_type == "BAG":
         _skip_combo(reader)
-    reader.skip(2)
+    reader.skip(1)
+    walk.note("discretionaryAmt", reader.decimal())
     good_after_time, good_till_date = reader.text(), reader.text()
-    reader.skip(3 if version >= WITHOUT_FA_PROFILE else 4)
+    walk.note("goodAfterTime", good_after_time)
+    walk.texts("fa_group", "fa_method", "fa_percentage")
+    reader.skip(version < WITHOUT_FA_PROFILE)
     model_code = reader.text()
-    reader.skip(3)
+    walk.numbers("short_slot")
+    walk.texts("location")
+    walk.numbers("exempt")
     oca_type = reader.integer()
-    _skip_exotic(reader)
-    algo_strategy = _skip_hedge_and_algo(reader)
+    _read_exotic(walk)
+    algo_strategy = _read_hedge_and_algo(walk)
     what_if = reader.flag()
-    reader.skip(4)
-    cash_qty = _read_tail(reader, order_type)
-    override = _read_versions(reader, version, contract, order_type)
+    reader.skip(1)
+    walk.flags("solicited", "random_size", "random_price")
+    cash_qty = _read_tail(walk, order_type)
+    override = _read_versions(walk, contract, order_type)
     return Placed(
         order_id, contract, action, ZERO if qty is None else qty, order_type, lmt_price, aux_price, tif,
         oca_group, account, open_close, origin, order_ref, transmit, parent_id, display_size, outside_rth,
         good_after_time, good_till_date, model_code, oca_type, algo_strategy, what_if, cash_qty, override,
+        walk.unserved, walk.echo,
     )  # fmt: skip
 
 
@@ -126,52 +167,74 @@ def _skip_combo(reader: Reader) -> None:
     reader.skip(2 * reader.count())
 
 
-def _skip_exotic(reader: Reader) -> None:
-    """Pass rule 80A to the scale: what a plain order leaves empty."""
-    reader.skip(17)
-    if reader.text():
-        reader.skip(1 + _NEUTRAL)
-    else:
-        reader.skip(1)
-    reader.skip(4 + 2)
+def _read_exotic(walk: _Walk) -> None:
+    """Read rule 80A to the scale: what a plain order leaves empty."""
+    reader = walk.reader
+    walk.texts("rule_80a", "settling_firm")
+    walk.note("allOrNone", reader.flag())
+    walk.note("minQty", reader.integer(INT_MAX) not in (0, INT_MAX))
+    reader.skip(13)
+    neutral = reader.text()
+    walk.note("deltaNeutralOrderType", neutral not in ("", "None"))
+    reader.skip(1 + _NEUTRAL if neutral else 1)
+    reader.skip(4)
+    walk.note("scaleInitLevelSize", reader.integer(INT_MAX) != INT_MAX)
+    reader.skip(1)
     increment = reader.decimal()
+    walk.note("scalePriceIncrement", increment)
     if increment is not None and increment > ZERO:
         reader.skip(_SCALE)
     reader.skip(3)
 
 
-def _skip_hedge_and_algo(reader: Reader) -> str:
-    if reader.text():
+def _read_hedge_and_algo(walk: _Walk) -> str:
+    reader = walk.reader
+    hedge = reader.text()
+    walk.note("hedgeType", hedge)
+    if hedge:
         reader.skip(1)
-    reader.skip(4)
+    walk.flags("opt_out")
+    walk.texts("clearing_account", "clearing_intent")
+    walk.flags("not_held")
     if reader.flag():
         reader.skip(_NEUTRAL_CONTRACT)
     algo_strategy = reader.text()
     if algo_strategy:
-        reader.skip(2 * reader.count())
+        walk.texts(*(f"algo {at}" for at in range(2 * reader.count())))
     reader.skip(1)
     return algo_strategy
 
 
-def _read_tail(reader: Reader, order_type: str) -> Decimal | None:
-    """Pass what pegged, conditional and adjusted orders say; return cashQty."""
+def _read_tail(walk: _Walk, order_type: str) -> Decimal | None:
+    """Read what pegged, conditional and adjusted orders say; return cashQty."""
+    reader = walk.reader
     if order_type == "PEG BENCH":
         reader.skip(_PEG_BENCH)
     conditions = reader.count()
+    walk.note("conditions", conditions)
     for _ in range(conditions):
         reader.skip(_CONDITIONS.get(reader.integer(), 0))
     if conditions:
         reader.skip(2)
-    reader.skip(10)
+    walk.note("adjustedOrderType", reader.text() not in ("", "None"))
+    reader.skip(7)
+    walk.texts("soft_dollar", "soft_dollar_value")
     cash_qty = reader.decimal()
-    reader.skip(4 + 4)
+    reader.skip(4 + 1)
+    walk.flags("oms", "up_to_limit")
+    walk.numbers("price_mgmt")
     return cash_qty
 
 
-def _read_versions(reader: Reader, version: int, contract: Asked, order_type: str) -> str:
+def _read_versions(walk: _Walk, contract: Asked, order_type: str) -> str:
     """Read what later versions added; return advancedErrorOverride."""
-    override = ""
-    reader.skip((version >= WITH_DURATION) + (version >= WITH_ATS) + (version >= WITH_AUTO_CANCEL))
+    reader, version, override = walk.reader, walk.version, ""
+    if version >= WITH_DURATION:
+        walk.numbers("duration")
+    if version >= WITH_ATS:
+        walk.numbers("ats")
+    if version >= WITH_AUTO_CANCEL:
+        walk.flags("cancels_parent")
     if version >= WITH_OVERRIDE:
         override = reader.text()
     if version >= WITH_MANUAL_TIME:

@@ -5,6 +5,8 @@ Rules of this room:
 2. More than `max_rate` messages in a second, of all clients together, get error 100, once a second; the
    third time, TWS hangs up on the client that spoke.
 3. What one turn of the loop has to say leaves as one packet, and may be cut anywhere: a stream has no frames.
+4. A connection that is hung up on is closed for writing first and read for a moment longer: a socket closed
+   over what it has not read resets, and the client would lose the last words, which say why.
 """
 
 from __future__ import annotations
@@ -25,14 +27,16 @@ from simulator.tws.session import CANCEL, Session
 HOST = "127.0.0.1"
 LEAST, MOST, UNSPOKEN = 157, 178, 158
 TOO_FAST, MAX_VIOLATIONS = 100, 3
-PORT_MOVED, PORT_TEXT = (
-    1300,
-    ("TWS socket port has been reset and this connection is being dropped. Please reconnect on the new port"),
-)
+PACED = "+PACEAPI"
+"""The connect option of a client that asks to be slowed down, not scolded."""
+PORT_MOVED = 1300
+PORT_TEXT = "TWS socket port has been reset and this connection is dropped. Please reconnect on the new port"
 MAX_CLIENTS = 64
 MAX_BACKLOG = 1 << 26
 """Bytes kept for a client that does not read, or from one that is not read; beyond, it is cut."""
 PIECE, PIECE_S = 7, 0.001
+LINGER_S = 1.0
+"""How long a client that was hung up on may take to hang up, too."""
 _CUTS = {
     PLACE: (Mishap.CUT_BEFORE_ORDER, Mishap.CUT_AFTER_ORDER),
     CANCEL: (Mishap.CUT_BEFORE_CANCEL, Mishap.CUT_AFTER_CANCEL),
@@ -66,7 +70,7 @@ class Peer(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._out = bytearray()
         self._is_flushing = False
-        self._is_dead = False
+        self._is_dead = self._is_paced = False
         self._is_muted = False
         self._waiting = bytearray()
 
@@ -84,10 +88,8 @@ class Peer(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client."""
         del exc
-        self._is_dead = True
         self._server.peers.discard(self)
-        if self._session is not None:
-            self._desk.leave(self._session)
+        self._forget()
 
     def data_received(self, data: bytes) -> None:
         """Serve what has come."""
@@ -148,26 +150,30 @@ class Peer(asyncio.Protocol):
             self.flush()
 
     def close(self) -> None:
-        """End the connection behind what was written."""
+        """Hang up behind what was written; what the client still says is read and forgotten."""
         self.flush()
-        self._is_dead = True
+        self._forget()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write_eof()
+            asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)
+
+    def end(self) -> None:
+        """End the connection with the process, behind what was written."""
+        self.flush()
+        self._forget()
         if self._transport is not None:
             self._transport.close()
 
     def cut(self) -> None:
         """End the connection at once; what was not written is lost."""
-        self._is_dead = True
+        self._forget()
         if self._transport is not None:
             self._transport.abort()
-        if self._session is not None:
-            self._desk.leave(self._session)
 
     def die(self) -> None:
         """Neither read nor write any more, and do not say so."""
-        self._is_dead = True
         self._out.clear()
-        if self._session is not None:
-            self._desk.leave(self._session)
+        self._forget()
 
     def wake(self) -> None:
         """Go on after a silence."""
@@ -176,6 +182,12 @@ class Peer(asyncio.Protocol):
         self.flush()
 
     # The inside.
+
+    def _forget(self) -> None:
+        """Serve this client no more; its id is free."""
+        self._is_dead = True
+        if self._session is not None:
+            self._desk.leave(self._session)
 
     @property
     def client(self) -> int | None:
@@ -187,6 +199,7 @@ class Peer(asyncio.Protocol):
         if version is None:
             self.close()
             return
+        self._is_paced = PACED in greeting.options
         session = Session(self._desk, version, self.write, self.close)
         slow = self._desk.mishaps.strike(Mishap.SLOW_CONNECT)
         answer = (version, f"{self._desk.now():%Y%m%d %H:%M:%S} UTC")
@@ -203,7 +216,7 @@ class Peer(asyncio.Protocol):
     def _serve(self, session: Session, fields: list[str]) -> None:
         if self._is_dead:
             return
-        if self._server.pace.is_violated(asyncio.get_running_loop().time()):
+        if not self._is_paced and self._server.pace.is_violated(asyncio.get_running_loop().time()):
             count, most = self._server.pace.violations, self._server.limits.max_rate
             text = f"Max rate of messages per second has been exceeded:max={most} rec={most + 1} ({count})"
             session.fail(NO_ID, Refusal(TOO_FAST, text))
@@ -258,7 +271,7 @@ class Server:
         if self._server is not None:
             self._server.close()
         for peer in list(self.peers):
-            peer.close()
+            peer.end()
 
     def move(self) -> int:
         """Hang up and listen on another port, which every client is told of; return it."""

@@ -67,7 +67,7 @@ class Session:
         self._held_back: list[Fields] | None = None
         self.client_id: int | None = None
         self.feeds = Feeds(desk.door, self.send, self.end, desk.later, desk.now)
-        self.extras = Extras(desk.door, self.send, self.end, self.fail)
+        self.extras = Extras(desk.door, version, self.send, self.end, self.fail)
 
     # Out.
 
@@ -92,6 +92,10 @@ class Session:
     def fail(self, req_id: int, refusal: Refusal) -> None:
         """Send an error."""
         self.send(answers.error(self.version, req_id, refusal.code, refusal.text))
+
+    def _refuse(self, req_id: int, refusal: Refusal | None) -> None:
+        if refusal is not None:
+            self.fail(req_id, refusal)
 
     def hears(self, happening: Happening) -> bool:
         """Say whether this client is told of something."""
@@ -215,7 +219,7 @@ class Session:
     def _completed(self, reader: Reader) -> None:
         api_only = reader.flag()
         for ticket in self._desk.door.completed():
-            if ticket.order_id or not api_only:
+            if ticket.order_id > 0 or not api_only:
                 ended = ticket.ended or self._desk.now()
                 self.send(shown.completed_order(self.version, ticket, answers.when(ended, self._desk.zone)))
         self.end(answers.COMPLETED_END)
@@ -260,19 +264,21 @@ class Session:
         if reader.flag():
             reader.skip(3)
         generic = reader.text()
-        is_snapshot, found = reader.flag(), self._desk.door.catalogue.find(asked)
+        is_snapshot, is_regulatory = reader.flag(), reader.flag()
+        found = self._desk.door.catalogue.find(asked)
         if len(found) != 1:
             self.fail(req_id, NO_CONTRACT)
             return
         now, supply = self._desk.now(), self._desk.supply
         for refusal in self.feeds.quote(
-            req_id, found[0], supply, now, is_snapshot=is_snapshot, generic=generic
+            req_id, found[0], supply, now, is_snapshot=is_snapshot or is_regulatory, generic=generic
         ):
             self.fail(req_id, refusal)
 
     def _stop_market_data(self, reader: Reader) -> None:
         reader.skip(1)
-        self.feeds.stop_quote(reader.integer())
+        req_id = reader.integer()
+        self._refuse(req_id, self.feeds.stop_quote(req_id))
 
     def _data_type(self, reader: Reader) -> None:
         reader.skip(1)
@@ -304,21 +310,19 @@ class Session:
     def _account(self, reader: Reader) -> None:
         reader.skip(1)
         if reader.flag():
-            self.feeds.follow_account(reader.text(), self._desk.now())
+            self._refuse(NO_ID, self.feeds.follow_account(reader.text(), self._desk.now()))
         else:
             self.feeds.leave_account()
 
     def _multi(self, reader: Reader) -> None:
         reader.skip(1)
         req_id, account, model = reader.integer(), reader.text(), reader.text()
-        self.feeds.follow_multi(req_id, account, model, self._desk.now())
+        self._refuse(req_id, self.feeds.follow_multi(req_id, account, model, self._desk.now()))
 
     def _summary(self, reader: Reader) -> None:
         reader.skip(1)
-        req_id, _group, tags = reader.integer(), reader.text(), reader.text()
-        refusal = self.feeds.follow_summary(req_id, tags, self._desk.now())
-        if refusal is not None:
-            self.fail(req_id, refusal)
+        req_id, group, tags = reader.integer(), reader.text(), reader.text()
+        self._refuse(req_id, self.feeds.follow_summary(req_id, group, tags, self._desk.now()))
 
     def _leave_multi(self, reader: Reader) -> None:
         reader.skip(1)
@@ -351,6 +355,7 @@ class Session:
         try:
             if said[8:9] == "-":
                 return datetime.strptime(said[:17], "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC)
+            said = " ".join(said.split())  # some clients put two spaces between day and time
             zone = said[17:].strip() or self._desk.zone
             return datetime.strptime(said[:17], "%Y%m%d %H:%M:%S").replace(tzinfo=ZoneInfo(zone))
         except (ValueError, ZoneInfoNotFoundError):

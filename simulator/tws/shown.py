@@ -48,24 +48,30 @@ _NO_MARGIN: Said = [*[UNSET_DOUBLE] * 12, "", ""]
 
 def open_order(version: int, ticket: Ticket, shown: Shown, margin: Margin | None = None) -> Said:
     """openOrder(5)."""
-    placed, wanted = ticket.placed, ticket.order
+    placed, wanted, echo = ticket.placed, ticket.order, ticket.placed.echo.get
     said: Said = [5, ticket.order_id, *contract_fields(ticket.contract), placed.action, wanted.order_qty]
     said += [placed.order_type, or_zero(wanted.price), or_zero(placed.aux_price), placed.tif or "DAY",
              placed.oca_group, placed.account, placed.open_close, placed.origin, placed.order_ref,
-             ticket.client_id, ticket.perm_id, placed.outside_rth, False, "0.0",
+             ticket.client_id, ticket.perm_id, placed.outside_rth, echo("hidden", 0), "0.0",
              placed.good_after_time, ""]  # fmt: skip
-    said += _group(version)
-    said += [placed.model_code, placed.good_till_date, "", "", "", 0, "", -1, 0, "", "", "", "", "",
-             placed.display_size or INT_MAX, False, False, False, "", _oca_type(placed), False, False, "",
-             0 if ticket.parent is None else ticket.parent.order_id, 0, "", 0, *_NEUTRAL_OPEN]  # fmt: skip
-    said += [False, 0, "", "", "", "", "", 0, 0, 0, "", "", "", "", False, "", "IB", False, False]
+    said += _group(version, placed)
+    said += [placed.model_code, placed.good_till_date, echo("rule_80a"), "", echo("settling_firm"),
+             echo("short_slot", 0), echo("location"), echo("exempt", -1), 0, "", "", "", "", "",
+             placed.display_size or INT_MAX, echo("block", 0), echo("sweep", 0), False, "",
+             _oca_type(placed), False, False, "", 0 if ticket.parent is None else ticket.parent.order_id,
+             echo("trigger", 0), "", 0, *_NEUTRAL_OPEN]  # fmt: skip
+    said += [False, 0, "", "", "", "", "", 0, 0, 0, "", "", "", "", echo("opt_out", 0),
+             echo("clearing_account"), echo("clearing_intent") or "IB", echo("not_held", 0),
+             False]  # fmt: skip
     said += _algo(placed)
-    said += [False, placed.what_if, shown.status]
+    said += [echo("solicited", 0), placed.what_if, shown.status]
     said += _NO_MARGIN if margin is None else margin.fields()
-    said += [False, False, 0, "None", UNSET_DOUBLE, "", UNSET_DOUBLE, UNSET_DOUBLE, UNSET_DOUBLE,
-             UNSET_DOUBLE, 0, "", "", "", or_zero(placed.cash_qty), True, False, False, False]  # fmt: skip
-    said += [""] * (version >= WITH_DURATION) + [""] * (version >= WITH_ATS)
-    said += [False] * (version >= WITH_AUTO_CANCEL)
+    said += [echo("random_size", 0), echo("random_price", 0), 0, "None", UNSET_DOUBLE, "",
+             UNSET_DOUBLE, UNSET_DOUBLE, UNSET_DOUBLE, UNSET_DOUBLE, 0, echo("soft_dollar"),
+             echo("soft_dollar_value"), "", or_zero(placed.cash_qty), True, echo("oms", 0),
+             echo("up_to_limit", 0), echo("price_mgmt", 0)]  # fmt: skip
+    said += [echo("duration")] * (version >= WITH_DURATION) + [echo("ats")] * (version >= WITH_ATS)
+    said += [echo("cancels_parent", 0)] * (version >= WITH_AUTO_CANCEL)
     return said + (_PEG if version >= WITH_PEG_BEST else [])
 
 
@@ -77,7 +83,7 @@ def completed_order(version: int, ticket: Ticket, completed_at: str) -> Said:
     said += [or_zero(order.price), or_zero(placed.aux_price), placed.tif or "DAY", placed.oca_group,
              placed.account, placed.open_close, placed.origin, placed.order_ref, ticket.perm_id,
              placed.outside_rth, False, "0.0", placed.good_after_time]  # fmt: skip
-    said += _group(version)
+    said += _group(version, placed)
     said += [placed.model_code, placed.good_till_date, "", "", "", 0, "", -1, "", "", "", "", "",
              placed.display_size or INT_MAX, False, False, "", _oca_type(placed), 0, "", 0,
              *_NEUTRAL_DONE]  # fmt: skip
@@ -89,9 +95,10 @@ def completed_order(version: int, ticket: Ticket, completed_at: str) -> Said:
     return said + (_PEG if version >= WITH_PEG_BEST else [])
 
 
-def _group(version: int) -> Said:
+def _group(version: int, placed: Placed) -> Said:
     """faGroup, faMethod, faPercentage and, before 177, faProfile."""
-    return ["", "", ""] if version >= WITHOUT_FA_PROFILE else ["", "", "", ""]
+    said = [placed.echo.get(name) for name in ("fa_group", "fa_method", "fa_percentage")]
+    return said if version >= WITHOUT_FA_PROFILE else [*said, ""]
 
 
 def _oca_type(placed: Placed) -> int:
@@ -99,7 +106,10 @@ def _oca_type(placed: Placed) -> int:
 
 
 def _algo(placed: Placed) -> Said:
-    return [placed.algo_strategy, 0] if placed.algo_strategy else [""]
+    if not placed.algo_strategy:
+        return [""]
+    said = [value for name, value in placed.echo.items() if name.startswith("algo ")]
+    return [placed.algo_strategy, len(said) // 2, *said]
 
 
 def _why(ticket: Ticket) -> str:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from patience import until
+
 from adapters.base import Broker, BrokerEvent
 from gateway.config import GatewayConfig
 from gateway.domain.order import OrderSpec, OrdType, Report, Side, TimeInForce
@@ -22,7 +24,6 @@ from simulator.control import ask
 from simulator.stage import Stage
 
 VENUES = ("plain", "saxo", "dukascopy", "ibkr", "alpaca", "tws")
-PATIENCE_S = 20.0
 LINKS = {
     "saxo": 'dialect = "saxo"\nusername = "U"\n[links.sim.venue]\nclient_id = "C1"\n',
     "dukascopy": 'dialect = "dukascopy"\nusername = "U"\n[links.sim.venue]\nsend_account = true\n',
@@ -83,13 +84,13 @@ class Ground:
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Wait for something to be so."""
-        for _ in range(int(PATIENCE_S / 0.02)):
-            if is_so():
-                return
-            if self.listening is not None and self.listening.done():
+
+        def is_so_or_over() -> bool:
+            if self.listening is not None and self.listening.done() and not is_so():
                 self.listening.result()
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"it never came; said so far: {self.said[-10:]}")
+            return is_so()
+
+        await until(is_so_or_over, lambda: self.said[-10:])
 
     def order(self, **changes: Any) -> OrderSpec:
         """Make an order of its own: a limit far below the market, unless told otherwise."""

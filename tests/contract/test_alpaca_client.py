@@ -30,6 +30,7 @@ from alpaca.trading.requests import (
 from alpaca.trading.stream import TradingStream
 from alpaca_world import KEYS, Market, market
 from jsonschema import Draft202012Validator
+from patience import until
 
 SCHEMA = json.loads((Path(__file__).parent / "alpaca_schema.json").read_text(encoding="utf-8"))
 OK, NO_CONTENT, MULTI = 200, 204, 207
@@ -247,11 +248,7 @@ class Listener:
         await self.stream.close()
 
     async def until(self, is_so: Callable[[], bool]) -> None:
-        for _ in range(1000):
-            if is_so():
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError(f"it never came: {[one['event'] for one in self.raw]}")
+        await until(is_so, lambda: [one["event"] for one in self.raw])
 
 
 async def test_every_event_reaches_the_unmodified_stream_in_the_published_shape(tmp_path: Path) -> None:
@@ -285,7 +282,7 @@ async def test_every_event_reaches_the_unmodified_stream_in_the_published_shape(
         venue.operate("resume", symbol="AAA")
         post("done")
         venue.operate("done", cl_ord_id="done")
-        await asyncio.sleep(0.3)
+        await heard.until(lambda: venue.world.status()["is_quiet"])
         venue.operate("close_market")
         post("early")
         venue.operate("open_market")

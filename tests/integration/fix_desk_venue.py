@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from patience import PATIENCE_S
+
 from adapters.fix.engine import ChildEngine, Incoming
 from adapters.fix.settings import FixSession
 from adapters.fix.spool import Spooled
@@ -104,7 +106,7 @@ class Tap:
         self._connected = asyncio.Event()
 
     async def wait_for_connects(self, count: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.connects) < count:
                 self._connected.clear()
                 await self._connected.wait()
@@ -172,8 +174,8 @@ class Listener:
             self.seen += batch
             self._changed.set()
 
-    async def wait_for(self, kind: type[Any], count: int = 1, timeout_s: float = 15.0) -> Sequence[Any]:
-        async with asyncio.timeout(timeout_s):
+    async def wait_for(self, kind: type[Any], count: int = 1) -> Sequence[Any]:
+        async with asyncio.timeout(PATIENCE_S):
             while len(found := [one for one in self.seen if isinstance(one, kind)]) < count:
                 self._changed.clear()
                 await self._changed.wait()

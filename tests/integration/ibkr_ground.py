@@ -11,6 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from patience import PATIENCE_S, until
+
 from adapters.base import BrokerEvent, InThisProcess
 from adapters.ibkr.broker import IbkrBroker
 from adapters.ibkr.library import ib
@@ -21,7 +23,6 @@ from gateway.runtime.clock import SystemClock
 from simulator.control import ask
 from simulator.stage import TWS, Stage
 
-PATIENCE_S = 15.0
 PRICES = {"AAA": Decimal(100), "BBB": Decimal(50), "CCC": Decimal(20)}
 OURS, NAIVE = 11, 7
 
@@ -61,13 +62,14 @@ class Ground:
 
     async def until(self, is_so: Callable[[], Any], patience_s: float = PATIENCE_S) -> None:
         """Wait for something to be so."""
-        for _ in range(int(patience_s / 0.02)):
-            if is_so():
-                return
-            if self.listening is not None and self.listening.done() and self.broker is not None:
+
+        def is_so_or_over() -> bool:
+            found = bool(is_so())
+            if not found and self.listening is not None and self.listening.done() and self.broker is not None:
                 self.listening.result()
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"it never came; said so far: {self.said[-12:]}")
+            return found
+
+        await until(is_so_or_over, lambda: self.said[-12:], patience_s)
 
     def tell(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Do something at the venue by hand."""
@@ -185,9 +187,5 @@ def stock(symbol: str = "AAA") -> Any:
     return ib.Stock(symbol, "SMART", "USD")
 
 
-async def naive_until(is_so: Callable[[], Any], patience_s: float = 5.0) -> None:
-    for _ in range(int(patience_s / 0.02)):
-        if is_so():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("the naive reader never saw it")
+async def naive_until(is_so: Callable[[], Any]) -> None:
+    await until(is_so, lambda: "to the naive reader")

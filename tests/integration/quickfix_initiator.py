@@ -1,7 +1,8 @@
 """A real quickfix initiator in its own process: orders named on stdin, what happens told on stdout.
 
 Run as: quickfix_initiator.py PORT BEGINSTRING COMPID FOLDER. Lines in: `send ID` or `stop`.
-Lines out: `logon`, `logout`, `echo ID Y|N` (PossDupFlag), `admin TYPE` for session messages received.
+Lines out: `logon`, `logout`, `echo ID Y|N` (PossDupFlag), `admin TYPE` for session messages received
+(of a ResendRequest(2) its BeginSeqNo(7), too).
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class Application(fix.Application):
         pass
 
     def fromAdmin(self, message: fix.Message, _session: fix.SessionID) -> None:  # noqa: N802 - named by quickfix
-        tell(f"admin {fields(message)['35']}")
+        said = fields(message)
+        tell(f"admin {said['35']} {said['7']}" if said["35"] == "2" else f"admin {said['35']}")
 
     def fromApp(self, message: fix.Message, _session: fix.SessionID) -> None:  # noqa: N802 - named by quickfix
         found = fields(message)

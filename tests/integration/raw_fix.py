@@ -22,7 +22,9 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from patience import PATIENCE_S
 
 ORDER = "11={}|21=1|38=100|40=1|54=1|55=IBM|60=20240506-12:00:00|"
 LOGON = "98=0|108=30|"
@@ -47,8 +49,8 @@ class RawPeer:
 
     opened: ClassVar[list[RawPeer]] = []
 
-    async def connect(self) -> RawPeer:
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+    async def connect(self, **options: Any) -> RawPeer:
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port, **options)
         self.opened.append(self)
         return self
 
@@ -68,7 +70,7 @@ class RawPeer:
     def send(self, msg_type: str, body: str = "", header: str = "", seq_num: int | None = None) -> None:
         self.writer.write(self.message(msg_type, body, header, seq_num))
 
-    async def read(self, count: int, timeout: float = 5.0) -> list[str]:  # noqa: ASYNC109 - a bound of the test
+    async def read(self, count: int, timeout: float = PATIENCE_S) -> list[str]:  # noqa: ASYNC109 - a bound of the test
         """Read `count` messages, from MsgType on, without the times and the checksum."""
         answers: list[str] = []
         while len(answers) < count:
@@ -125,7 +127,7 @@ class RawPeer:
             raw = re.sub(rb"\x019=\d+", b"\x019=" + frame["9"].encode(), raw)
         return raw[:-7] + f"10={frame['10']}\x01".encode() if "10" in frame else raw
 
-    async def is_hung_up_on(self, timeout: float = 3.0) -> bool:  # noqa: ASYNC109 - a bound of the test
+    async def is_hung_up_on(self, timeout: float = PATIENCE_S) -> bool:  # noqa: ASYNC109 - a bound of the test
         """Tell whether the other side ends the connection without another word."""
         try:
             left = self.rest + await asyncio.wait_for(self.reader.read(), timeout)

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Self
+
+from patience import wait_until
 
 from gateway.runtime.embedded import EmbeddedServer
 
@@ -70,14 +70,4 @@ def server_pid(server: EmbeddedServer) -> int:
 def kill(server: EmbeddedServer) -> None:
     """End a server as a power cut of its process would, and wait until it is gone."""
     os.kill(server_pid(server), signal.SIGKILL)
-    deadline = time.monotonic() + 5
-    while server._is_held():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    """Wait until `condition` holds; TimeoutError when it does not in time."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 - the condition is another process's, nothing can be awaited
-            await asyncio.sleep(0.005)
+    wait_until(lambda: not server._is_held(), every_s=0.005)

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from patience import until
 from pydantic import SecretStr
 from redis.asyncio import Redis
-from redis_faults import until
 
 from gateway.runtime.connect import reader_client
 from gateway.runtime.keys import Keys

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fix_desk_venue import open_venue
+from patience import PATIENCE_S
 from test_relay import Certificates, certificates, tls_before
 
 from gateway.config import load
@@ -49,7 +50,7 @@ async def test_a_link_with_tls_logs_on_over_a_verified_connection(
         config = load(write(tmp_path, port, more))
         broker = make_broker("sim", config.links["sim"], config, SystemClock())
         await broker.start(0)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             async for batch in broker.events():
                 if any(isinstance(event, LinkUp) for event in batch):
                     await broker.stop()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from patience import PATIENCE_S, wait_until
 
 from gateway.cli import main
 from gateway.cli.demo import compare_with_venue, prepare
@@ -60,13 +60,6 @@ def told(say: Say, *words: str) -> Any:
     return json.loads(output)
 
 
-def until(is_so: Callable[[], bool], timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.1)
-
-
 def state_of(say: Say, request_id: str) -> str:
     code, output, _ = say("request", request_id, "--json")
     return str(json.loads(output)["request"]["state"]) if code == OK else ""
@@ -79,7 +72,7 @@ def write(folder: Path, **weights: str) -> str:
 
 
 def test_the_status_shows_the_link_and_nothing_working(say: Say) -> None:
-    until(lambda: "link sim         up (simulator)" in say("status")[1])
+    wait_until(lambda: "link sim         up (simulator)" in say("status")[1])
     code, output, _ = say("status")
     assert code == OK
     assert "link sim         up (simulator)" in output
@@ -162,7 +155,7 @@ def test_halted_means_nothing_leaves_and_resumed_means_it_does(say: Say, tmp_pat
     sent = len(told(say, "orders"))
     say("prices", str(EXAMPLE / "prices.csv"))
     say("submit", write(tmp_path, KO="0.03"), "--request-id", "halted")
-    until(lambda: state_of(say, "halted") == "queued")
+    wait_until(lambda: state_of(say, "halted") == "queued")
     assert "queued main: halted" in say("status")[1]
     assert len(told(say, "orders")) == sent
     assert say("halt", "--account", "main", "--reason", "fire drill", "--by", "me")[0] == OK
@@ -173,7 +166,7 @@ def test_halted_means_nothing_leaves_and_resumed_means_it_does(say: Say, tmp_pat
     )
     assert len(told(say, "orders")) == sent
     assert say("resume", "--by", "me")[1] == "released: lunch\nresumed: all accounts\n"
-    until(lambda: state_of(say, "halted") == "done")
+    wait_until(lambda: state_of(say, "halted") == "done")
     assert len(told(say, "orders")) == sent + 1
 
 
@@ -181,9 +174,9 @@ def test_a_request_may_wait_for_a_person(say: Say, tmp_path: Path) -> None:
     say("prices", str(EXAMPLE / "prices.csv"))
     for name, word in (("yes", "approve"), ("no", "cancel")):
         say("submit", write(tmp_path, KO=f"0.0{len(name)}"), "--request-id", name, "--approve")
-        until(lambda name=name: state_of(say, name) == "awaiting_approval")
+        wait_until(lambda name=name: state_of(say, name) == "awaiting_approval")
         assert say(word, name, "--by", "me")[0] == OK
-    until(lambda: state_of(say, "yes") == "done")
+    wait_until(lambda: state_of(say, "yes") == "done")
     assert state_of(say, "no") == "canceled"
 
 
@@ -238,7 +231,7 @@ def test_a_refused_message_is_a_dead_letter_and_the_gateway_carries_on(say: Say,
     client = redis.Redis(unix_socket_path=str(socket_path(stage.folder / "state")))
     client.xadd(KEYS.targets, {"d": b"{ not json"})
     client.close()
-    until(lambda: any("json" in one["field"] for one in told(say, "rejected")))
+    wait_until(lambda: any("json" in one["field"] for one in told(say, "rejected")))
     assert "json" in say("rejected")[1]
     assert say("status")[0] == OK
 
@@ -282,7 +275,7 @@ def test_a_killed_gateway_is_started_again_and_knows_everything(say: Say, stage:
     stage.start_gateway()
     stage.kill("gateway")
     stage.start_gateway()
-    until(lambda: told(say, "status")["links"]["sim"]["is_up"])
+    wait_until(lambda: told(say, "status")["links"]["sim"]["is_up"])
     say("prices", str(EXAMPLE / "prices.csv"))
     assert told(say, "book")["accounts"]["main"]["cash"] == book["accounts"]["main"]["cash"]
     assert compare_with_venue(told(say, "book"), stage.record()) == []
@@ -300,12 +293,12 @@ def test_sigterm_stops_cleanly_and_sigint_twice_at_once(
     assert code == NO_ANSWER
     assert "is `gateway run` running?" in error
     stage.start_gateway()
-    until(lambda: "" in told(say, "status")["halts"])
+    wait_until(lambda: "" in told(say, "status")["halts"])
     say("resume", "--by", "me")
     process = stage.processes["gateway"]
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) in (-signal.SIGINT, OK, 130)
+    assert process.wait(PATIENCE_S) in (-signal.SIGINT, OK, 130)
     assert "Traceback" not in stage.log("gateway")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import redis
+from patience import wait_until
 
 from gateway.cli import main
 from gateway.cli.root import OK
@@ -84,10 +85,7 @@ class Room:
         return bool(copy["is_up"]) and copy["waiting"] == 0
 
     def until(self, is_so: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
-        while not is_so():
-            assert time.monotonic() < deadline, self.stage.log("gateway")[-2000:]
-            time.sleep(0.1)
+        wait_until(is_so, lambda: self.stage.log("gateway")[-2000:])
 
 
 @pytest.fixture

@@ -11,13 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import until
 from redis import Redis as BlockingRedis
-from redis_faults import kill, server_pid, until
+from redis_faults import kill, server_pid
 
+from gateway.cli import main
+from gateway.cli.root import NO_ANSWER
 from gateway.errors import StoreUnavailable
 from gateway.runtime import embedded
 from gateway.runtime.connect import view_client
 from gateway.runtime.embedded import EmbeddedServer, ensure, find_binary, is_answering, socket_path
+
+CONFIG = Path(__file__).parents[2] / "config" / "gateway.toml"
 
 
 @pytest.fixture
@@ -163,6 +168,19 @@ def test_a_frozen_server_is_not_replaced_but_named(folder: Path) -> None:
     finally:
         os.kill(pid, signal.SIGCONT)
     assert server.stop()
+
+
+def test_a_server_that_cannot_be_started_again_ends_the_command_with_the_reason(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def gone(_: EmbeddedServer, every_s: float = 1.0) -> None:
+        raise StoreUnavailable(f"looked every {every_s} s, and it is gone")
+
+    monkeypatch.setattr(EmbeddedServer, "keep_alive", gone)
+    monkeypatch.setenv("GATEWAY_STATE_FOLDER", os.fspath(folder))
+    assert main(["--config", os.fspath(CONFIG), "redis"]) == NO_ANSWER
+    assert "looked every 1.0 s, and it is gone" in capsys.readouterr().err
+    assert not is_answering(socket_path(folder))
 
 
 def test_a_server_that_cannot_load_its_data_shows_its_log(folder: Path) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import psutil
 import pytest
 from fix_desk_venue import PARTIES, SESSION, Listener, Tap, open_venue, order, session_to
+from patience import PATIENCE_S, until
 
+from adapters.fix import engine as engine_module
 from adapters.fix.engine import ChildEngine, Down, Up, Withheld
 from adapters.fix.spool import Spooled, segments
 from simulator.fix.acceptor import NoInterference, Verdict
@@ -193,21 +195,18 @@ async def test_a_spool_that_cannot_be_written_ends_the_child_before_the_report_c
 
 
 async def test_nobody_at_the_address_is_said_and_stop_does_not_wait(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(engine_module, "END_TIMEOUT_S", 2 * PATIENCE_S)
     async with open_venue() as venue:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             engine = ChildEngine(session_to(venue, tmp_path, port=probe.getsockname()[1]))
             engine.start(0)
             listener = Listener(engine)
-            for _ in range(150):
-                if any("not logged on" in text for text in caplog.messages):
-                    break
-                await asyncio.sleep(0.1)
-            assert any("not logged on" in text for text in caplog.messages)
+            await until(lambda: any("not logged on" in text for text in caplog.messages))
             assert not engine.send("order", "A", order("A"))
-            await asyncio.wait_for(engine.stop(), 8)
+            await asyncio.wait_for(engine.stop(), PATIENCE_S)  # the process ends itself, and is not killed
             await listener.task
             assert not [one for one in listener.seen if isinstance(one, (Up, Withheld))]
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import wait_until
 
 from gateway.cli import main
 from gateway.cli.demo import compare_with_venue
@@ -24,7 +25,7 @@ from simulator.control import ask
 from simulator.household import stage_for, write_household
 from simulator.stage import Stage, free_port
 
-NAMES, PATIENCE_S = 40, 30.0
+NAMES = 40
 LOGIN = 'username = "DEMO"\n[links.sim.venue]\n'
 KITS: dict[str, tuple[str, dict[str, Any]]] = {
     "plain": ("", {}),
@@ -69,12 +70,8 @@ class Room:
         assert "error" not in answer, (command, words, answer)
         return answer
 
-    def until(self, is_so: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
-        deadline = time.monotonic() + patience_s
-        while not (found := is_so()):
-            assert time.monotonic() < deadline, (what, self.stage.log("gateway")[-3000:])
-            time.sleep(0.05)
-        return found
+    def until(self, is_so: Callable[[], Any], what: str) -> Any:
+        return wait_until(is_so, lambda: (what, self.stage.log("gateway")[-3000:]))
 
     def theirs(self, cl_ord_id: str) -> dict[str, Any]:
         found: dict[str, Any] = next(
@@ -145,7 +142,7 @@ class Room:
             body = self.say("request", "R1")
             return bool(body and body["request"]["is_final"])
 
-        self.until(is_over, "the end of the request", 60)
+        self.until(is_over, "the end of the request")
 
     def agrees(self) -> None:
         self.until(

@@ -9,6 +9,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from fix_desk_venue import Listener, Tap, open_venue, session_to
+from patience import PATIENCE_S
 
 from adapters.fix import child
 from adapters.fix.engine import ChildEngine, Down, Up
@@ -63,10 +64,23 @@ class Telling:
 
     async def wait_for(self, line: str) -> None:
         def hear() -> None:
-            while self._lines.get(timeout=10) != line:
+            while self._lines.get(timeout=PATIENCE_S) != line:
                 pass
 
         await asyncio.to_thread(hear)
+
+
+async def comes_up(session: child.Session, telling: Telling) -> None:
+    """Ask again and again for the proof, as the process does, until the session is up."""
+
+    async def ask() -> None:
+        while True:
+            await asyncio.sleep(0.2)
+            session.ask_for_proof()
+
+    asking = asyncio.create_task(ask())
+    await telling.wait_for("up reset")
+    asking.cancel()
 
 
 async def test_a_session_leaves_before_maintenance_and_comes_back_behind_it(tmp_path: Path) -> None:
@@ -81,9 +95,7 @@ async def test_a_session_leaves_before_maintenance_and_comes_back_behind_it(tmp_
         parts = initiator(config, session)
         session.keep_terms()
         parts[0].start()
-        await asyncio.sleep(0.5)
-        session.ask_for_proof()
-        await telling.wait_for("up reset")
+        await comes_up(session, telling)
 
         now = datetime(2024, 5, 6, 20, 59, 40, tzinfo=UTC)
         session.keep_terms()
@@ -98,9 +110,7 @@ async def test_a_session_leaves_before_maintenance_and_comes_back_behind_it(tmp_
         now = datetime(2024, 5, 6, 21, 30, tzinfo=UTC)
         session.keep_terms()
         await tap.wait_for_connects(2)
-        await asyncio.sleep(0.5)
-        session.ask_for_proof()
-        await telling.wait_for("up reset")
+        await comes_up(session, telling)
         session.end()
         await asyncio.to_thread(parts[0].stop)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from patience import wait_until
 
 from gateway.cli import main
 from gateway.cli.root import NO_ANSWER, OK, USAGE
@@ -95,11 +95,11 @@ def test_a_price_history_is_said_used_and_not_needed_to_replay(
         monkeypatch.setenv(name, value)
 
     def say(*words: str) -> Any:
-        for _ in range(100):  # the first status is written a moment after the gateway is ready
+        def answer() -> tuple[int, Any] | None:
             code, said = main(["--config", str(stage.config), *words, "--json"]), capsys.readouterr()
-            if code != NO_ANSWER:
-                break
-            time.sleep(0.1)
+            return None if code == NO_ANSWER else (code, said)
+
+        code, said = wait_until(answer)  # the first status is written a moment after the gateway is ready
         assert code == OK, said.err
         return json.loads(said.out)
 

@@ -16,7 +16,7 @@ from ibkr_ground import NAIVE, OURS, PRICES, Ground, grounds, naive_order, naive
 from adapters.base import NotSent
 from adapters.ibkr.pauses import Restart
 from adapters.ibkr.quotes import IbkrQuotes
-from adapters.ibkr.settings import Terms
+from adapters.ibkr.settings import IbkrSettings, Terms
 from gateway.domain.order import ExecType, OrdStatus, OrdType, Side
 from gateway.errors import ConfigError
 from gateway.events import (
@@ -415,13 +415,10 @@ async def test_a_tws_that_is_not_the_one_meant_ends_the_gateway(
         ground.broker = None
 
 
-async def test_a_paper_account_is_no_live_one(by_hand: Ground) -> None:
-    await by_hand.start()
-    broker = by_hand.broker
-    assert broker is not None
-    broker._settings = replace(broker._settings, accounts={"main": "DU1"}, environment="live")
+def test_a_paper_account_is_no_live_one() -> None:
+    settings = IbkrSettings("tws", "127.0.0.1", 4001, {"main": "DU1"}, {}, environment="live")
     with pytest.raises(ConfigError, match='write environment = "paper"'):
-        broker._check_accounts(["DU1"])
+        settings.check(["DU1"])
 
 
 async def test_an_order_in_doubt_is_never_called_unsent(by_hand: Ground) -> None:

@@ -10,13 +10,14 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+from patience import PATIENCE_S, until
 
 from adapters.ibkr.library import ib
 from gateway.client import GatewayClient
@@ -37,8 +38,9 @@ from gateway.runtime.embedded import socket_path
 from gateway.runtime.keys import Keys
 from gateway.runtime.store import Journal
 from simulator.control import ask
-from simulator.stage import TWS, Stage, free_port
+from simulator.stage import TWS, Stage, free_port, let_go
 
+T = TypeVar("T")
 CODE, NAMES, CASH = "DU1", 40, 400_000
 GATEWAY = """
 household = "two"
@@ -148,30 +150,33 @@ class House:
 
     async def until_done(self, *request_ids: str) -> dict[str, Any]:
         """Wait until requests have ended; return their read models."""
-        for _ in range(600):
+
+        async def found() -> dict[str, Any] | None:
             async with self.client() as client:
-                found = {one: await client.request(one) for one in request_ids}
-            if all(one is not None and RequestState(one["state"]).is_final for one in found.values()):
-                return found
-            await asyncio.sleep(0.1)
-        raise AssertionError(f"{found}\n{self.stage.log('gateway')[-3000:]}")
+                bodies = {one: await client.request(one) for one in request_ids}
+            ended = (one is not None and RequestState(one["state"]).is_final for one in bodies.values())
+            return bodies if all(ended) else None
+
+        return await self.until(found)
 
     async def until_up(self) -> None:
         """Wait until both channels are up again."""
-        for _ in range(200):
+
+        async def is_so() -> bool:
             async with self.client() as client:
                 status = await client.status()
-            if status is not None and all(one["is_up"] for one in status["links"].values()):
-                return
-            await asyncio.sleep(0.1)
-        raise AssertionError(self.stage.log("gateway")[-3000:])
+            return status is not None and all(one["is_up"] for one in status["links"].values())
 
-    async def until(self, is_so: Callable[[], bool]) -> None:
-        for _ in range(200):
-            if is_so():
-                return
+        await self.until(is_so)
+
+    async def until(self, is_so: Callable[[], Awaitable[T]]) -> T:
+        """Ask until there is an answer."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + PATIENCE_S
+        while not (found := await is_so()):
+            assert loop.time() < end, self.stage.log("gateway")[-3000:]
             await asyncio.sleep(0.1)
-        raise AssertionError(self.stage.log("gateway")[-3000:])
+        return found
 
 
 def lay_out(folder: Path) -> House:
@@ -217,6 +222,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         yield made
     finally:
         await asyncio.to_thread(made.stage.close)
+        let_go(made.stage.fix_port, made.stage.fix_control)
 
 
 def weights(house: House, seed: int) -> dict[str, str]:
@@ -244,7 +250,11 @@ async def test_a_basket_over_both_channels_survives_kills_and_each_answers_for_i
     async with house.client() as client:
         for number, account in enumerate(LINKS):
             await client.submit(weights(house, number), account=account, request_id=account, lifetime_s=3600)
-    await house.until(lambda: all(len(one) > 5 for one in stage.orders().values()))
+
+    async def are_resting() -> bool:
+        return all(len(one) > 5 for one in stage.orders().values())
+
+    await house.until(are_resting)
     stage.kill("gateway")
     stage.start_gateway()
     stage.kill("venue")
@@ -289,7 +299,7 @@ async def test_a_loss_sold_over_one_channel_is_not_bought_back_over_the_other(ho
         await client.submit({"LOSS": "0"}, account="sat", request_id="sell", lifetime_s=3600)
     assert (await house.until_done("sell"))["sell"]["state"] == RequestState.DONE
     reader = ib.IB()  # whoever looks at TWS sees what both channels hold, and the orders of one
-    await reader.connectAsync("127.0.0.1", house.stage.port, 77, timeout=5)
+    await reader.connectAsync("127.0.0.1", house.stage.port, 77, timeout=PATIENCE_S)
     before = {one.contract.symbol: one.position for one in reader.positions()}
     async with house.client() as client:
         await client.submit({"LOSS": "0.1", "S00": "0.1"}, account="core", request_id="buy", lifetime_s=3600)
@@ -297,12 +307,12 @@ async def test_a_loss_sold_over_one_channel_is_not_bought_back_over_the_other(ho
     assert [(one["symbol"], one["reason"]) for one in buy["denied"]] == [("LOSS", "wash_sale")]
     at_venue = house.stage.orders()
     bought = int(at_venue["fix"][0]["cum_qty"])
-    for _ in range(50):
-        held = {one.contract.symbol: one.position for one in reader.positions()}
-        if held["S00"] == before["S00"] + bought:
-            break
-        await asyncio.sleep(0.1)
-    assert (before["S00"], held["S00"]) == (200, 200 + bought)
+
+    def held() -> dict[str, float]:
+        return {one.contract.symbol: one.position for one in reader.positions()}
+
+    assert before["S00"] == 200
+    await until(lambda: held()["S00"] == 200 + bought, held)
     assert {one.contract.symbol for one in await reader.reqCompletedOrdersAsync(apiOnly=False)} == {"LOSS"}
     assert {one.contract.symbol for one in await reader.reqExecutionsAsync()} == {"LOSS"}
     assert await reader.reqAllOpenOrdersAsync() == []

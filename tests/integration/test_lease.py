@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S, until
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError  # noqa: A004
-from redis_faults import LossyProxy, kill, until
+from redis_faults import LossyProxy, kill
 
 from gateway.errors import Fenced, LeaseHeld, StoreUnavailable
 from gateway.events import TimerFired
@@ -76,7 +77,7 @@ async def test_who_waits_takes_over_when_the_time_is_up(redis_client: Redis, key
     first = make(redis_client, keys, "a", ttl_s=0.3, margin_s=0.1)
     await first.acquire()
     second = make(redis_client, keys, "b")
-    assert await second.acquire(wait_s=5) == 2
+    assert await second.acquire(wait_s=PATIENCE_S) == 2
     assert not first.may_act()
     assert second.may_act()
     with pytest.raises(Fenced, match="took this household over"):
@@ -98,13 +99,14 @@ async def test_the_first_has_stopped_before_another_may_begin(
 
 
 async def test_a_token_of_yesterday_writes_nothing(redis_client: Redis, keys: Keys) -> None:
-    old = make(redis_client, keys, "a", ttl_s=0.05, margin_s=0.01)
+    old = make(redis_client, keys, "a")
     await old.acquire()
     journal = Journal(redis_client, keys, old.epoch, old.owner)
     await journal.open()
     await journal.append([TimerFired(AT, "one")])
+    await redis_client.hset(keys.lease, mapping={"until": 0})  # a day has passed
     new = make(redis_client, keys, "b")
-    await new.acquire(wait_s=1)
+    await new.acquire()
     for journal_seq in (1, 1):
         assert journal.seq == journal_seq
         with pytest.raises(Fenced):
@@ -139,17 +141,17 @@ async def test_a_lease_that_was_deleted_stops_its_holder(redis_client: Redis, ke
     await asyncio.sleep(0.02)
     await redis_client.delete(keys.lease)
     with pytest.raises(Fenced, match="deleted"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await keeping
     assert not lease.may_act()
 
 
 async def test_a_lease_is_kept_as_long_as_it_is_renewed(redis_client: Redis, keys: Keys) -> None:
-    lease = make(redis_client, keys, "a", ttl_s=0.6, margin_s=0.1)
+    lease = make(redis_client, keys, "a", ttl_s=1.8, margin_s=0.1)
     await lease.acquire()
     keeping = asyncio.create_task(lease.keep())
     with pytest.raises(LeaseHeld):
-        await make(redis_client, keys, "b").acquire(wait_s=1.2)
+        await make(redis_client, keys, "b").acquire(wait_s=2.2)
     assert lease.may_act()
     keeping.cancel()
     await asyncio.gather(keeping, return_exceptions=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import wait_until
 
 from gateway.cli import main
 from gateway.cli.demo import prepare
@@ -84,13 +85,6 @@ def say(stage: Stage, capsys: pytest.CaptureFixture[str]) -> Say:
     return run
 
 
-def until(is_so: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.1)
-
-
 def request(say: Say, request_id: str) -> dict[str, Any]:
     code, output, _ = say("request", request_id, "--json")
     return dict(json.loads(output)) if code == OK else {}
@@ -120,17 +114,17 @@ def test_the_gateway_watches_by_itself_and_acts_once(say: Say, stage: Stage) -> 
     code, _, error = say("submit", str(EXAMPLE / "targets.csv"), "--request-id", "first", "--wait")
     assert code == OK, error
     say("prices", str(EXAMPLE / "prices.csv"))
-    until(lambda: bool(request(say, REQUEST)))
-    until(lambda: request(say, REQUEST)["request"]["is_final"])
+    wait_until(lambda: bool(request(say, REQUEST)))
+    wait_until(lambda: request(say, REQUEST)["request"]["is_final"])
     assert request(say, REQUEST)["request"]["mode"] == "execute"
     status = say("status")[1]
     assert "drift main       watched against first of 2022-12-28; critical at 2022-12-28 15:3" in status
     assert "in AMD" in status
-    until(lambda: bool(Hook.posts))
+    wait_until(lambda: bool(Hook.posts))
     (post,) = Hook.posts
     assert post["title"] == "[critical] example: DriftCritical"
     assert f"request {REQUEST} rebalances it now" in post["message"]
-    until(lambda: say("prices", str(EXAMPLE / "prices.csv"))[0] == OK and "1 sent" in say("status")[1])
+    wait_until(lambda: say("prices", str(EXAMPLE / "prices.csv"))[0] == OK and "1 sent" in say("status")[1])
     assert TOKEN not in stage.log("gateway")
     assert TOKEN not in say("config")[1]
 
@@ -167,10 +161,10 @@ def test_alerts_are_listed_and_addresses_are_tested(say: Say, monkeypatch: pytes
 
 def test_the_report_is_a_page_a_document_or_a_few_lines(say: Say, tmp_path: Path) -> None:
     say("halt", "--account", "main", "--reason", "lunch")
-    until(lambda: "HALTED main: lunch" in say("status")[1])
+    wait_until(lambda: "HALTED main: lunch" in say("status")[1])
     assert "still halted: lunch" in say("report")[1]
     say("resume")
-    until(lambda: "HALTED" not in say("status")[1])
+    wait_until(lambda: "HALTED" not in say("status")[1])
     code, output, _ = say("report")
     assert code == OK
     assert "HALT main since 2022-12-28" in output

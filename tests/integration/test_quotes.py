@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from patience import until
 
 from adapters.fix import quotes as quotes_module
 from adapters.fix.dialects import Venue, session_terms, speak
+from adapters.fix.engine import Incoming, Up
 from adapters.fix.quotes import QuoteSession
 from adapters.fix.settings import FixSession
 from gateway.events import PricesUpdated
@@ -87,24 +89,16 @@ async def following(
         await task
 
 
-async def eventually(holds: Callable[[], bool]) -> None:
-    for _ in range(1_000):
-        if holds():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it never came")
-
-
 @pytest.mark.parametrize("dialect", VENUES)
 async def test_prices_follow_the_market(dialect: str, tmp_path: Path) -> None:
     async with (
         quoting(dialect) as (app, acceptor),
         following(dialect, acceptor, tmp_path, PAIR, "GBP/USD") as (_, known, said),
     ):
-        await eventually(lambda: known.get(PAIR) == Decimal("1.10"))
-        await eventually(lambda: known.get("GBP/USD") == Decimal("1.30"))
+        await until(lambda: known.get(PAIR) == Decimal("1.10"))
+        await until(lambda: known.get("GBP/USD") == Decimal("1.30"))
         app.operate("price", {"symbol": PAIR, "price": "1.2"})
-        await eventually(lambda: known.get(PAIR) == Decimal("1.20"))
+        await until(lambda: known.get(PAIR) == Decimal("1.20"))
         assert all(one.source == "prices" and one.as_of <= utc_now() for one in said)
 
 
@@ -114,15 +108,64 @@ async def test_a_price_that_stands_still_is_said_again_and_no_more_without_a_ses
     monkeypatch.setattr(quotes_module, "RESTATED_EVERY", quotes_module.RESTATED_EVERY / 100)
     async with quoting("plain") as (_, acceptor):
         async with following("plain", acceptor, tmp_path, PAIR, "XXX/YYY") as (source, known, said):
-            await eventually(lambda: known.get(PAIR) == Decimal("1.10"))
+            await until(lambda: known.get(PAIR) == Decimal("1.10"))
             seen = len(said)
-            await eventually(lambda: len(said) >= seen + 3)
+            await until(lambda: len(said) >= seen + 3)
             assert "no prices of XXX/YYY: Symbol(55) XXX/YYY is not listed here" in caplog.text
             acceptor.send_home("for the night")
-            await eventually(lambda: "the session is down" in caplog.text)
+            await until(lambda: "the session is down" in caplog.text)
             assert source._due() is None
         assert known == {PAIR: Decimal("1.10")}
     assert logging.WARNING in {one.levelno for one in caplog.records}
+
+
+class Unable:
+    """An engine that is up twice and can write no question of the second time."""
+
+    def __init__(self, session: FixSession) -> None:
+        self.asked: list[str] = []
+        self.is_over = asyncio.Event()
+        del session
+
+    def start(self, after_seq: int) -> str:
+        assert not after_seq
+        return ""
+
+    async def incoming(self) -> AsyncIterator[Sequence[Incoming]]:
+        yield [Up(was_reset=False), Up(was_reset=False)]
+        await self.is_over.wait()
+
+    def send(self, kind: str, cl_ord_id: str, raw: str) -> bool:
+        assert kind == "ask"
+        assert PAIR.replace("/", "") in raw.replace("/", "")
+        self.asked.append(cl_ord_id)
+        raise OSError("no room for a question")
+
+    def flush(self) -> None:
+        """Nothing was handed over."""
+
+    async def stop(self) -> None:
+        self.is_over.set()
+
+
+async def test_a_question_that_breaks_ends_the_source_loudly_and_only_the_last_logon_asks(
+    tmp_path: Path,
+) -> None:
+    session = FixSession("prices", "FIX.4.4", "QUOTES", "SIM", "127.0.0.1", 1, 30, store_folder=tmp_path)
+    made: list[Unable] = []
+
+    def make(one: FixSession) -> Unable:
+        made.append(Unable(one))
+        return made[-1]
+
+    venue = speak("plain", {})
+    source = QuoteSession(session, [PAIR], utc_now, venue, interval_s=0.01, make_engine=make)  # type: ignore[arg-type]
+    await source.start(0)
+    with pytest.raises(OSError, match="no room for a question"):
+        async for _ in source.events():
+            pass
+    await source.stop()
+    assert made[-1].asked == ["1"], "the first was called off before it had begun"
 
 
 def test_a_venue_without_quotes_is_refused() -> None:

@@ -35,6 +35,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 from fix_desk_venue import Listener, Venue, open_venue, order, session_to
+from patience import PATIENCE_S, at_rest, until
 
 from adapters.fix import relay as relay_module
 from adapters.fix.engine import ChildEngine, Down, Up
@@ -42,11 +43,14 @@ from adapters.fix.relay import TlsRelay, TlsSettings
 from adapters.fix.sockets import End, tune
 from adapters.fix.spool import Spooled
 from gateway.errors import ConfigError
+from simulator.stage import free_port, let_go
 
 NAME = "fix.venue.example"
 MEGABYTE = 1_000_000
 BIG = random.Random(7).randbytes(10 * MEGABYTE)
 NOW = datetime.now(UTC)
+LONG_S = 2 * PATIENCE_S
+"""Longer than a test has patience: what ends has not waited for this."""
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Relayed = tuple[TlsRelay, int, list[str]]
@@ -162,12 +166,6 @@ async def ask(port: int, data: bytes) -> bytes:
     return b""
 
 
-async def until(is_true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not is_true():  # noqa: ASYNC110 - nobody can be told to set an event
-            await asyncio.sleep(0.01)
-
-
 @contextmanager
 def blocking_venue(context: ssl.SSLContext, serve: Callable[[ssl.SSLSocket], None]) -> Iterator[int]:
     """Serve with blocking sockets, which know half-closed connections and send every alert."""
@@ -190,7 +188,7 @@ def blocking_venue(context: ssl.SSLContext, serve: Callable[[ssl.SSLSocket], Non
         yield listener.getsockname()[1]
         is_over.set()
         socket.create_connection(listener.getsockname()).close()
-        thread.join(10)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
 
 
@@ -264,7 +262,7 @@ async def test_what_the_client_said_before_it_closed_arrives_whole(certificates:
     ):
         async with connected(local) as (_, writer):
             writer.write(BIG)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await is_over.wait()
         assert heard.digest() == hashlib.sha256(BIG).digest()
         assert problems == []
@@ -326,11 +324,8 @@ async def test_who_reads_slowly_slows_the_sender_down(certificates: Certificates
         ):
             client.settimeout(0)
             await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", local))
-            before = -1
-            while before != sent or not sent:
-                before = sent
-                await asyncio.sleep(0.3)
-            assert sent < 8 * len(BIG)
+            await until(lambda: sent)
+            assert await at_rest(lambda: sent) < 8 * len(BIG)
             (pipe,) = relay._pipes
             assert 0 < len(pipe.client._waiting) <= 2 * relay_module.CHUNK
             size, heard, expected = 0, hashlib.sha256(), hashlib.sha256()
@@ -346,13 +341,14 @@ async def test_who_reads_slowly_slows_the_sender_down(certificates: Certificates
 async def test_a_venue_that_reads_nothing_stops_the_client_and_a_new_client_is_served(
     certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(relay_module, "STALL_S", LONG_S)
     is_deaf = True
 
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not is_deaf:
             await echo(reader, writer)
             return
-        await asyncio.sleep(60)  # nobody reads: the stream fills up
+        await asyncio.sleep(LONG_S)  # nobody reads: the stream fills up
         writer.transport.abort()
 
     async with (
@@ -361,9 +357,8 @@ async def test_a_venue_that_reads_nothing_stops_the_client_and_a_new_client_is_s
     ):
         async with connected(local) as (_, writer):
             writer.write(BIG * 2)
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(1):
-                    await writer.drain()
+            await until(lambda: any(pipe._is_joined and pipe._venue.is_busy for pipe in relay._pipes))
+            assert await at_rest(writer.transport.get_write_buffer_size) > 0
             (pipe,) = relay._pipes
             assert 0 < len(pipe._venue._waiting) <= 2 * relay_module.CHUNK
             assert not pipe.client.has_ended
@@ -381,7 +376,7 @@ async def test_a_client_that_left_makes_room_though_nobody_reads_what_it_said(
     certificates: Certificates,
 ) -> None:
     async def deaf(*_: object) -> None:
-        await asyncio.sleep(60)
+        await asyncio.sleep(LONG_S)
 
     async with (
         venue(certificates.server(), deaf) as port,
@@ -442,7 +437,7 @@ async def test_what_comes_together_with_the_end_of_the_handshake_is_passed_on(
             relayed(middle, certificates.trusting()) as (_, local, _),
             connected(local) as (reader, _),
         ):
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(PATIENCE_S):
                 assert await reader.readexactly(7) == b"welcome"
 
 
@@ -480,7 +475,7 @@ async def test_a_venue_that_knows_no_close_notify_sees_the_end_too(certificates:
     def listen(sock: ssl.SSLSocket) -> None:
         assert read_to_the_end(sock) == b"logon"
         with socket.socket(fileno=sock.detach()) as raw:
-            raw.settimeout(3)
+            raw.settimeout(PATIENCE_S)
             ends.append(raw.recv(1))
 
     with blocking_venue(certificates.server(), listen) as port:
@@ -566,11 +561,12 @@ async def test_a_venue_that_is_not_the_right_one_hears_nothing(kind: str, certif
             port = await opened.enter_async_context(venue(None, handler))
         else:
             port = opened.enter_context(blocking_venue(context, listen))
+        patience_s = 0.3 if kind == "silent" else PATIENCE_S
         relay, local, problems = await opened.enter_async_context(
-            relayed(port, settings, handshake_timeout_s=0.3)
+            relayed(port, settings, handshake_timeout_s=patience_s)
         )
         for _ in range(2):
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(PATIENCE_S):
                 assert await ask(local, b"logon") == b""
         await until(lambda: not relay._pipes)
         (problem,) = problems  # told once for two attempts
@@ -623,9 +619,7 @@ async def test_a_venue_that_wants_our_certificate_gets_it(certificates: Certific
 
 
 async def test_nobody_there_is_told_again_only_after_the_venue_had_spoken(certificates: Certificates) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     async with relayed(port, certificates.trusting()) as (relay, local, problems):
         for _ in range(3):
             assert await ask(local, b"logon") == b""
@@ -640,6 +634,7 @@ async def test_nobody_there_is_told_again_only_after_the_venue_had_spoken(certif
         assert await ask(local, b"logon") == b""
         await until(lambda: len(problems) == 2)
         assert problems[0] == problems[1]
+    let_go(port)
 
 
 async def test_a_name_that_does_not_resolve_and_an_address_that_does_not_answer(
@@ -651,7 +646,7 @@ async def test_a_name_that_does_not_resolve_and_an_address_that_does_not_answer(
         assert "absent.invalid cannot be resolved: correct `host`" in problems[0]
 
     async def never(*_: object) -> None:
-        await asyncio.sleep(60)
+        await asyncio.sleep(LONG_S)
 
     async with relayed(1, certificates.trusting(), connect_timeout_s=0.1) as (_, local, problems):
         monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", never)
@@ -690,7 +685,10 @@ async def test_a_client_of_another_user_is_refused(
         assert "another user of this machine (uid 4321)" in caplog.text
 
 
-async def test_an_attempt_its_client_gave_up_makes_room_and_says_why(certificates: Certificates) -> None:
+async def test_an_attempt_its_client_gave_up_makes_room_and_says_why(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "STOP_TIMEOUT_S", LONG_S)
     is_silent = True
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -698,29 +696,37 @@ async def test_an_attempt_its_client_gave_up_makes_room_and_says_why(certificate
 
     async with (
         venue(None, handler) as port,
-        relayed(port, certificates.trusting()) as (relay, local, problems),
+        relayed(port, certificates.trusting(), handshake_timeout_s=LONG_S) as (
+            relay,
+            local,
+            problems,
+        ),
     ):
-        for _ in range(2):
-            async with connected(local) as (_, writer):
-                writer.write(b"logon")
-                await asyncio.sleep(0.1)
+        async with connected(local) as (_, writer):
+            writer.write(b"logon")
+            await until(lambda: relay._pipes)
+        (first,) = relay._pipes
+        async with connected(local) as (_, writer):
+            writer.write(b"logon")
+            await until(lambda: first not in relay._pipes)
         assert len(relay._pipes) == 1
         (problem,) = problems
         assert "was not ready before the FIX engine gave up" in problem
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_S):
             await relay.stop()  # an attempt does not hold it up
 
 
 async def test_what_a_client_says_before_the_venue_is_reached_is_bounded(certificates: Certificates) -> None:
     async with (
         venue(None, lambda reader, _: reader.readexactly(9 * MEGABYTE)) as port,
-        relayed(port, certificates.trusting()) as (relay, local, _),
+        relayed(port, certificates.trusting(), handshake_timeout_s=LONG_S) as (relay, local, _),
         connected(local) as (_, writer),
     ):
         writer.write(BIG * 2)
-        await asyncio.sleep(0.3)
+        await until(lambda: relay._pipes)
         (pipe,) = relay._pipes
-        assert relay_module.CHUNK <= len(pipe._early) <= 2 * relay_module.CHUNK
+        await until(lambda: len(pipe._early) >= relay_module.CHUNK)
+        assert await at_rest(lambda: len(pipe._early)) <= 2 * relay_module.CHUNK
         assert writer.transport.get_write_buffer_size() > 0
         writer.transport.abort()
 
@@ -782,7 +788,10 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         await writer.wait_closed()
 
 
-async def test_stop_sends_what_the_client_said_and_closes_both_sides(certificates: Certificates) -> None:
+async def test_stop_sends_what_the_client_said_and_closes_both_sides(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "STOP_TIMEOUT_S", LONG_S)
     heard: list[bytes] = []
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -796,8 +805,8 @@ async def test_stop_sends_what_the_client_said_and_closes_both_sides(certificate
     ):
         assert await reader.readexactly(5) == b"ready"
         writer.write(b"logout")
-        async with asyncio.timeout(1):
-            await relay.stop()
+        async with asyncio.timeout(PATIENCE_S):
+            await relay.stop()  # it waits for nothing but what is under way
         assert await reader.read(-1) == b""
         await until(lambda: heard == [b"logout"])
         with pytest.raises(ConnectionRefusedError):
@@ -813,7 +822,7 @@ async def test_stop_does_not_wait_for_a_venue_that_never_closes(
 
     def stay(sock: ssl.SSLSocket) -> None:
         sock.sendall(b"ready")
-        is_stopped.wait(10)
+        is_stopped.wait(LONG_S)
 
     with blocking_venue(certificates.server(), stay) as port:
         async with (
@@ -821,7 +830,7 @@ async def test_stop_does_not_wait_for_a_venue_that_never_closes(
             connected(local) as (reader, _),
         ):
             assert await reader.readexactly(5) == b"ready"
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(PATIENCE_S):
                 await relay.stop()
             assert relay._pipes == set()
             is_stopped.set()
@@ -830,7 +839,7 @@ async def test_stop_does_not_wait_for_a_venue_that_never_closes(
 async def test_an_end_of_one_side_that_leads_nowhere_is_cut(certificates: Certificates) -> None:
     async with (
         venue(certificates.server(), lambda reader, _: reader.readexactly(5)) as port,
-        relayed(port, certificates.trusting(), linger_s=0.5) as (relay, local, _),
+        relayed(port, certificates.trusting(), linger_s=1.0) as (relay, local, _),
         connected(local) as (reader, writer),
     ):
         writer.write(b"logon")
@@ -923,7 +932,7 @@ async def test_a_reset_peer_is_an_end_and_swallows_what_waits() -> None:
         side.end.listen(is_wanted=True)
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         theirs.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await side.settled.wait()
         assert side.end.has_left()
         await until(lambda: side.end.has_ended and not side.end.is_busy)

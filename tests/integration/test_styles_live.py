@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import wait_until
 
 from gateway.cli import main
 from gateway.cli.demo import compare_with_venue
@@ -70,14 +70,12 @@ class Desk:
 
     def until(self, name: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Wait for something to be so of a request; return it."""
-        deadline = time.monotonic() + 60
-        while True:
-            found = self.say("request", name)
-            if found is not None and wanted(found["request"]):
-                request: dict[str, Any] = found["request"]
-                return request
-            assert time.monotonic() < deadline, self.stage.log("gateway")[-2000:]
-            time.sleep(0.05)
+
+        def found() -> dict[str, Any] | None:
+            body = self.say("request", name)
+            return body["request"] if body is not None and wanted(body["request"]) else None
+
+        return wait_until(found, lambda: self.stage.log("gateway")[-2000:])
 
     def ends_as_approved(self, name: str) -> int:
         """Check that each name gets what was approved; return how many orders more than names it took."""

@@ -8,16 +8,18 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S, until
 from raw_fix import RawPeer, start_simulator
 
 from simulator.__main__ import main
 from simulator.control import ask
+from simulator.stage import free_port, let_go
 
 BODY = "1=main|21=1|55={symbol}|54={side}|60=20260105-14:30:00|38={qty}|40=2|44={price}|15=USD|59={tif}|"
 
@@ -48,7 +50,7 @@ class Door:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.process: subprocess.Popen[bytes] | None = None
-        self.port = self.control_port = 0
+        self.port, self.control_port = free_port(), free_port()
         (folder / "prices.csv").write_text("symbol,price,half_spread_bps\nAAPL,100,0\nIBM,50,0\n")
         accounts = {"main": {"cash": "38000.00", "positions": {"AAPL": "100"}}}
         (folder / "accounts.json").write_text(json.dumps(accounts))
@@ -66,7 +68,7 @@ class Door:
         line = self.process.stdout.readline()
         assert line, self.process.communicate()[1].decode()
         where = json.loads(line)["listening"]
-        self.port, self.control_port = where["port"], where["control_port"]
+        assert (where["port"], where["control_port"]) == (self.port, self.control_port)
         return self
 
     def ask(self, command: str, **words: Any) -> dict[str, Any]:
@@ -90,7 +92,7 @@ class Door:
         assert self.process is not None
         process, self.process = self.process, None
         process.send_signal(signal.SIGTERM)
-        errors = process.communicate(timeout=20)[1].decode()
+        errors = process.communicate(timeout=PATIENCE_S)[1].decode()
         return process.returncode, errors
 
     async def peer(self, begin_string: str = "FIX.4.4") -> RawPeer:
@@ -112,22 +114,14 @@ def door(tmp_path: Path) -> Iterator[Door]:
     one = Door(tmp_path)
     yield one
     if one.process is not None:
-        one.process.kill()
-        one.process.communicate()
+        one.kill()
+    let_go(one.port, one.control_port)
 
 
 @pytest.fixture(autouse=True)
 async def hanging_up() -> AsyncIterator[None]:
     yield
     await RawPeer.close_all()
-
-
-async def until(holds: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    for _ in range(int(timeout_s / 0.02)):
-        if holds():
-            return
-        await asyncio.sleep(0.02)
-    raise TimeoutError(holds)
 
 
 async def test_an_orders_life_on_the_wire(door: Door) -> None:
@@ -224,13 +218,13 @@ async def test_a_lost_report_comes_with_a_resend(door: Door) -> None:
 
 async def test_a_late_report_holds_up_what_is_behind_it(door: Door) -> None:
     peer = await door.open().peer()
-    door.fault("delay", seconds=0.4)
+    door.fault("delay", seconds=1.5)
     peer.send("D", order("a"))
     with pytest.raises(TimeoutError):
         await peer.read(1, timeout=0.2)
     assert [parts(one)["34"] for one in await peer.read(2)] == ["2", "3"]
     peer.send("D", order("b"))
-    assert kinds(await peer.read(2, timeout=1)) == ["0/0", "F/2"]
+    assert kinds(await peer.read(2)) == ["0/0", "F/2"]
 
 
 async def test_reports_are_repeated_duplicated_shuffled_and_overtaken(door: Door) -> None:
@@ -289,13 +283,13 @@ async def test_a_message_is_lost_on_the_way_in(door: Door) -> None:
 
 async def test_silence_reaches_heartbeats_and_ends(door: Door) -> None:
     peer = await door.open().peer()
-    door.fault("silence", seconds=0.6)
+    door.fault("silence", seconds=2)
     peer.send("1", "112=x|")
     peer.send("D", order("a"))
     with pytest.raises(TimeoutError):
         await peer.read(1, timeout=0.3)
     await until(lambda: "a" in door.orders())
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(2)
     peer.send("1", "112=y|")
     (beat,) = map(parts, await peer.read(1))
     assert (beat["35"], beat["112"], beat["34"]) == ("0", "y", "5")
@@ -317,11 +311,9 @@ async def test_a_restart_drops_the_sessions_and_reads_the_store(door: Door) -> N
     peer.send("D", order("a"))
     await peer.read(1)
     before = door.ask("record")
-    door.fault("restart", seconds=0.2)
+    door.fault("restart", seconds=1.5)
     assert await peer.is_hung_up_on()
-    await asyncio.sleep(0.1)
-    with pytest.raises(ConnectionRefusedError):
-        ask(door.control_port, "record")
+    await until(lambda: not _is_up(door))
     await until(lambda: _is_up(door))
     assert door.ask("record") == before
     again = await door.back(peer)
@@ -350,7 +342,7 @@ async def test_the_control_port_can_stop_the_process(door: Door) -> None:
     with socket.create_connection(("127.0.0.1", door.control_port)):
         assert door.ask("stop") == {"stopping": True}
         assert door.process is not None
-        assert door.process.wait(10) == 0
+        assert door.process.wait(PATIENCE_S) == 0
     assert "use one of: acknowledge, bust" in json.dumps(_unknown(door))
 
 
@@ -381,10 +373,7 @@ async def test_kill_9_loses_nothing_that_was_answered(door: Door) -> None:
         peer.close()
         door.open(*options)
         peer = await door.back(peer)
-    for _ in range(100):
-        if door.ask("status")["is_quiet"]:
-            break
-        await asyncio.sleep(0.05)
+    await until(lambda: door.ask("status")["is_quiet"])
     found = door.ask("record")
     peer.send("2", "7=1|16=0|")
     peer.send("1", "112=end|")
@@ -446,7 +435,7 @@ async def test_a_new_store_never_uses_an_old_id(door: Door, tmp_path: Path) -> N
 
 def run(door: Door, *options: str) -> tuple[int, str]:
     process = start_simulator(*door.words(*options))
-    errors = process.communicate(timeout=20)[1].decode()
+    errors = process.communicate(timeout=PATIENCE_S)[1].decode()
     return process.returncode, errors
 
 

@@ -17,6 +17,7 @@ from simulator.fix.echo import Echo
 from simulator.fix.hours import Hours, WindowError, read_window
 from simulator.fix.message import SessionId
 from simulator.fix.terms import SessionConfig
+from simulator.stage import let_go
 
 LOGON = "98=0|108=30|"
 
@@ -27,6 +28,7 @@ def door(tmp_path: Path) -> Iterator[Door]:
     yield one
     if one.process is not None:
         one.kill()
+    let_go(one.port, one.control_port)
 
 
 @pytest.fixture(autouse=True)
@@ -74,13 +76,15 @@ def test_a_users_error_is_one_line(door: Door) -> None:
 
 
 async def test_the_daily_window_ends_sessions_at_its_start() -> None:
-    shift = at("20:59:59") + timedelta(seconds=0.7) - datetime.now(UTC)
+    shift = at("20:59:50") - datetime.now(UTC)
     hours = Hours(read_window("21:00-21:30"))
     config = SessionConfig(SessionId("FIX.4.4", "ISLD", "TW44"), time_tolerance_s=1e9)
     acceptor = Acceptor(Echo(), [config], clock=lambda: datetime.now(UTC) + shift, hours=hours)
     await acceptor.start()
     peer = RawPeer(acceptor.address[1])
     await peer.log_on()
+    shift = at("20:59:59") + timedelta(seconds=0.7) - datetime.now(UTC)
+    acceptor._schedule_closing(acceptor.clock())
     assert await peer.read(1) == ["35=5|34=2|58=maintenance until 21:30:00 UTC; log on again then|"]
     assert await peer.is_hung_up_on()
     await acceptor.stop()
@@ -99,7 +103,7 @@ async def test_maintenance_by_hand_ends_and_the_numbers_go_on(door: Door) -> Non
     peer = await door.open().peer()
     peer.send("D", order("a"))
     await peer.read(2)
-    assert door.ask("maintenance", seconds=1) == {"closed_s": 1}
+    assert door.ask("maintenance", seconds=3) == {"closed_s": 3}
     (bye,) = map(parts, await peer.read(1))
     assert (bye["35"], bye["34"], bye["58"][:17]) == ("5", "4", "maintenance until")
     assert await peer.is_hung_up_on()
@@ -108,7 +112,7 @@ async def test_maintenance_by_hand_ends_and_the_numbers_go_on(door: Door) -> Non
     (refused,) = map(parts, await early.log_on())
     assert (refused["35"], refused["34"]) == ("5", "5")
     assert await early.is_hung_up_on()
-    await asyncio.sleep(1)
+    await asyncio.sleep(3)
     again = RawPeer(door.port)
     again.seq_num = early.seq_num
     assert await again.log_on() == ["35=A|34=6|98=0|108=30|"]

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from patience import PATIENCE_S
+
 from simulator.control import ask
+from simulator.stage import free_port, let_go
 
 PRICES = "symbol,price\nAAPL,100\nMSFT,200\n"
 ACCOUNTS = {"DU1": {"cash": "100000.00", "positions": {"MSFT": "10"}}}
-START_S = 30.0
 
 
 @dataclass
@@ -27,8 +29,8 @@ class TwsProcess:
     options: tuple[str, ...] = ()
     accounts: dict[str, Any] = field(default_factory=lambda: ACCOUNTS)
     process: subprocess.Popen[str] | None = None
-    port: int = 0
-    control: int = 0
+    port: int = field(default_factory=free_port)
+    control: int = field(default_factory=free_port)
 
     def __enter__(self) -> Self:
         (self.folder / "prices.csv").write_text(PRICES)
@@ -38,24 +40,26 @@ class TwsProcess:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        let_go(self.port, self.control)
 
     def start(self, *options: str) -> None:
-        """Start, on the port it had before if it had one."""
-        command = [sys.executable, "-m", "simulator", "tws", "--port", str(self.port), "--prices",
-                   str(self.folder / "prices.csv"), "--accounts", str(self.folder / "accounts.json"),
+        """Start, always on the same two ports."""
+        command = [sys.executable, "-m", "simulator", "tws", "--port", str(self.port), "--control-port",
+                   str(self.control), "--prices", str(self.folder / "prices.csv"),
+                   "--accounts", str(self.folder / "accounts.json"),
                    "--store", str(self.folder / "store"), *self.options, *options]  # fmt: skip
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, self.process.stderr.read() if self.process.stderr else ""
         where = json.loads(line)["listening"]
-        self.port, self.control = where["port"], where["control_port"]
+        assert (where["port"], where["control_port"]) == (self.port, self.control)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End it, politely or not."""
         if self.process is not None:
             self.process.send_signal(number)
-            self.process.wait(START_S)
+            self.process.wait(PATIENCE_S)
             for stream in (self.process.stdout, self.process.stderr):
                 if stream is not None:
                     stream.close()
@@ -92,7 +96,7 @@ class RawClient:
     def greet(self, versions: str = "v157..178") -> None:
         self.send_raw(b"API\0" + len(versions).to_bytes(4) + versions.encode())
 
-    async def read(self, timeout_s: float = 5.0) -> list[str] | None:
+    async def read(self, timeout_s: float = PATIENCE_S) -> list[str] | None:
         """Return the next message, None at the end of the connection."""
         try:
             async with asyncio.timeout(timeout_s):

@@ -150,6 +150,20 @@ def test_finished_work_is_forgotten_after_a_week() -> None:
     assert "unknown ClOrdID(11)" in world.state.halts["main"], "an execution nobody remembers is a stranger's"
 
 
+def test_a_gateway_that_runs_for_months_remembers_a_week() -> None:
+    world = World()
+    kept = []
+    for number in range(6):
+        world.rebalance(f"R{number}", weights={"AAA": "0.4"} if number % 2 else {"AAA": "0.2"}, life_s=20)
+        kept.append(sorted(world.state.requests))
+        world.run(timedelta(days=3).total_seconds())
+        world.price()
+    assert kept[2] == ["R0", "R1", "R2"]
+    assert kept[-1] == ["R3", "R4", "R5"]
+    assert set(world.state.orders) == {name for one in world.state.requests.values() for name in one.orders}
+    assert not world.state.halts
+
+
 # ------------------------------------------------------------------------------------------- the modes
 
 

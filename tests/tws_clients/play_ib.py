@@ -25,7 +25,7 @@ except ImportError:
 CLIENT = 7
 
 
-async def until(said: Any, timeout_s: float = 10.0) -> None:
+async def until(said: Any, timeout_s: float = 50.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not said():  # noqa: ASYNC110 - the library has no event for all of this
             await asyncio.sleep(0.01)
@@ -35,7 +35,7 @@ async def play(port: int, control: int) -> dict[str, Any]:
     ib = ib_lib.IB()
     errors: list[tuple[int, int]] = []
     ib.errorEvent += lambda req_id, code, _text, _contract: errors.append((req_id, code))
-    await ib.connectAsync("127.0.0.1", port, CLIENT, timeout=5)
+    await ib.connectAsync("127.0.0.1", port, CLIENT, timeout=50)
     found: dict[str, Any] = {"library": ib_lib.__name__, "version": ib.client.serverVersion()}
     found["accounts"] = ib.managedAccounts()
     stock = ib_lib.Stock("AAPL", "SMART", "USD")
@@ -48,7 +48,7 @@ async def play(port: int, control: int) -> dict[str, Any]:
     (ticker,) = await ib.reqTickersAsync(stock)
     found["bid"], found["ask"] = ticker.bid, ticker.ask
 
-    state = await asyncio.wait_for(ib.whatIfOrderAsync(stock, order("BUY", 10, 99)), 5)
+    state = await asyncio.wait_for(ib.whatIfOrderAsync(stock, order("BUY", 10, 99)), 50)
     found["what_if"] = [state.initMarginChange, float(state.commission)]
 
     bought = ib.placeOrder(stock, order("BUY", 10, None, "ref-market"))
@@ -115,7 +115,7 @@ async def ask_around(ib: Any, stock: Any) -> dict[str, Any]:
     }
     found: dict[str, Any] = {}
     for name, question in questions.items():
-        answer = await asyncio.wait_for(question, 5)
+        answer = await asyncio.wait_for(question, 50)
         found[name] = len(answer) if hasattr(answer, "__len__") else str(answer)[:10]
     gains, single = ib.reqPnL("DU1"), ib.reqPnLSingle("DU1", "", stock.conId)
     await until(lambda: single.position == 14 and gains.realizedPnL == 0)

@@ -39,7 +39,7 @@ class Client(EWrapper, EClient):  # type: ignore[misc]
     def of(self, name: str) -> list[tuple[Any, ...]]:
         return [args for said, args in list(self.said) if said == name]
 
-    def wait(self, name: str, fits: Any = lambda *_args: True, timeout_s: float = 10.0) -> tuple[Any, ...]:
+    def wait(self, name: str, fits: Any = lambda *_args: True, timeout_s: float = 50.0) -> tuple[Any, ...]:
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             for args in self.of(name):

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from patience import until
 
 from gateway.app import _reporter, check_known, make_clock
 from gateway.cli.read import _drift
@@ -129,13 +130,6 @@ async def test_a_history_that_changes_is_looked_at_again_and_a_broken_one_is_not
     config = load(tmp_path / "gateway.toml")
     engine = Engine(config.settings(), market=first)
     keeper = asyncio.create_task(keep_market(config, engine, make_clock(config)))
-
-    async def until(is_so: Callable[[], bool]) -> None:
-        for _ in range(2000):
-            if is_so():
-                return
-            await asyncio.sleep(0.005)
-        raise AssertionError("it never came true")
 
     await asyncio.sleep(0.05)
     assert engine.market is first

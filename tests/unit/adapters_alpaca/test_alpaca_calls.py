@@ -7,11 +7,12 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Semaphore
 from typing import Any
 
 import pytest
 from alpaca_world import KEYS, market
+from patience import PATIENCE_S, until
 from requests.exceptions import ChunkedEncodingError, ConnectTimeout, SSLError
 
 from adapters.alpaca.calls import TOO_MANY, Calls, Urgency, Window
@@ -20,17 +21,17 @@ from adapters.base import NotSent
 
 
 class Line:
-    """Answer at once, or after a while; remember who asked in which order."""
+    """Answer at once, or one question each time it is let go on; remember who asked in which order."""
 
-    def __init__(self, *answers: Answer, takes_s: float = 0.0) -> None:
+    def __init__(self, *answers: Answer, may_answer: int = 1_000) -> None:
         self.answers = list(answers)
-        self.takes_s = takes_s
+        self.may_answer = Semaphore(may_answer)
         self.asked: list[str] = []
 
     def ask(self, method: str, path: str, data: Mapping[str, Any] | None = None) -> Answer:
         del method, data
         self.asked.append(path)
-        time.sleep(self.takes_s)
+        assert self.may_answer.acquire(timeout=PATIENCE_S)
         return self.answers.pop(0) if self.answers else Answer(200, {})
 
     def close(self) -> None:
@@ -82,16 +83,19 @@ def test_closing_is_bounded_both_ways() -> None:
 
 
 async def test_cancels_go_first_and_the_event_loop_never_waits() -> None:
-    line = Line(takes_s=0.1)
+    line = Line(may_answer=0)
     calls = calls_over(line)
-    began = time.monotonic()
     busy = [asyncio.create_task(calls.ask(Urgency.ORDER, "POST", f"/busy{n}")) for n in range(4)]
-    await asyncio.sleep(0.01)
-    assert time.monotonic() - began < 0.08
+    await until(lambda: len(line.asked) == 4)  # nothing is answered, and the loop goes round
     later = [
         asyncio.create_task(calls.ask(urgency, "GET", f"/{urgency.name}"))
         for urgency in reversed(Urgency)
     ]  # fmt: skip
+    await asyncio.sleep(0)  # all of them wait for a turn
+    for number in range(4):
+        line.may_answer.release()
+        await until(lambda number=number: len(line.asked) == 5 + number)  # type: ignore[misc]
+    line.may_answer.release(4)
     await asyncio.gather(*busy, *later)
     assert line.asked[4:] == ["/CANCEL", "/LOOK_UP", "/ORDER", "/LOOK_AROUND"]
     calls.close()
@@ -110,14 +114,15 @@ async def test_a_429_is_asked_again_when_the_venue_says() -> None:
 
 
 async def test_whoever_gives_up_waiting_leaves_its_turn_to_others() -> None:
-    line = Line(takes_s=0.05)
+    line = Line(may_answer=0)
     calls = calls_over(line)
     busy = [asyncio.create_task(calls.ask(Urgency.ORDER, "POST", "/busy")) for _ in range(4)]
-    await asyncio.sleep(0.01)
+    await until(lambda: len(line.asked) == 4)
     gone = asyncio.create_task(calls.ask(Urgency.CANCEL, "DELETE", "/gone"))
     stays = asyncio.create_task(calls.ask(Urgency.ORDER, "POST", "/stays"))
     await asyncio.sleep(0)
     gone.cancel()
+    line.may_answer.release(1_000)
     await asyncio.gather(*busy, stays)
     assert "/gone" not in line.asked
     late = asyncio.create_task(calls.ask(Urgency.ORDER, "POST", "/late"))
@@ -175,7 +180,7 @@ def test_each_thread_has_a_connection_of_its_own() -> None:
     both = Barrier(2)
 
     def mine() -> int:
-        both.wait(5)
+        both.wait(PATIENCE_S)
         assert client._connection() is client._connection()
         return id(client._connection())
 

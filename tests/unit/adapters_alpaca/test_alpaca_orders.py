@@ -101,13 +101,13 @@ async def test_not_found_is_no_answer_about_an_order_sent_meanwhile(
 async def test_an_answer_that_never_comes_is_waited_for_five_seconds_at_most(
     venue: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.alpaca.client.ANSWER_S", 0.3)
     async with desk(venue) as there:
+        monkeypatch.setattr("adapters.alpaca.client.ANSWER_S", 0.3)
         for count, fault in ((0, "post_timeout_before"), (1, "post_timeout_after")):
             venue.fault(fault)
             there.said.clear()
             there.submit(there.order())
-            await there.until(lambda: bool(there.of(SendInDoubt)), 2.0)
+            await there.until(lambda: bool(there.of(SendInDoubt)))
             assert "waiting for the answer" in there.of(SendInDoubt)[0].reason
             assert len(venue.orders()) == count
 
@@ -422,7 +422,7 @@ async def test_keys_revoked_in_the_middle_end_the_link_with_a_sentence(venue: Ma
     spec = there.order()
     there.submit(spec)
     with pytest.raises(Exception, match="Alpaca refuses the keys; set GATEWAY_LINKS__ALPACA__KEY"):
-        await there.until(lambda: False, 5.0)
+        await there.until(lambda: False)
     assert there.of(SendWithheld)
     await there.broker.stop()
 
@@ -448,8 +448,11 @@ async def test_before_and_after_its_life_a_broker_takes_nothing(venue: Market) -
 async def test_a_link_down_gives_back_what_has_not_left(venue: Market) -> None:
     async with desk(venue) as there:
         venue.fault("too_many", count=10_000)
-        there.submit(there.order())
-        await settled()
+        spec, sending = there.order(), there.broker._sending
+        assert sending is not None
+        there.submit(spec)
+        await there.until(lambda: bool(venue.world.mishaps.struck["too_many"]))
+        await there.until(lambda: sending.is_waiting(spec.cl_ord_id))
         there.broker._lose("tried")
         await there.until(lambda: bool(there.of(SendWithheld)) and bool(there.of(LinkDown)))
         with pytest.raises(NotSent):

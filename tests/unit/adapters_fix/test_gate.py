@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from patience import PATIENCE_S
 
 from adapters.fix import gate as gate_module
 from adapters.fix.gate import Gate
@@ -24,7 +25,7 @@ def test_nothing_leaves_while_a_gap_is_filled() -> None:
     time.sleep(0.05)
     order.append("filled")
     gate.open()
-    sender.join(5)
+    sender.join(PATIENCE_S)
     assert order == ["filled", "sent"]
 
 
@@ -41,7 +42,7 @@ def test_a_gap_is_filled_when_what_is_leaving_has_left() -> None:
         filler.start()
         time.sleep(0.05)
         order.append("sent")
-    filler.join(5)
+    filler.join(PATIENCE_S)
     assert order == ["sent", "filled"]
 
 

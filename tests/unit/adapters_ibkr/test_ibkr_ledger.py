@@ -31,7 +31,7 @@ from adapters.ibkr.known import Life
 from adapters.ibkr.ledger import Ledger
 from adapters.ibkr.outcomes import About, Ask, Outcome, Owed
 from gateway.domain.life import step
-from gateway.domain.order import ExecType, Order, OrdStatus
+from gateway.domain.order import ExecType, Order, OrdStatus, Side
 
 
 def booked(story: Story) -> Order:
@@ -262,10 +262,10 @@ def test_what_another_link_or_another_day_did_is_left_alone() -> None:
     assert Story().hears(execution(account="DU999"), commission()).outcomes == []
 
 
-def test_orders_of_other_clients_only_teach_ids() -> None:
+def test_orders_of_other_clients_are_only_counted() -> None:
     story = Story().hears(open_order(client_id=3, order_id=5000, perm_id=1, ref="THEIRS"))
     assert story.outcomes == []
-    assert story.ledger.highest_id == 5000
+    assert story.ledger.others.working() == [(CODE, "AAPL", Side.BUY)]
 
 
 def test_an_order_id_used_again_after_a_restart_is_not_taken_for_the_old_order() -> None:

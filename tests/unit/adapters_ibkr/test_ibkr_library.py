@@ -61,7 +61,7 @@ def test_status_error_commission_and_position_are_read_from_their_fields() -> No
         said.StatusSaid(101, "Submitted", Decimal("40.5"), None, 9001, 11, ""),
         said.ErrorSaid(101, 201, "Order rejected", ""),
         said.CommissionSaid("0001.aa.01", Decimal("0.3500123"), "USD"),
-        said.PositionSaid("DU1", 265598, "AAPL", "USD", Decimal("-12.5")),
+        said.PositionSaid("DU1", 265598, "AAPL", "USD", Decimal("-12.5"), "STK"),
     ]
 
 

@@ -10,14 +10,18 @@ from adapters.ibkr.ports import Ports
 @pytest.mark.parametrize(
     ("text", "port"),
     [
-        ("TWS socket port has been reset and this connection is being dropped. New port - 7498", 7498),
+        (
+            "TWS socket port has been reset and this connection is dropped. Reconnect on the new port - 7498",
+            7498,
+        ),
         ("Reset after 12 clients (build 10301); reconnect on the new port - 4002.", 4002),
         ("no number at all", 7497),
         ("a port nobody has - 99999", 7497),
-        ("0", 7497),
+        ("the new port - 0", 7497),
+        ("port 7497 is port 7499 now, of 20 clients", 7499),
     ],
 )
-def test_the_new_port_is_the_texts_last_number(text: str, port: int) -> None:
+def test_the_new_port_is_the_one_the_text_names_last(text: str, port: int) -> None:
     ports = Ports(7497)
     ports.move(text)
     assert ports.now == port

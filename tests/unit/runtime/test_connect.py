@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -129,7 +130,7 @@ async def test_a_cancellation_that_comes_as_a_command_is_sent_is_not_swallowed(
     await client.ping()
     tasks.append(asyncio.create_task(endless()))
     with pytest.raises(asyncio.CancelledError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await tasks[0]
     tasks.clear()
     assert await client.ping()

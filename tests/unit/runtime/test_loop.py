@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S, until
 from redis.asyncio import Redis
 
 from gateway.app import catch_up, restore
@@ -65,7 +66,7 @@ async def test_who_puts_into_a_full_inbox_waits() -> None:
     await asyncio.sleep(0.01)
     assert not late.done()
     await inbox.take(1)
-    await asyncio.wait_for(late, 1)
+    await asyncio.wait_for(late, PATIENCE_S)
     assert len(inbox) == 2
 
 
@@ -85,10 +86,10 @@ async def test_a_timer_set_again_moves_and_a_closed_one_never_fires() -> None:
     timers.set(SetTimer("a", now + timedelta(seconds=0.02)))
     timers.set(SetTimer("a", now + timedelta(seconds=0.05)))
     timers.set(SetTimer("b", now - timedelta(seconds=5)))
-    timers.set(SetTimer("c", now + timedelta(seconds=0.1)))
-    await asyncio.sleep(0.07)
+    await until(lambda: len(inbox) == 2)
+    timers.set(SetTimer("c", CLOCK.now() + timedelta(seconds=0.05)))
     timers.close()
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(0.1)
     fired = [one.event.key for one in await inbox.take() if isinstance(one.event, TimerFired)]
     assert fired == ["b", "a"]
 

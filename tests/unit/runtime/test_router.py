@@ -11,6 +11,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import until
 
 from adapters.base import BrokerEvent, Capabilities, NotSent
 from gateway.domain.order import OrderSpec, OrdType, Side, TimeInForce
@@ -151,7 +152,7 @@ async def test_what_could_not_leave_later_comes_back_too() -> None:
     desk.router.carry(sends("A", "B"))
     desk.tape.is_down = True
     desk.clock.passed_s += 2
-    await asyncio.sleep(1.1)
+    await until(lambda: desk.returned)
     assert [event.cl_ord_id for event in desk.returned if isinstance(event, SendWithheld)] == ["B"]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 from alpaca_world import KEYS, Market, lay_out, market
+from patience import PATIENCE_S
 
 from simulator.__main__ import main
 from simulator.control import ask
@@ -186,7 +187,7 @@ def test_the_command_serves_until_it_is_told_to_end_and_comes_back(tmp_path: Pat
                 os.kill(process.pid, signal.SIGTERM)
             else:
                 ask(where["control_port"], "stop")
-            assert process.wait(10) == 0
+            assert process.wait(PATIENCE_S) == 0
 
 
 async def test_what_ends_the_passing_of_time_ends_the_venue(tmp_path: Path) -> None:

@@ -25,10 +25,10 @@ def test_every_message_a_client_can_send_is_known() -> None:
     [
         ([10, 5, 7, *ABOUT, 5, 0, ""], 10092), ([11, 1, 7, 0], 310), ([18, 1, 1], 321),
         ([20, 7, *ABOUT, 0, "", "1 day", "1 W", 1, "TRADES", 1, 0, ""], 162), ([25, 1, 7], 366),
-        ([21, 2, 7, *ABOUT], 321), ([22, 7, "10"], 165), ([23, 1, 7], 365), ([50, 3, 7, *ABOUT], 420),
+        ([21, 2, 7, *ABOUT], 321), ([23, 1, 7], 365), ([50, 3, 7, *ABOUT], 420),
         ([52, 2, 7, "0", "AAPL"], 430), ([54, 3, 7], 321), ([55, 3, 7], 321), ([65, 1, "x", "1"], 321),
         ([68, 1, 7, 1], 321), ([69, 1, 7, ""], 321), ([72, 1, "x", "1", ""], 321),
-        ([84, 7, "a", "b", ""], 321),
+        ([84, 7, "a", "b", ""], 10172),
         ([87, 7, *ABOUT, 0, 1, "TRADES", 1], 162), ([88, 7, *ABOUT, 0, 1, "1 week"], 162),
         ([96, 7, *ABOUT, 0], 10187), ([97, 7, *ABOUT, "Last", 0, 0], 10189), ([98, 7], 300),
         ([100, 7], 10276),
@@ -113,12 +113,12 @@ def test_a_mark_price_is_a_generic_tick_and_volume_is_what_traded() -> None:
     client = tws.client()
     client.place(1, "BUY", "7")
     client.said.clear()
-    client.ask(1, 11, 9, *ABOUT, "0", "100,221", "1", "0", "")
+    client.ask(1, 11, 9, *ABOUT, "0", "100,221", "0", "0", "")
     assert {one[3]: one[4] for one in client.of(1)}["37"] == "100"
     assert client.of(2) == [["2", "6", "9", "8", "7"]]
     tws.do("price", symbol="AAPL", price="110")
     client.said.clear()
-    client.ask(1, 11, 9, *ABOUT, "0", "", "1", "0", "")
+    client.ask(1, 11, 10, *ABOUT, "0", "", "1", "0", "")
     ticks = {one[3]: one[4] for one in client.of(1)}
     assert (ticks["6"], ticks["7"], ticks["9"]) == ("110", "100", "100")
     assert "37" not in ticks

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tws_desk import UNSET_DOUBLE, Tws, sequence
+from tws_desk import UNSET_DOUBLE, Tws, order, sequence
 
 from simulator.tws.books import Books
 from simulator.venue import VenueError
@@ -238,12 +238,17 @@ def test_orders_of_tws_users_belong_to_client_0_once_it_binds_them() -> None:
     assert zero.of(5)[-1][1] == "-1"
     zero.ask(15, 1, 1)
     tws.do("manual", symbol="AAPL", side="sell", qty="1", account="DU1")
+    zero.said.clear()
     tws.do("manual", symbol="AAPL", side="buy", qty="1", price="80")
-    assert zero.ask(5, 1)[-3][1] == "-2"
-    zero.cancel(-2)
-    assert zero.states[-1][:2] == ("-2", "Cancelled")
-    zero.ask(99, 1)
-    assert {said[23] for said in zero.of(101)} == {"0"} or zero.of(101)
+    assert {one[1] for one in zero.of(5) + zero.of(3)} == {"-3"}
+    assert zero.ask(5, 1)[-3][1] == "-3"
+    zero.cancel(-3)
+    assert zero.states[-1][:2] == ("-3", "Cancelled")
+    other.place(1, "BUY", "1")
+    done = [
+        len([one for one in zero.ask(99, only_of_the_api) if one[0] == "101"]) for only_of_the_api in (1, 0)
+    ]
+    assert done == [1, 3]  # -2 was a sale of what nobody holds
     for bad in ({"symbol": "NOPE", "side": "buy"}, {"symbol": "AAPL", "side": "buy", "account": "X"}):
         with pytest.raises(VenueError):
             tws.do("manual", qty="1", **bad)
@@ -358,13 +363,39 @@ def test_nothing_is_sent_until_the_last_of_a_family_is_and_children_wait() -> No
     client.ask(16, 1)
     assert client.of(5) == []
     client.place(3, "SELL", "10", "120", parent=1)
-    assert {one[0]: one[1] for one in client.states} == {"1": "Submitted", "3": "PreSubmitted"}
+    assert [one[:2] for one in client.states] == [
+        ("1", "Submitted"), ("2", "PreSubmitted"), ("3", "PreSubmitted"),
+    ]  # fmt: skip
+    assert [(one[7], one[10]) for one in client.of(3)] == [("0", ""), ("1", "child"), ("1", "child")]
+    assert [one[1] for one in client.of(5)] == ["1", "2", "3"]
     tws.do("fill", cl_ord_id="1:1", qty="10")
     assert {one[0]: one[1] for one in client.states} == {"1": "Filled", "2": "Submitted", "3": "Submitted"}
     tws.do("fill", cl_ord_id="1:2", qty="4")
     assert client.states[-1] == ("3", "Submitted", "0", "6")
     tws.do("fill", cl_ord_id="1:2", qty="6")
     assert client.states[-1][:2] == ("3", "Cancelled")
+
+
+def test_a_family_whose_parent_fills_at_once_works_from_its_first_word() -> None:
+    tws = Tws()
+    client = tws.client()
+    client.place(1, "BUY", "10", transmit=False)
+    client.place(2, "SELL", "10", "110", parent=1, transmit=False)
+    stop = order(3, "SELL", "10", kind="STP", parent=1)
+    stop[20] = "90"
+    client.ask(*stop)
+    assert {one[0]: one[1] for one in client.states} == {
+        "1": "Filled", "2": "Submitted", "3": "PreSubmitted",
+    }  # fmt: skip
+    assert [one[10] for one in client.of(3) if one[1] == "3"] == ["trigger"]
+
+
+def test_a_family_whose_parent_ends_without_a_fill_ends_with_it() -> None:
+    client = Tws().client()
+    client.place(1, "BUY", "10", "90", tif="IOC", transmit=False)
+    client.place(2, "SELL", "10", "110", parent=1, transmit=False)
+    client.place(3, "SELL", "10", "120", parent=1)
+    assert {one[0]: one[1] for one in client.states} == dict.fromkeys("123", "Cancelled")
 
 
 def test_shares_located_while_the_market_is_closed_wait_for_it() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import PATIENCE_S
 from report_world import NOTICES, WEEK, a_week, past_of, settings, told_week
 from world import World
 
@@ -401,7 +402,7 @@ def shown(page: Path, folder: Path) -> list[str]:
             f"--user-data-dir={folder}", "--enable-logging=stderr", "--v=0", "--window-size=1200,2000",
             f"--screenshot={folder}/page.png", page.as_uri(),
         ],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=PATIENCE_S, check=True,
     )  # fmt: skip
     return [one for one in done.stderr.splitlines() if "CONSOLE" in one]
 
