@@ -23,7 +23,7 @@ from adapters.base import Broker, Source
 from gateway.config import GatewayConfig
 from gateway.effects import Alert
 from gateway.engine import Engine
-from gateway.errors import ConfigError, StoreBehind, StoreUnavailable, StoreUnsafe
+from gateway.errors import StoreBehind, StoreUnavailable, StoreUnsafe
 from gateway.events import AccountOpened, Event, GatewayStarted
 from gateway.links import make_brokers, make_drop_copies, make_quotes
 from gateway.oms.booking import trade_date
@@ -43,6 +43,7 @@ from gateway.runtime.present import Presenter
 from gateway.runtime.readmodels import ReadModels
 from gateway.runtime.remembered import RedisRemembered
 from gateway.runtime.router import Router
+from gateway.runtime.starting import check_known, unless
 from gateway.runtime.store import Journal
 from gateway.runtime.streams import Intake
 from gateway.runtime.weekly import write_report
@@ -83,29 +84,6 @@ async def restore(journal: Journal, engine: Engine) -> int:
     seq, data = snapshot
     engine.restore(decode_state(data, State))
     return seq
-
-
-def check_known(state: State, config: GatewayConfig) -> None:
-    """Refuse a configuration that no longer knows what the journal still needs; raises `ConfigError`."""
-    for account in state.book.accounts.values():
-        if account.name not in config.accounts:
-            text = f"accounts.{account.name}: the journal holds this account; put it back"
-            raise ConfigError(text)
-        gone = sorted(set(account.positions) - set(config.instruments))
-        if gone:
-            text = f"account {account.name} holds {', '.join(gone[:5])}; put it back until it is sold"
-            raise ConfigError(f"instruments: {text}")
-    for request in state.requests.values():
-        gone = sorted(set(request.spec.targets) - set(config.instruments))
-        if gone and not request.state.is_final:
-            name = request.spec.request_id
-            raise ConfigError(
-                f"instruments: request {name} is not finished and names {', '.join(gone[:5])}; put it back"
-            )
-    for order in state.open_orders():
-        if order.spec.link not in config.links:
-            name = order.spec.cl_ord_id
-            raise ConfigError(f"links.{order.spec.link}: order {name} still works there; put the link back")
 
 
 async def catch_up(journal: Journal, engine: Engine, presenter: Presenter, seq: int) -> int:
@@ -167,8 +145,12 @@ class Gateway:
 async def serve(
     config: GatewayConfig, stop: asyncio.Event, on_ready: Callable[[Gateway], None] = lambda _gateway: None
 ) -> None:
-    """Run one gateway until `stop` is set; raises what ended it otherwise."""
-    async with _assembled(config) as gateway:
+    """Run one gateway until `stop` is set, be it before it has started; raises what ended it otherwise."""
+    embedded.make_state_folder(config.state_folder)
+    async with contextlib.AsyncExitStack() as kept:
+        gateway = await unless(stop, kept.enter_async_context(_assembled(config)))
+        if gateway is None:
+            return
         doors = Doors(
             gateway.engine.settings, gateway.engine.state, gateway.clock, config.signing.keys,
             must_be_signed=config.signing.required,

@@ -18,25 +18,25 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from decimal import ROUND_DOWN, Decimal
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from gateway.domain.request import Mode, Others, PolicyName, Regime, RequestState
 from gateway.errors import InvalidTargets, StoreUnavailable
 from gateway.runtime.clock import Clock, clock_of
+from gateway.runtime.commands import parse_command, parse_prices
 from gateway.runtime.connect import BLOCK_MS, READ_TIMEOUT_S, connect, unix_url
 from gateway.runtime.embedded import socket_path
 from gateway.runtime.keys import Keys
-from gateway.runtime.schema import read_message, read_weights
+from gateway.runtime.schema import Weight, check_times, plain, read_message, read_weights
 from gateway.runtime.signing import sign
 from gateway.runtime.store import Patience
 from gateway.runtime.styles import written
 from gateway.runtime.wire import decode_json, encode_json
 
 T = TypeVar("T")
-Weight = str | Decimal | float | int
 
 ANSWER_TIMEOUT_S: Final = 10.0
 CONNECTIONS: Final = 64
@@ -44,8 +44,6 @@ PRICES_KEPT: Final = 10_000
 REJECTED_SHOWN: Final = 1_000
 LETTERS_A_PAGE: Final = 100
 LETTER_FIELDS: Final = ("at", "stream", "id", "field", "reason")
-_FLOAT_STEP = Decimal("1e-10")
-_QUANTIZED_BELOW = 10_000  # beyond it the context's 28 digits may not hold the step, and no weight is
 _GLOB = re.compile(r"([*?\[\]\\])")
 
 
@@ -127,6 +125,8 @@ class GatewayClient:
         account: str,
         request_id: str = "",
         lifetime_s: float = 300.0,
+        as_of: datetime | None = None,
+        expires_at: datetime | None = None,
         others: Others | str = Others.KEEP,
         mode: Mode | str = Mode.EXECUTE,
         regime: Regime | str = Regime.NORMAL,
@@ -137,7 +137,9 @@ class GatewayClient:
 
         Weights are fractions of net asset value: text, Decimal, or floats (cut, not rounded, to ten places).
         `execution` is how to work it, like {"style": "twap", "duration_s": 600, "slices": 10};
-        `policy` is the rule to decide by, the account's own when empty.
+        `policy` is the rule to decide by, the account's own when empty. `as_of` is now unless given;
+        `expires_at`, when given, counts instead of `lifetime_s`. What the gateway would refuse for its shape
+        or its times is refused here: `InvalidTargets`.
         """
         now = self._clock.now()
         request_id = request_id or f"{account}-{secrets.token_hex(8)}"
@@ -146,8 +148,8 @@ class GatewayClient:
                 "schema_version": 1,
                 "request_id": request_id,
                 "account": account,
-                "as_of": now,
-                "expires_at": now + timedelta(seconds=lifetime_s),
+                "as_of": as_of or now,
+                "expires_at": expires_at or now + timedelta(seconds=lifetime_s),
                 "targets": {symbol: plain(symbol, weight) for symbol, weight in weights.items()},
                 "others": str(others),
                 "mode": str(mode),
@@ -156,7 +158,9 @@ class GatewayClient:
             | ({"execution": written(execution)} if execution else {})
             | ({"policy": str(policy)} if policy else {})
         )
-        read_weights(read_message(raw).targets, allow_short=True)
+        message = read_message(raw)
+        check_times(message, now)
+        read_weights(message.targets, allow_short=True)
         return Ticket(request_id, await self._put(self._keys.targets, raw))
 
     async def harvest(
@@ -182,8 +186,11 @@ class GatewayClient:
         return str(entry_id, "ascii")
 
     async def _command(self, command: str, **fields: object) -> str:
+        """Put a command on its stream; one the gateway would refuse is refused here: `InvalidTargets`."""
         body = {"command": command} | {name: value for name, value in fields.items() if value != ""}
-        return await self._put(self._keys.commands, encode_json(body))
+        raw = encode_json(body)
+        parse_command(raw, self._clock.now())
+        return await self._put(self._keys.commands, raw)
 
     async def halt(
         self, account: str = "", *, reason: str = "", by: str = "client", cancel_working: bool = False
@@ -235,9 +242,14 @@ class GatewayClient:
         )  # fmt: skip
 
     async def publish_prices(self, prices: Mapping[str, str | Decimal], *, source: str = "") -> str:
-        """Give the gateway reference prices that are true now; returns the entry id."""
+        """Give the gateway reference prices that are true now; returns the entry id.
+
+        Raises `InvalidTargets` naming the first price that is none; nothing is published then.
+        """
         quotes = {symbol: _decimal_text(price) for symbol, price in prices.items()}
-        raw = encode_json({"as_of": self._clock.now(), "prices": quotes, "source": source})
+        now = self._clock.now()
+        raw = encode_json({"as_of": now, "prices": quotes, "source": source})
+        parse_prices(raw, now)
         return await self._put(self._keys.prices, raw, PRICES_KEPT)
 
     # -------------------------------------------------------------------------------------- reading
@@ -357,18 +369,6 @@ def _raise_if_refused(letter: Mapping[bytes, bytes], ticket: Ticket) -> None:
     mine = (ticket.entry_id.encode(), ticket.stream.encode())
     if (letter.get(b"id"), letter.get(b"stream")) == mine:
         raise InvalidTargets(letter[b"field"].decode(), letter[b"reason"].decode())
-
-
-def plain(symbol: str, weight: Weight) -> str:
-    """Return a weight as the plain decimal text the contract wants."""
-    if isinstance(weight, str):
-        return weight
-    number = Decimal(repr(float(weight))) if isinstance(weight, float) else Decimal(weight)
-    if not number.is_finite():
-        raise InvalidTargets(f"targets.{symbol}", "is not a finite number: correct the strategy's arithmetic")
-    if isinstance(weight, float) and abs(number) < _QUANTIZED_BELOW:
-        number = number.quantize(_FLOAT_STEP, ROUND_DOWN)
-    return format(number + 0, "f")
 
 
 def submit_targets(

@@ -10,14 +10,10 @@ Rules of this room:
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import tomllib
 from collections.abc import Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
@@ -48,6 +44,7 @@ from gateway.domain.settings import (
 )
 from gateway.errors import ConfigError
 from gateway.events import LotOpened
+from gateway.files import first_mistake, read_lots, read_toml
 from gateway.oms.money import rate_symbol
 from gateway.sections import (
     AccountSection,
@@ -172,7 +169,10 @@ def load(path: Path) -> GatewayConfig:
     for part in ("accounts", "instruments", "substitutes"):
         named = document.pop(f"{part}_file", None)
         if named is not None:
-            document[part] = {**read_toml(path.parent / named), **document.get(part, {})}
+            if not isinstance(named, str):
+                raise ConfigError(f"{path}: {part}_file: is not text; write the name of a file in quotes")
+            found = read_toml(path.parent / named, f"correct {part}_file in {path}")
+            document[part] = {**found, **document.get(part, {})}
     try:
         config = GatewayConfig(**{**document, "folder": path.parent, "file": path})
     except ValidationError as problem:
@@ -196,28 +196,6 @@ def account_settings(name: str, section: AccountSection) -> AccountSettings:
         harvest=Harvest(**section.harvest.model_dump()),
         monitoring=Monitoring(**section.monitoring.model_dump()),
     )
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file, numbers as Decimal; raises `ConfigError`."""
-    try:
-        with path.open("rb") as file:
-            return tomllib.load(file, parse_float=Decimal)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; give the configuration with --config FILE") from None
-    except tomllib.TOMLDecodeError as problem:
-        raise ConfigError(f"{path}: not valid TOML: {problem}") from None
-
-
-def first_mistake(problem: ValidationError) -> str:
-    """Name the key and what is wrong, without showing any input."""
-    errors = problem.errors(include_input=False, include_url=False)
-    parts = [str(part) for part in errors[0]["loc"]]
-    if parts[:1] in (["links"], ["quotes"]) and parts[2:3] in (["fix"], ["alpaca"], ["ibkr"]):
-        del parts[2]  # the kind of section is no key of the file
-    key = ".".join(parts) or "(whole file)"
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{key}: {errors[0]['msg']}{more}"
 
 
 def _check_together(path: Path, config: GatewayConfig) -> None:
@@ -367,32 +345,3 @@ def _check_sessions(path: Path, config: GatewayConfig) -> None:
         if name in names:
             raise ConfigError(f"{path}: {key}: {names[name]} has the same name; rename one of them")
         names[name] = key
-
-
-def read_lots(path: Path) -> tuple[LotOpened, ...]:
-    """Read opening lots; every mistake names file, line and column."""
-    lots: list[LotOpened] = []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
-            for number, row in enumerate(rows, start=2):
-                lots.append(_lot(path, number, row))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file of opening lots") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not a text file in UTF-8") from None
-    return tuple(lots)
-
-
-def _lot(path: Path, number: int, row: dict[str, str]) -> LotOpened:
-    try:
-        acquired = date.fromisoformat(row["acquired"])
-        qty, cost = Decimal(row["qty"]), Decimal(row["cost"])
-    except KeyError as problem:
-        raise ConfigError(f"{path}: column {problem} is missing; write symbol,acquired,qty,cost") from None
-    except (ValueError, InvalidOperation):
-        text = "acquired must be YYYY-MM-DD, qty and cost plain decimals"
-        raise ConfigError(f"{path}:{number}: {text}") from None
-    if not (qty.is_finite() and cost.is_finite() and qty > 0 and cost >= 0):
-        raise ConfigError(f"{path}:{number}: qty must be above 0 and cost not below 0")
-    return LotOpened(row["symbol"], acquired.isoformat(), qty, cost)

@@ -20,8 +20,10 @@ WORLDS = {
 def main(arguments: Sequence[str]) -> int:
     """Hand the remaining arguments to the world the first one names; return its exit code."""
     if not arguments or arguments[0] not in WORLDS:
-        print(f"usage: python -m simulator {{{','.join(WORLDS)}}} [options]", file=sys.stderr)
-        return 2
+        is_asked = list(arguments[:1]) in (["-h"], ["--help"])
+        text = f"usage: python -m simulator {{{','.join(WORLDS)}}} [options], or --help behind one of them"
+        print(text, file=sys.stdout if is_asked else sys.stderr)
+        return 0 if is_asked else 2
     run: Callable[[Sequence[str]], int] = importlib.import_module(WORLDS[arguments[0]]).main
     return run(arguments[1:])
 

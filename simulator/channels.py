@@ -27,11 +27,20 @@ from simulator.tws import command as tws
 from simulator.venue import VenueError
 
 BETWEEN = "--"
+USAGE = """usage: python -m simulator ibkr OPTIONS OF tws -- OPTIONS OF fix
+
+Run Interactive Brokers' two channels over one market. The options are those of
+`python -m simulator tws --help` and, without --prices and --accounts, of
+`python -m simulator fix --profile venue --help`.
+"""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run until SIGTERM or SIGINT; return the exit code."""
     told = list(arguments)
+    if told[:1] in (["-h"], ["--help"]):
+        sys.stdout.write(USAGE)
+        return 0
     at = told.index(BETWEEN) if BETWEEN in told else len(told)
     try:
         one = tws.read_options(told[:at])
@@ -42,7 +51,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"simulator ibkr: {error}\n")
         return 2
     except OSError as error:
-        sys.stderr.write(f"simulator ibkr: a port cannot be listened on ({error.strerror}); choose another\n")
+        what = f"{error.filename} cannot be used" if error.filename else "a port cannot be listened on"
+        sys.stderr.write(f"simulator ibkr: {what} ({error.strerror}); choose another\n")
         return 2
     return 0
 

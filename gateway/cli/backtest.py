@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from gateway.cli.backtest_file import BacktestFile, read_file
-from gateway.cli.connect import print_table
+from gateway.cli.connect import print_table, write_file
 from gateway.cli.root import OK
 from gateway.errors import ConfigError
 from gateway.runtime.clock import monotonic_s
@@ -84,22 +84,23 @@ def backtest(
         "forward": walked(outcomes, described.walk_forward_years),
     }
     show(data)
-    if json_file is not None:
-        write(json_file, json.dumps(data, indent=1, default=str))
-        click.echo(f"figures: {json_file}")
-    if html_file is not None:
-        write(html_file, render(data))
-        click.echo(f"tearsheet: {html_file}")
+    write_wanted(data, json_file, html_file, render)
     return OK
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file and the folders above it; raises `ConfigError`."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as problem:
-        raise ConfigError(f"{path}: cannot be written ({problem.strerror}); give another place") from None
+def write_wanted(
+    data: dict[str, Any],
+    json_file: Path | None,
+    html_file: Path | None,
+    render: Callable[[dict[str, Any]], str],
+) -> None:
+    """Write the figures and the page where they are wanted; raises `ConfigError`."""
+    if json_file is not None:
+        write_file(json_file, json.dumps(data, indent=1, default=str))
+        click.echo(f"figures: {json_file}")
+    if html_file is not None:
+        write_file(html_file, render(data))
+        click.echo(f"page: {html_file}")
 
 
 def played(file: Path, names: Sequence[str], jobs: int) -> list[Outcome]:

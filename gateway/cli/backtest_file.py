@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from gateway.cli.backtest_household import ACCOUNT, TOTAL, Member, TargetsSection, members
-from gateway.config import account_settings, first_mistake, read_lots, read_toml
+from gateway.config import account_settings
 from gateway.connections import Name
 from gateway.decision.learned import LearnedRule
 from gateway.domain.instrument import Instrument
@@ -29,6 +29,7 @@ from gateway.domain.tax.rules import Holder
 from gateway.domain.tax.year import Filing
 from gateway.errors import ConfigError
 from gateway.events import AccountOpened, LotOpened
+from gateway.files import first_mistake, read_lots, read_toml
 from gateway.oms.money import rate_symbol
 from gateway.runtime import learned
 from gateway.sections import InstrumentSection
@@ -253,7 +254,7 @@ class BacktestFile(Section):
 
 def read_file(path: Path) -> BacktestFile:
     """Read the file of a backtest; raises `ConfigError`."""
-    document = read_toml(path)
+    document = read_toml(path, "give a file as config/backtests/sp500.toml is")
     try:
         found = BacktestFile(**{**document, "folder": path.parent})
     except ValidationError as problem:
@@ -265,7 +266,10 @@ def read_file(path: Path) -> BacktestFile:
     if not found.accounts and found.targets is None:
         raise ConfigError(f"{path}: targets: missing; write one of equal, weights and file")
     for name in found.runs:
-        found.members(name)
+        try:
+            found.members(name)
+        except ConfigError as problem:
+            raise ConfigError(f"{path}: {problem}") from None
         if (other := found.reference(name)) and other not in found.runs:
             text = f"no such run; there are {', '.join(found.runs)}"
             raise ConfigError(f"{path}: runs.{name}.against: {text}")

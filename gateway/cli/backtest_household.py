@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from gateway.config import first_mistake
 from gateway.domain.settings import AccountSettings
 from gateway.domain.tax.rules import AccountKind, Holder
 from gateway.errors import ConfigError
+from gateway.files import first_mistake
 from gateway.sections import AccountSection
 from gateway.valuation import Section
 

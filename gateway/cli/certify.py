@@ -40,6 +40,7 @@ from adapters.fix.dialects import DIALECTS, Venue
 from adapters.fix.engine import ChildEngine
 from adapters.fix.settings import FixSession
 from adapters.fix.spool import last_seq
+from gateway.cli.connect import make_folder
 from gateway.cli.demo import prepare
 from gateway.cli.root import DIFFERS, INTERRUPTED, OK, Context
 from gateway.config import GatewayConfig, load
@@ -117,6 +118,7 @@ def certify(
             endpoint = stack.enter_context(
                 _simulated(context.config_path.parent, dialect, checklist.simulator_options)
             )
+        make_folder(report, "--report")
         begun = SystemClock().now()
         click.secho(f"{endpoint.venue.dialect.title}: {endpoint.shown()}", bold=True)
         results = asyncio.run(_play(endpoint, rows, timeout_s))
@@ -271,7 +273,6 @@ def write_report(
     folder: Path, endpoint: Endpoint, results: Sequence[Result], begun: datetime
 ) -> tuple[Path, Path]:
     """Write the report for people (Markdown) and for programs (JSON); return both paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     name = f"{endpoint.venue.dialect.name}-{begun:%Y%m%dT%H%M%SZ}"
     body = _body(endpoint, results, begun)
     markdown, document = folder / f"{name}.md", folder / f"{name}.json"

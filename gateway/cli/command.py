@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Any
 
 import click
 
-from gateway.cli.connect import with_client
+from gateway.cli.connect import known_account, with_client
 from gateway.cli.root import NO_ANSWER, OK, REFUSED, Context
 from gateway.client import GatewayClient
+from gateway.config import load
+from gateway.domain.request import RequestState
 
 PATIENCE_S = 10.0
-by_option = click.option("--by", default=getpass.getuser, help="Who asks, for the record.")
+WAITS = RequestState.AWAITING_APPROVAL
+OPEN = frozenset(state for state in RequestState if not state.is_final)
+
+
+def who() -> str:
+    """Return the name of the user; a container's may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13 on
+        return f"uid {os.getuid()}"
+
+
+by_option = click.option("--by", default=who, help="Who asks, for the record.")
 
 
 async def _until(client: GatewayClient, is_so: Callable[[dict[str, Any]], bool]) -> bool:
@@ -36,6 +51,12 @@ def _answer(is_so: bool, done: str) -> int:
     return NO_ANSWER
 
 
+def _check_account(context: Context, account: str) -> None:
+    """Raise `ConfigError` for an account nobody knows."""
+    if account:
+        known_account(load(context.config_path), account)
+
+
 @click.command()
 @click.option("--account", default="", help="One account only; all when left out.")
 @click.option("--reason", default="halted by hand", show_default=True)
@@ -44,6 +65,7 @@ def _answer(is_so: bool, done: str) -> int:
 @click.pass_obj
 def halt(context: Context, account: str, reason: str, cancel_working: bool, by: str) -> int:
     """Stop sending: no new order leaves once this command has answered."""
+    _check_account(context, account)
 
     async def work(client: GatewayClient) -> bool:
         await client.halt(account, reason=reason, by=by, cancel_working=cancel_working)
@@ -62,6 +84,7 @@ def resume(context: Context, account: str, reason: str, by: str) -> int:
 
     What is released is what stands now, and is printed; what halts an account meanwhile still does.
     """
+    _check_account(context, account)
 
     def standing(status: dict[str, Any] | None) -> list[str]:
         halts: dict[str, list[str]] = status.get("halt_reasons", {}) if status is not None else {}
@@ -99,11 +122,14 @@ def resume(context: Context, account: str, reason: str, by: str) -> int:
 def approve(context: Context, request_id: str, by: str) -> int:
     """Approve a request that waits for it; it is decided afresh on today's prices."""
 
-    async def work(client: GatewayClient) -> bool:
+    async def work(client: GatewayClient) -> int:
+        if (body := await client.request(request_id)) and body["state"] != WAITS:
+            click.echo(f"request {request_id} is {body['state']}: it waits for no approval", err=True)
+            return REFUSED
         await client.approve(request_id, by=by)
-        return await _moved(client, request_id, "awaiting_approval")
+        return await _moved(client, request_id, {WAITS}, f"approved: {request_id}")
 
-    return _answer(with_client(context, work), f"approved: {request_id}")
+    return with_client(context, work)
 
 
 @click.command()
@@ -113,11 +139,14 @@ def approve(context: Context, request_id: str, by: str) -> int:
 def cancel(context: Context, request_id: str, by: str) -> int:
     """Cancel what still works of a request; what has filled stays filled."""
 
-    async def work(client: GatewayClient) -> bool:
+    async def work(client: GatewayClient) -> int:
+        if (body := await client.request(request_id)) and RequestState(body["state"]).is_final:
+            click.echo(f"request {request_id} is {body['state']}: nothing of it is left to cancel", err=True)
+            return REFUSED
         await client.cancel(request_id, by=by)
-        return await _moved(client, request_id, "queued", "working", "awaiting_approval")
+        return await _moved(client, request_id, OPEN, f"cancelled: {request_id}")
 
-    return _answer(with_client(context, work), f"cancelled: {request_id}")
+    return with_client(context, work)
 
 
 @click.command()
@@ -149,14 +178,18 @@ def settle(context: Context, cl_ord_id: str, cum_qty: str, avg_px: str, by: str)
     return with_client(context, work)
 
 
-async def _moved(client: GatewayClient, request_id: str, *states: str) -> bool:
-    """Wait until a request has left `states`."""
+async def _moved(client: GatewayClient, request_id: str, states: Collection[str], done: str) -> int:
+    """Wait until a request has left `states`, and say so."""
+    body = None
     for _ in range(int(PATIENCE_S / 0.1)):
         body = await client.request(request_id)
         if body is not None and body["state"] not in states:
-            return True
+            return _answer(is_so=True, done=done)
         await asyncio.sleep(0.1)
-    return False
+    if body is None:
+        click.echo(f"request {request_id} is not known (see `gateway rejected` for refused ones)", err=True)
+        return NO_ANSWER
+    return _answer(is_so=False, done="")
 
 
 @click.command("spin-off")
@@ -178,6 +211,8 @@ def spin_off(
 
     async def work(client: GatewayClient) -> int:
         before = await _lots(client, account)
+        if before is None:
+            return _unknown(account)
         await client.spin_off(account, symbol, new_symbol, qty, fraction, by=by)
         return await _changed(client, account, before, f"received: {qty} {new_symbol}")
 
@@ -195,14 +230,21 @@ def return_capital(context: Context, account: str, symbol: str, amount: str, by:
 
     async def work(client: GatewayClient) -> int:
         before = await _lots(client, account)
+        if before is None:
+            return _unknown(account)
         await client.return_capital(account, symbol, amount, by=by)
         return await _changed(client, account, before, f"returned: {amount} of {symbol}")
 
     return with_client(context, work)
 
 
+def _unknown(account: str) -> int:
+    click.echo(f"account {account} is not in the book; nothing is stated", err=True)
+    return REFUSED
+
+
 async def _lots(client: GatewayClient, account: str) -> object:
-    """Return the lots of an account as the book shows them."""
+    """Return the lots of an account as the book shows them; None when it shows no such account."""
     book = await client.book()
     return None if book is None else book["accounts"].get(account, {}).get("lots")
 

@@ -1,10 +1,11 @@
-"""How a command reaches the gateway's Redis, and how it prints."""
+"""How a command reaches the gateway's Redis, and how it prints and writes."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +15,8 @@ from gateway.cli.root import Context
 from gateway.client import GatewayClient
 from gateway.config import GatewayConfig, load
 from gateway.errors import ConfigError, StoreUnavailable
-from gateway.runtime.embedded import is_answering, socket_path
+from gateway.runtime.connect import view_client
+from gateway.runtime.embedded import EmbeddedServer, is_answering, socket_path
 from gateway.runtime.wire import encode_json
 
 T = TypeVar("T")
@@ -34,6 +36,17 @@ def client_of(config: GatewayConfig, key_id: str = "") -> GatewayClient:
     return GatewayClient(config.state_folder, config.household, key=key, key_id=key_id or "default")
 
 
+@contextlib.asynccontextmanager
+async def redis_of(config: GatewayConfig) -> AsyncIterator[Any]:
+    """Give a client that reads the configured Redis, once it answers."""
+    async with client_of(config):
+        redis = view_client(config.redis.url.get_secret_value() or EmbeddedServer(config.state_folder).url)
+        try:
+            yield redis
+        finally:
+            await redis.aclose()
+
+
 def with_client(context: Context, work: Callable[[GatewayClient], Awaitable[T]], key_id: str = "") -> T:
     """Run `work` with a client of the configured gateway."""
     config = load(context.config_path)
@@ -50,10 +63,17 @@ def with_client(context: Context, work: Callable[[GatewayClient], Awaitable[T]],
 def only_account(config: GatewayConfig, account: str) -> str:
     """Return the account named, or the only one there is."""
     if account:
-        return account
+        return known_account(config, account)
     if len(config.accounts) == 1:
         return next(iter(config.accounts))
     raise ConfigError(f"which account? give --account, one of {', '.join(sorted(config.accounts))}")
+
+
+def known_account(config: GatewayConfig, account: str) -> str:
+    """Return the account named; raises `ConfigError` when there is no such account."""
+    if account not in config.accounts:
+        raise ConfigError(f"--account: {account} is not known; known: {', '.join(sorted(config.accounts))}")
+    return account
 
 
 def print_json(value: object) -> None:
@@ -82,6 +102,28 @@ def _cell(value: object) -> str:
 
 def _is_number(text: str) -> bool:
     return not text or text.replace(",", "").replace("%", "").lstrip("+-").replace(".", "", 1).isdigit()
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a whole file or none of it, and the folders above it; raises `ConfigError`."""
+    is_elsewhere = path.is_symlink() or (path.exists() and not path.is_file())  # /dev/stdout: never replaced
+    part = path if is_elsewhere else path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        if part != path:
+            part.replace(path)
+    except OSError as problem:
+        raise ConfigError(f"{path}: cannot be written ({problem.strerror}); choose another file") from None
+
+
+def make_folder(folder: Path, option: str) -> None:
+    """Make the folder an option names, before anything long or costly begins; raises `ConfigError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        text = f"{folder} cannot be made ({problem.strerror}); choose another place"
+        raise ConfigError(f"{option}: {text}") from None
 
 
 def read_text(path: str) -> str:

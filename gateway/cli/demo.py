@@ -8,7 +8,7 @@ gateway is killed (SIGKILL) in the middle of the basket and started again.
 With `--venue NAME` the same over another venue's dialect and TLS, over Alpaca's REST and WebSocket, or over
 the socket of Interactive Brokers' TWS; `config/demo-NAME.toml` says how.
 
-This and `gateway certify` are the only commands that import the simulator.
+`demo`, `certify`, `train`, `backtest` and `harvest-study` are the only commands that import the simulator.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.connect import client_of, print_table
+from gateway.cli.connect import client_of, make_folder, print_table
 from gateway.cli.follow import POLL_S, print_orders, progress
 from gateway.cli.read import print_account, print_gains
 from gateway.cli.root import DIFFERS, OK, Context
@@ -82,7 +82,7 @@ def prepare(
 ) -> tuple[Stage, GatewayConfig]:
     """Lay out the stage of a configuration's portfolio in `folder`."""
     config = load(config_path).model_copy(update={"state_folder": folder / "state"})
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "--keep")
     opening: dict[str, Any] = {}
     for name, account in config.accounts.items():
         positions: dict[str, Decimal] = {}

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from gateway.cli.connect import as_json, only_account, print_json, print_table, with_client
+from gateway.cli.connect import as_json, only_account, print_table, with_client
 from gateway.cli.follow import follow
-from gateway.cli.root import OK, REFUSED, Context
-from gateway.cli.submit import GOOD, account_option, print_denied, print_lots
+from gateway.cli.root import Context
+from gateway.cli.submit import SECONDS, account_option, print_denied, print_lots, tell_decided
 from gateway.client import GatewayClient, Result
 from gateway.config import load
 from gateway.events import Mode
@@ -21,7 +21,7 @@ from gateway.events import Mode
 @click.option("--approve", "needs_approval", is_flag=True, help="With --submit: wait for `gateway approve`.")
 @click.option("--request-id", default="", help="Idempotency key; the same id is the same request.")
 @click.option("--key", "key_id", default="", help="Sign with this key of signing.keys.")
-@click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds to wait.")
+@click.option("--timeout", type=SECONDS, default=600.0, show_default=True, help="Seconds to wait.")
 @as_json
 @click.pass_obj
 def harvest(
@@ -33,6 +33,8 @@ def harvest(
     With --submit each is sold and its substitute bought, through the same checks as any order. Until the
     window of the wash-sale rule is over, targets for the name are then read as targets for its substitute.
     """
+    if needs_approval and not is_submitted:
+        raise click.UsageError("--approve goes with --submit: without it nothing is sent")
     config = load(context.config_path)
     wanted = (Mode.APPROVE if needs_approval else Mode.EXECUTE) if is_submitted else Mode.PREVIEW
 
@@ -47,14 +49,7 @@ def harvest(
             result = await client.wait(ticket, timeout)
         return result, await client.decision(ticket.request_id)
 
-    result, decision = with_client(context, work, key_id)
-    if is_json:
-        print_json({"request": result.body, "decision": decision})
-    elif decision is not None:
-        print_harvest(decision)
-    else:
-        click.echo(f"{result.state}: {result.body.get('text', '')}", err=True)
-    return OK if result.state in GOOD else REFUSED
+    return tell_decided(*with_client(context, work, key_id), print_harvest, is_json=is_json)
 
 
 def print_harvest(decision: dict[str, Any]) -> None:

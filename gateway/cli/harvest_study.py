@@ -6,7 +6,6 @@ side by side in as many processes as there are processors.
 
 from __future__ import annotations
 
-import json
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import lru_cache
@@ -15,7 +14,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.backtest import leave_interrupts, write
+from gateway.cli.backtest import leave_interrupts, write_wanted
 from gateway.cli.backtest_file import read_file
 from gateway.cli.backtest_household import taxed_first
 from gateway.cli.connect import print_table
@@ -52,12 +51,7 @@ def harvest_study(file: Path, every: int, jobs: int, json_file: Path | None, htm
         raise ConfigError(f"study.horizon_years: {described.history} has no {plan.years} whole years")
     data = {"title": described.title, **vintages.summed(plan, _played(file, years, jobs))}
     show(data)
-    if json_file is not None:
-        write(json_file, json.dumps(data, indent=1, default=str))
-        click.echo(f"figures: {json_file}")
-    if html_file is not None:
-        write(html_file, render(data))
-        click.echo(f"page: {html_file}")
+    write_wanted(data, json_file, html_file, render)
     return OK
 
 

@@ -33,7 +33,7 @@ LEADING_POINT = re.compile(r"(?<!\d)\.(?=\d)")
 
 @click.group("no-trade", invoke_without_command=False)
 def no_trade() -> None:
-    """Solve a no-trade problem: parameters in, edges and value out; see gateway/decision/README.md.
+    """Solve a no-trade problem: parameters in, edges and value out; see gateway/decision/no_trade.
 
     Numbers are given as such, vectors and matrices as JSON: --covariance '[[0.04, 0.01], [0.01, 0.09]]'.
     """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +16,7 @@ from gateway.cli.root import NO_ANSWER, OK, Context
 from gateway.cli.submit import print_decision
 from gateway.client import GatewayClient
 from gateway.config import load
+from gateway.errors import StoreUnavailable
 from gateway.runtime.schema import json_schema
 
 
@@ -21,15 +24,22 @@ def _money(value: object) -> str:
     return "" if value is None else f"{Decimal(str(value)):,.2f}"
 
 
+def _model(
+    context: Context, ask: Callable[[GatewayClient], Awaitable[dict[str, Any] | None]]
+) -> dict[str, Any]:
+    """Return what the gateway shows of itself; raises `StoreUnavailable` when it never ran."""
+    found = with_client(context, ask)
+    if found is None:
+        raise StoreUnavailable("no gateway has run for this household yet: start it with `gateway run`")
+    return found
+
+
 @click.command()
 @as_json
 @click.pass_obj
 def status(context: Context, is_json: bool) -> int:
     """Show the gateway's own state: links, halts, what works and what waits."""
-    found = with_client(context, GatewayClient.status)
-    if found is None:
-        click.echo("no gateway has run for this household yet: start it with `gateway run`", err=True)
-        return NO_ANSWER
+    found = _model(context, GatewayClient.status)
     if is_json:
         print_json(found)
         return OK
@@ -41,6 +51,8 @@ def status(context: Context, is_json: bool) -> int:
     for name, copy in found["drop_copies"].items():
         state = "up" if copy["is_up"] else "DOWN"
         click.echo(f"drop copy {name:6s} {state} (of {copy['of']}, {copy['waiting']} executions to compare)")
+    if risk := found.get("risk"):
+        click.echo(f"risk             {risk}")
     _print_watch(found)
     for account, reason in found["halts"].items():
         click.secho(f"HALTED {account or 'all accounts'}: {reason}", bold=True)
@@ -98,10 +110,7 @@ def orders(context: Context, request_id: str | None, only_open: bool, is_json: b
 @click.pass_obj
 def book(context: Context, is_json: bool) -> int:
     """Show cash, positions, weights and realised gains of every account."""
-    found = with_client(context, GatewayClient.book)
-    if found is None:
-        click.echo("no gateway has run for this household yet: start it with `gateway run`", err=True)
-        return NO_ANSWER
+    found = _model(context, GatewayClient.book)
     if is_json:
         print_json(found)
         return OK
@@ -174,6 +183,8 @@ def request(context: Context, request_id: str, is_json: bool) -> int:
 def news(context: Context, after: str, count: int, is_json: bool) -> int:
     """Follow what happens, one JSON line each (with or without --json)."""
     del is_json
+    if after != "$" and not re.fullmatch(r"[0-9]+(-[0-9]+)?", after):
+        raise click.UsageError(f"--after {after}: write the id of an entry, like 1795907848372-0, or 0")
 
     async def work(client: GatewayClient) -> None:
         seen = 0

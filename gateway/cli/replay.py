@@ -8,13 +8,11 @@ from typing import Any
 
 import click
 
-from gateway.cli.connect import as_json, client_of, print_json, print_table
+from gateway.cli.connect import as_json, client_of, print_json, print_table, redis_of
 from gateway.cli.root import DIFFERS, OK, Context
 from gateway.config import GatewayConfig, load
 from gateway.engine import Engine
 from gateway.runtime.archive import Archive
-from gateway.runtime.connect import view_client
-from gateway.runtime.embedded import EmbeddedServer
 from gateway.runtime.keys import Keys
 from gateway.runtime.present import book_model
 from gateway.runtime.store import Journal
@@ -47,21 +45,16 @@ def replay(context: Context, is_json: bool) -> int:
 
 
 async def _replay(config: GatewayConfig) -> dict[str, Any]:
-    url = config.redis.url.get_secret_value() or EmbeddedServer(config.state_folder).url
-    redis = view_client(url)
-    try:
-        async with client_of(config) as client:
-            for patience in range(TRIES, 0, -1):
-                engine, events = await _rebuilt(config, redis)
-                shown = await client.book()
-                rebuilt = decode_json(encode_json(book_model(engine.state)))
-                differences = compare(rebuilt, shown or {"accounts": {}, "realised": []})
-                if not differences or patience == 1:
-                    return {"events": events, "differences": differences}
-                await asyncio.sleep(PAUSE_S)
-            raise AssertionError("the loop above always returns")
-    finally:
-        await redis.aclose()
+    async with redis_of(config) as redis, client_of(config) as client:
+        for patience in range(TRIES, 0, -1):
+            engine, events = await _rebuilt(config, redis)
+            shown = await client.book()
+            rebuilt = decode_json(encode_json(book_model(engine.state)))
+            differences = compare(rebuilt, shown or {"accounts": {}, "realised": []})
+            if not differences or patience == 1:
+                return {"events": events, "differences": differences}
+            await asyncio.sleep(PAUSE_S)
+        raise AssertionError("the loop above always returns")
 
 
 async def _rebuilt(config: GatewayConfig, redis: Any) -> tuple[Engine, int]:

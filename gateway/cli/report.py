@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli.connect import as_json, client_of, print_json, print_table
+from gateway.cli.connect import as_json, known_account, print_json, print_table, redis_of, write_file
 from gateway.cli.root import NO_ANSWER, OK, Context
 from gateway.config import GatewayConfig, load
 from gateway.errors import ConfigError
 from gateway.runtime.archive import Archive
 from gateway.runtime.clock import clock_of
-from gateway.runtime.connect import view_client
-from gateway.runtime.embedded import EmbeddedServer
 from gateway.runtime.keys import Keys
 from gateway.runtime.knowledge import make_market
 from gateway.runtime.store import Journal
@@ -29,24 +25,16 @@ from gateway.views.report import make_report
 from gateway.views.week import Week, gather, week_at, week_of
 
 
-@contextlib.asynccontextmanager
-async def _redis(config: GatewayConfig) -> AsyncIterator[Any]:
-    """Give a client of the configured Redis, once it answers."""
-    async with client_of(config):
-        redis = view_client(config.redis.url.get_secret_value() or EmbeddedServer(config.state_folder).url)
-        try:
-            yield redis
-        finally:
-            await redis.aclose()
-
-
 @click.command()
 @click.option("--week", "week_name", default="", help="The ISO week, like 2026-W48; this week by itself.")
 @click.option("--account", default="", help="Only this account.")
 @click.option(
     "--html", "html_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the page here."
 )
-@click.option("--json", "json_path", default="", metavar="FILE", help="Write JSON here; - prints it.")
+@click.option(
+    "--json", "json_path", type=click.Path(dir_okay=False, allow_dash=True), default="", metavar="FILE",
+    help="Write JSON here; - prints it.",
+)  # fmt: skip
 @click.pass_obj
 def report(context: Context, week_name: str, account: str, html_path: Path | None, json_path: str) -> int:
     """Report a week: weights, drift and its cost, recommendations, trades, costs, tax, locks, alerts.
@@ -55,18 +43,18 @@ def report(context: Context, week_name: str, account: str, html_path: Path | Non
     at its end. Without --html and --json a summary is printed.
     """
     config = load(context.config_path)
-    if account and account not in config.accounts:
-        raise ConfigError(f"--account: {account} is not known; known: {', '.join(sorted(config.accounts))}")
+    if account:
+        known_account(config, account)
     made_at = clock_of(config.state_folder).now()
     week = week_of(week_name, config.time_zone) if week_name else week_at(made_at, config.time_zone)
     found = asyncio.run(_report(config, week, account))
     if json_path == "-":
         print_json(found)
     elif json_path:
-        _write(Path(json_path), encode_json(found).decode() + "\n")
+        write_file(Path(json_path), encode_json(found).decode() + "\n")
         click.echo(json_path)
     if html_path is not None:  # last: where the page stands, the report is whole
-        _write(html_path, render(found))
+        write_file(html_path, render(found))
         click.echo(f"{html_path}")
     if html_path is None and not json_path:
         print_report(found)
@@ -75,23 +63,12 @@ def report(context: Context, week_name: str, account: str, html_path: Path | Non
 
 async def _report(config: GatewayConfig, week: Week, account: str) -> dict[str, Any]:
     keys = Keys(config.household)
-    async with _redis(config) as redis:
+    async with redis_of(config) as redis:
         journal = Journal(redis, keys, 0, "reader", archive=Archive(config.archive_folder()))
         past = await gather(journal.read(), config.settings(), week)
         notices = await notices_between(redis, keys, week.begins, week.ends)
     clock = clock_of(config.state_folder)
     return make_report(past, config.settings(), notices, clock.now(), account, make_market(config, clock))
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a whole file or none of it."""
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as problem:
-        raise ConfigError(f"{path}: {problem.strerror}; choose another file") from None
 
 
 def print_report(found: dict[str, Any]) -> None:
@@ -163,7 +140,7 @@ def alerts(context: Context, count: int, is_test: bool, is_json: bool) -> int:
 
 
 async def _recent(config: GatewayConfig, count: int) -> list[Notice]:
-    async with _redis(config) as redis:
+    async with redis_of(config) as redis:
         return await recent_notices(redis, Keys(config.household), count)
 
 

@@ -23,7 +23,7 @@ from gateway.errors import (
 EXIT_CODES = """\b
 Exit codes:
   0   done; for `submit --wait`: the request reached its end and was not refused
-  1   a check did not hold (replay differs, the demo's books differ)
+  1   a check did not hold (replay differs, the demo's books differ, a row of `certify` failed)
   2   wrong usage, configuration or input: the message names the option, key or field
   3   the request was rejected, failed or expired; for `--wait`: its orders were not all sent
   4   no answer: Redis or the gateway is not running, or the wait timed out
@@ -32,6 +32,7 @@ Exit codes:
   130 interrupted
 """
 
+DEFAULT_CONFIG = Path("config/gateway.toml")
 OK, DIFFERS, USAGE, REFUSED, NO_ANSWER, TAKEN, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 130
 
 
@@ -93,12 +94,12 @@ def _use_config(ctx: click.Context, option: click.Parameter, value: Path | None)
 @click.group(cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), envvar="GATEWAY_CONFIG",
-    default=Path("config/gateway.toml"), show_default=True, help="The configuration file.",
+    default=DEFAULT_CONFIG, show_default=True, help="The configuration file.",
 )  # fmt: skip
 @click.version_option(package_name="rebalance-gateway")
 @click.pass_context
 def root(ctx: click.Context, config_path: Path) -> None:
-    r"""Turn target portfolio weights into orders at real brokers, and prove what happened to each.
+    """Turn target portfolio weights into orders at real brokers, and prove what happened to each.
 
     \b
     A first look:          gateway demo
@@ -107,7 +108,7 @@ def root(ctx: click.Context, config_path: Path) -> None:
     See what it would do:  gateway preview config/example/targets.csv --account main
     Losses worth taking:   gateway harvest --account main
     Stop everything:       gateway halt --cancel
-    """
+    """  # noqa: D301 - click reads a real backspace
     ctx.obj = Context(config_path)
 
 

@@ -9,19 +9,20 @@ from typing import Any
 
 import click
 
-from gateway.domain.schedule import ChaseEnd, Style
+from gateway.domain.schedule import MAX_STEPS, ChaseEnd, Style
 from gateway.errors import InvalidTargets
 
 STYLES, ENDS = [one.value for one in Style], [one.value for one in ChaseEnd]
+STEPS = click.IntRange(1, MAX_STEPS)
 OPTIONS = (
     click.option("--style", type=click.Choice(STYLES), help="How to work it; else as the account has it."),
     click.option("--duration", "duration_s", help="twap, vwap: seconds to spread it over."),
-    click.option("--slices", type=int, help="twap: in how many slices."),
+    click.option("--slices", type=STEPS, help="twap: in how many slices."),
     click.option("--volume-curve", help="vwap: weights of equal parts of the time, like 3,1,2."),
     click.option("--chase-interval", "chase_interval_s", help="chase: seconds between two looks."),
     click.option("--chase-step-bps", help="chase: leave a limit alone that is nearer than this."),
     click.option("--chase-limit-bps", help="chase: never go further than this."),
-    click.option("--chase-steps", type=int, help="chase: how often to look."),
+    click.option("--chase-steps", type=STEPS, help="chase: how often to look."),
     click.option("--chase-end", type=click.Choice(ENDS), help="chase: what becomes of the rest."),
 )
 NAMES = (

@@ -6,6 +6,8 @@ import asyncio
 import csv
 import io
 import json
+from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +21,8 @@ from gateway.client import GatewayClient, Result, Ticket
 from gateway.config import load
 from gateway.errors import InvalidTargets
 from gateway.events import Mode, Others, PolicyName, Regime, RequestState
-from gateway.runtime.schema import targets_from_csv
+from gateway.runtime.schema import TargetMessage, targets_from_csv
+from gateway.runtime.strict_json import read_time, shown, without_doubles
 
 account_option = click.option("--account", default="", help="The account; needed when there are several.")
 others_option = click.option(
@@ -31,6 +34,8 @@ regime_option = click.option(
 policy_option = click.option(
     "--policy", type=click.Choice([one.value for one in PolicyName]), help="Decide by this rule."
 )
+SECONDS = click.FloatRange(0, 86_400, min_open=True)
+LIFETIME_S = 3600.0
 GOOD = (RequestState.DONE, RequestState.HELD, RequestState.PREVIEWED)
 
 
@@ -40,10 +45,33 @@ def read_targets(path: str) -> dict[str, Any]:
     if not text.lstrip().startswith("{"):
         return {"targets": targets_from_csv(text)}
     try:
-        found = json.loads(text, parse_float=Decimal, parse_int=Decimal)
-    except ValueError as problem:
+        found: dict[str, Any] = json.loads(
+            text, parse_float=Decimal, parse_int=Decimal, object_pairs_hook=without_doubles
+        )
+    except (ValueError, RecursionError) as problem:
         raise InvalidTargets("json", f"{path} is not valid JSON: {problem}") from None
-    return found if isinstance(found.get("targets"), dict) else {"targets": found}
+    return _checked(found) if isinstance(found.get("targets"), dict) else {"targets": found}
+
+
+def _checked(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message whose fields are known and of the right kind; raises `InvalidTargets`."""
+    for field, value in message.items():
+        if field not in TargetMessage.model_fields:
+            known = ", ".join(TargetMessage.model_fields)
+            raise InvalidTargets(shown(field), f"is not a field of a target message: remove it ({known})")
+        if field == "execution" and not isinstance(value, dict):
+            raise InvalidTargets(field, 'is not an object: write {"style": "twap", ...}')
+        if field not in ("execution", "targets", "schema_version") and not isinstance(value, str):
+            raise InvalidTargets(field, "is not text: write a string")
+    return message
+
+
+def _time(message: dict[str, Any], field: str) -> datetime | None:
+    """Return a time a message states; raises `InvalidTargets`."""
+    try:
+        return read_time(message[field]) if field in message else None
+    except ValueError as problem:
+        raise InvalidTargets(field, str(problem)) from None
 
 
 @click.command()
@@ -56,17 +84,18 @@ def read_targets(path: str) -> dict[str, Any]:
 @execution_options
 @click.option("--approve", "needs_approval", is_flag=True, help="Wait for `gateway approve` before sending.")
 @click.option(
-    "--lifetime", type=float, default=3600.0, show_default=True, help="Seconds it may wait to start."
-)
+    "--lifetime", type=click.FloatRange(0, 86_400, min_open=True),
+    help="Seconds it may wait to start: 3600, or until the `expires_at` of a JSON message.",
+)  # fmt: skip
 @click.option("--key", "key_id", default="", help="Sign with this key of signing.keys.")
 @click.option("--wait", is_flag=True, help="Follow it to the end; exit 3 when it was refused or failed.")
-@click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds to wait.")
+@click.option("--timeout", type=SECONDS, default=600.0, show_default=True, help="Seconds to wait.")
 @as_json
 @click.pass_obj
 def submit(
     context: Context, file: str, account: str, request_id: str, others: str | None, regime: str | None,
-    policy: str | None, needs_approval: bool, lifetime: float, key_id: str, wait: bool, timeout: float, *,
-    is_json: bool, execution: dict[str, Any],
+    policy: str | None, needs_approval: bool, lifetime: float | None, key_id: str, wait: bool, *,
+    timeout: float, is_json: bool, execution: dict[str, Any],
 ) -> int:  # fmt: skip
     """Submit target weights from FILE (CSV or JSON; - reads standard input).
 
@@ -82,7 +111,9 @@ def submit(
         "regime": regime or message.get("regime", Regime.NORMAL),
         "policy": policy or message.get("policy", ""),
         "mode": Mode.APPROVE if needs_approval else message.get("mode", Mode.EXECUTE),
-        "lifetime_s": lifetime,
+        "lifetime_s": lifetime or LIFETIME_S,
+        "as_of": _time(message, "as_of"),
+        "expires_at": None if lifetime else _time(message, "expires_at"),
         "execution": {**message.get("execution", {}), **execution},
     }
 
@@ -107,7 +138,7 @@ def submit(
 @policy_option
 @execution_options
 @click.option("--key", "key_id", default="", help="Sign with this key of signing.keys.")
-@click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait.")
+@click.option("--timeout", type=SECONDS, default=60.0, show_default=True, help="Seconds to wait.")
 @as_json
 @click.pass_obj
 def preview(
@@ -135,11 +166,17 @@ def preview(
         result = await client.wait(ticket, timeout)
         return result, await client.decision(ticket.request_id)
 
-    result, decision = with_client(context, work, key_id)
+    return tell_decided(*with_client(context, work, key_id), print_decision, is_json=is_json)
+
+
+def tell_decided(
+    result: Result, decision: dict[str, Any] | None, show: Callable[[dict[str, Any]], None], *, is_json: bool
+) -> int:
+    """Show what was decided for a request, as JSON or with `show`; return the exit code."""
     if is_json:
         print_json({"request": result.body, "decision": decision})
     elif decision is not None:
-        print_decision(decision)
+        show(decision)
     else:
         click.echo(f"{result.state}: {result.body.get('text', '')}", err=True)
     return OK if result.state in GOOD else REFUSED
@@ -197,18 +234,39 @@ def _lot_row(symbol: str, lot: dict[str, Any]) -> list[str]:
     return [symbol, lot["acquired"], lot["qty"], term, f"{lot['gain']:,.2f}", f"{lot['tax']:,.2f}"]
 
 
+def read_prices(text: str) -> dict[str, str | Decimal]:
+    """Return {symbol: price} of a CSV with at least the columns symbol and price; prices stay text."""
+    quotes: dict[str, str | Decimal] = {}
+    rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
+    try:
+        if not {"symbol", "price"} <= set(rows.fieldnames or ()):
+            raise InvalidTargets("line 1", "is not the header: write symbol,price")
+        for row in rows:
+            if not row.get("symbol") or not row.get("price"):
+                raise InvalidTargets(f"line {rows.line_num}", "write one symbol,price a line")
+            if row["symbol"] in quotes:
+                raise InvalidTargets(
+                    f"line {rows.line_num}", f"names {shown(row['symbol'])} again: name it once"
+                )
+            quotes[row["symbol"]] = row["price"]
+    except csv.Error as problem:
+        raise InvalidTargets(f"line {rows.line_num}", str(problem)) from None
+    return quotes
+
+
 @click.command()
 @click.argument("file", type=str)
 @click.option("--source", default="file", show_default=True, help="Where the prices come from.")
-@click.option("--every", type=float, default=0.0, help="Publish again every so many seconds, until Ctrl-C.")
+@click.option(
+    "--every",
+    type=click.FloatRange(0),
+    default=0.0,
+    help="Publish again every so many seconds, until Ctrl-C.",
+)
 @click.pass_obj
 def prices(context: Context, file: str, source: str, every: float) -> int:
     """Publish reference prices from FILE (CSV symbol,price), true as of now."""
-    quotes: dict[str, str | Decimal] = {}
-    for number, row in enumerate(csv.DictReader(io.StringIO(read_text(file))), start=2):
-        if not row.get("symbol") or not row.get("price"):
-            raise InvalidTargets(f"line {number}", "write a header symbol,price and one price per line")
-        quotes[row["symbol"]] = row["price"]
+    quotes = read_prices(read_text(file))
 
     async def work(client: GatewayClient) -> None:
         await client.publish_prices(quotes, source=source)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.connect import print_table
+from gateway.cli.connect import make_folder, print_table
 from gateway.cli.root import OK
 from gateway.decision.learned import LearnedRule
 from gateway.errors import ConfigError
 from gateway.runtime.learned import save
-from simulator.backtest.bars import Bars, HistoryError
+from simulator.backtest.bars import HistoryError
 from simulator.backtest.sources import read_history
 from simulator.train import course
 
@@ -29,8 +29,13 @@ DAY = click.DateTime(["%Y-%m-%d"])
 )
 @click.option("--symbol", "symbols", multiple=True, help="Use these names only; may be given more than once.")
 @click.option("--split", type=DAY, default="2012-01-03", show_default=True, help="The first day of the exam.")
-@click.option("--cost-bps", type=float, default=10.0, show_default=True, help="One-way cost.")
-@click.option("--risk-aversion", type=float, default=5.0, show_default=True)
+@click.option(
+    "--cost-bps", type=click.FloatRange(0, 1_000), default=10.0, show_default=True, help="One-way cost."
+)
+@click.option(
+    "--risk-aversion", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True,
+    help="The gamma of 0.5 * gamma * variance.",
+)  # fmt: skip
 @click.option("--learner", type=click.Choice(["search", "ppo"]), default="search", show_default=True)
 @click.option(
     "--rounds", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Of the search."
@@ -48,21 +53,22 @@ def train(
 ) -> int:  # fmt: skip
     """Learn a rebalancing rule and say honestly whether it beats the simple ones."""
     try:
-        bars = _bars(history, symbols)
+        bars = read_history(history)
+    except HistoryError as problem:
+        raise ConfigError(f"--history: {problem}") from None
+    make_folder(out.parent, "--out")
+    try:
+        bars = bars.between(None, date.max, symbols)
         plan = course.Course(bars, split.date(), cost_bps / 1e4, risk_aversion, seed, rounds)
         if learner == "search":
             rule = course.by_search(plan, _tell, out.with_suffix(".checkpoint"), resume=resume)
         else:
             rule = course.by_ppo(plan, steps, _tell, out.with_suffix(".zip"), resume=resume)
     except HistoryError as problem:
-        raise ConfigError(f"--history: {problem}") from None
+        raise ConfigError(str(problem)) from None
     save(rule, out)
     _show(rule, out)
     return OK
-
-
-def _bars(history: str, symbols: tuple[str, ...]) -> Bars:
-    return read_history(history).between(None, date.max, symbols)
 
 
 def _tell(text: str) -> None:

@@ -8,7 +8,7 @@ import click
 
 from adapters.fix.dialects import DIALECTS, Venue, speak
 from gateway.cli.connect import as_json, print_json, print_table
-from gateway.cli.root import OK, Context
+from gateway.cli.root import DEFAULT_CONFIG, OK, Context
 from gateway.config import load
 
 
@@ -42,7 +42,8 @@ def venues(context: Context, venue: str | None, is_json: bool) -> int:
 
 def _found(context: Context) -> list[dict[str, Any]]:
     """Return each configured link's venue, then the dialects that no link speaks."""
-    links = load(context.config_path).fix_links() if context.config_path.exists() else {}
+    path = context.config_path
+    links = load(path).fix_links() if path.exists() or path != DEFAULT_CONFIG else {}
     found = [_entry(name, link.spoken()) for name, link in links.items()]
     spoken = {one["dialect"] for one in found}
     return found + [_entry("", speak(name, {})) for name in DIALECTS if name not in spoken]

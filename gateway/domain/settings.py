@@ -216,16 +216,6 @@ class Monitoring:
 
 
 @dataclass(frozen=True, slots=True)
-class OpeningLot:
-    """Name one lot an account holds on its first day: `cost` is the total for `qty`."""
-
-    symbol: str
-    acquired: str
-    qty: Decimal
-    cost: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class AccountSettings:
     """Gather what one account is configured with; `link` names the broker connection."""
 

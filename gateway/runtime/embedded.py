@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import IO, Final
 
-from gateway.errors import StoreUnavailable
+from gateway.errors import ConfigError, StoreUnavailable
 from gateway.runtime.clock import monotonic_s
 from gateway.runtime.connect import unix_url
 
@@ -61,6 +61,17 @@ def _runtime_folder() -> Path:
     if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
         raise StoreUnavailable(f"{folder} belongs to or is open to others: remove it or set XDG_RUNTIME_DIR")
     return folder
+
+
+def make_state_folder(folder: Path) -> None:
+    """Make the folder everything of this gateway is kept in; raises `ConfigError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        text = f"{folder}: cannot be made ({problem.strerror}); choose another place"
+        raise ConfigError(f"state_folder: {text}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"state_folder: {folder}: may not be written to; change its rights, or its place")
 
 
 def find_binary() -> Path:
@@ -122,7 +133,8 @@ class EmbeddedServer:
     def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Use the server that runs, or start one; blocks until it answers."""
         deadline = monotonic_s() + timeout_s
-        self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_state_folder(self.state_folder)
+        self._data.mkdir(mode=0o700, exist_ok=True)
         if self.socket.parent != self.state_folder:
             (self.state_folder / "redis.path").write_text(f"{self.socket}\n", encoding="utf-8")
         try:
@@ -211,7 +223,13 @@ class EmbeddedServer:
 async def ensure(state_folder: Path) -> EmbeddedServer:
     """Return a hold on the server of `state_folder`, started when none runs; see `stop`."""
     server = EmbeddedServer(state_folder)
-    await asyncio.to_thread(server.start)
+    starting = asyncio.ensure_future(asyncio.to_thread(server.start))
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:  # a thread cannot be: what it starts meanwhile is ended again
+        await asyncio.gather(starting, return_exceptions=True)
+        await asyncio.to_thread(server.stop)
+        raise
     return server
 
 

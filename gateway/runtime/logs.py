@@ -51,19 +51,6 @@ class Redactor:
         return text
 
 
-class RedactionFilter(logging.Filter):
-    """Redact a record's message for handlers whose formatter is not ours."""
-
-    def __init__(self, redact: Redactor | None = None) -> None:
-        super().__init__()
-        self._redact = redact or Redactor()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Replace message and arguments by the redacted text; keeps every record."""
-        record.msg, record.args = self._redact(record.getMessage()), ()
-        return True
-
-
 class LineFormatter(logging.Formatter):
     """Write one line for a person, or one JSON object for a machine."""
 

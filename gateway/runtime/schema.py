@@ -16,7 +16,7 @@ import io
 import re
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
@@ -39,9 +39,12 @@ _WEIGHT = re.compile(WEIGHT)
 _SYMBOL = re.compile(SYMBOL)
 _WEIGHT_LINES = re.compile(f"(?:{UNSIGNED}\n)*")
 _SYMBOL_LINES = re.compile(f"(?:{SYMBOL}\n)*")
+_FLOAT_STEP = Decimal("1e-10")
+_QUANTIZED_BELOW = 10_000  # beyond it the context's 28 digits may not hold the step, and no weight is
 ONE: Final = Decimal(1)
 ZERO: Final = Decimal(0)
 
+Weight = str | Decimal | float | int
 Name = Annotated[str, Field(pattern=f"^{NAME}$", max_length=64)]
 
 
@@ -194,7 +197,8 @@ def read_weights(
     return weights
 
 
-def _check_times(message: TargetMessage, now: datetime) -> None:
+def check_times(message: TargetMessage, now: datetime) -> None:
+    """Refuse a message that is over, or whose times cannot be; raises `InvalidTargets`."""
     if message.expires_at <= now:
         raise InvalidTargets("expires_at", f"is over since {now - message.expires_at}: submit fresh targets")
     if message.expires_at - now > MAX_LIFETIME:
@@ -229,7 +233,7 @@ def parse_targets(
     """
     message = read_message(raw, max_bytes=max_bytes)
     _known("account", message.account, accounts, "config/accounts.toml")
-    _check_times(message, now)
+    check_times(message, now)
     weights = read_weights(message.targets, allow_short=allow_short, max_symbols=max_symbols)
     for symbol in weights:
         if symbol not in instruments:
@@ -254,6 +258,20 @@ def parse_targets(
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of the target message, for the documents and other languages."""
     return TargetMessage.model_json_schema()
+
+
+def plain(symbol: str, weight: Weight) -> str:
+    """Return a weight as the plain decimal text the contract wants."""
+    if isinstance(weight, str):
+        return weight
+    if isinstance(weight, bool) or not isinstance(weight, (Decimal, float, int)):
+        raise InvalidTargets(f"targets.{symbol}", 'is not a number: write a decimal string like "0.25"')
+    number = Decimal(repr(float(weight))) if isinstance(weight, float) else Decimal(weight)
+    if not number.is_finite():
+        raise InvalidTargets(f"targets.{symbol}", "is not a finite number: correct the strategy's arithmetic")
+    if isinstance(weight, float) and abs(number) < _QUANTIZED_BELOW:
+        number = number.quantize(_FLOAT_STEP, ROUND_DOWN)
+    return format(number + 0, "f")
 
 
 def targets_from_csv(text: str) -> dict[str, str]:

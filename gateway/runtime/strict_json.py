@@ -29,7 +29,7 @@ def shown(name: object) -> str:
     return ascii(name)[1:-1][:40] if isinstance(name, str) else ascii(name)[:40]
 
 
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Build an object, refusing a key that stands twice (JSON parsers silently keep the last)."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -45,7 +45,7 @@ def _constant(name: str) -> NoReturn:
     raise InvalidTargets("json", f"{name} is not a number JSON has: write every number as a decimal string")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=without_doubles, parse_constant=_constant)
 
 
 def load_object(raw: bytes, max_bytes: int = MAX_BYTES) -> dict[str, Any]:

@@ -98,7 +98,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"simulator alpaca: {error}\n")
         return 2
     except OSError as error:
-        sys.stderr.write(f"simulator alpaca: --port {port}: {error.strerror}; choose another, or 0\n")
+        what, remedy = (error.filename, " file or folder") if error.filename else (f"--port {port}", ", or 0")
+        sys.stderr.write(f"simulator alpaca: {what}: {error.strerror}; choose another{remedy}\n")
         return 2
     return 0
 

@@ -81,7 +81,6 @@ class Washed:
     account: str
     symbol: str
     bought_in: str
-    bought_on: date
     qty: Decimal
     amount: Decimal
     is_permanent: bool
@@ -184,7 +183,7 @@ class Taxes:
         """Return every loss that a purchase of the household put off or took for good, in order."""
         return [
             Washed(
-                line.on, line.account, line.symbol, one.account, one.acquired, one.qty, one.amount,
+                line.on, line.account, line.symbol, one.account, one.qty, one.amount,
                 one.is_permanent,
             )
             for line in self.ledger.lines

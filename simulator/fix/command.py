@@ -68,7 +68,12 @@ def parser(profile: str) -> argparse.ArgumentParser:
     add = options.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     add("--port", type=int, default=0, help="port to listen on; 0 lets the system choose")
-    add("--profile", choices=("echo", "venue"), default="echo", help="what answers: echo or a venue")
+    add(
+        "--profile",
+        choices=("echo", "venue"),
+        default="echo",
+        help="what answers: echo, or a venue, whose options `--profile venue --help` lists",
+    )
     add("--comp-id", required=True, help="our SenderCompID(49)")
     add("--accept", action="append", required=True, metavar="BEGIN:COMPID", help="a session; repeat for more")
     add("--reset-on-logon", action="store_true", help="begin both sequences at 1 at every Logon(A)")

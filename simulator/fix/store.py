@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_RESENDABLE = 100_000
-FORMAT = 1
 
 
 class StoreError(Exception):

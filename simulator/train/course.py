@@ -30,8 +30,6 @@ Tell = Callable[[str], None]
 DEFAULT = "default"
 REGIME_EDGES = np.array([0.0, 0.25])
 """Calm, usual, restless: today's volatility below, up to 28 % above, and beyond what is usual."""
-PPO_STEPS_PER_S = 2_000
-"""What PPO does a second on a small machine, about; it is stopped by steps, so that a run can be repeated."""
 INVESTED = 0.99
 
 

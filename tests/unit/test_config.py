@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -130,7 +131,7 @@ def test_monitoring_and_alerts_are_read_and_an_address_is_a_secret(
         ),
         (
             {"accounts": "[main.monitoring]\ncritical_drift = 0.01"},
-            "accounts.main.monitoring: Value error, critical_drift is below warning_drift; raise it",
+            "accounts.main.monitoring: critical_drift is below warning_drift; raise it",
         ),
         ({"accounts": "[main.monitoring]\ncalendar = 'New York'"}, "accounts.main.monitoring.calendar"),
         ({"top": '[alerts]\nmin_severity = "loud"'}, "alerts.min_severity"),
@@ -292,7 +293,7 @@ years = 4
     [
         (
             {"accounts": '[main.costs]\nschedule = "ibkr"'},
-            "accounts.main.costs: Value error, schedule is not a known price list; write one of ibkr-fixed",
+            "accounts.main.costs: schedule is not a known price list; write one of ibkr-fixed",
         ),
         ({"accounts": "[main.costs]\nfees = 1"}, "accounts.main.costs.fees"),
         (
@@ -339,3 +340,26 @@ def test_the_example_substitutes_fit_the_example_instruments(tmp_path: Path) -> 
     (tmp_path / "example" / "lots.csv").write_bytes((EXAMPLE.parent / "example" / "lots.csv").read_bytes())
     (tmp_path / "gateway.toml").write_text(text, encoding="utf-8")
     assert len(load(tmp_path / "gateway.toml").settings().substitutes) == 20
+
+
+@pytest.mark.parametrize("sections", ["fix/saxo", "fix/dukascopy", "fix/ibkr", "ibkr/paper"])
+def test_sections_to_copy_are_accepted_as_they_stand(tmp_path: Path, sections: str) -> None:
+    text = (EXAMPLE.parent / f"{sections}.toml").read_text()
+    link = text.partition("[links.")[2].partition("]")[0]
+    pairs = "[AAPL]\n['EUR/USD']\n"
+    (tmp_path / "instruments.toml").write_text(pairs)
+    (tmp_path / "accounts.toml").write_text(f'[main]\nlink = "{link}"\n')
+    head = 'household = "h"\naccounts_file = "accounts.toml"\ninstruments_file = "instruments.toml"\n'
+    (tmp_path / "gateway.toml").write_text(head + text)
+    assert link in load(tmp_path / "gateway.toml").links
+
+
+def test_every_key_the_example_shows_is_one(tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLE.parent, tmp_path / "config")
+    for name in ("gateway.toml", "accounts.toml"):
+        path = tmp_path / "config" / name
+        keys = r"^# ([a-z_]+ = |\[[a-z.]+\])"
+        shown = re.sub(keys, r"\1", path.read_text(), flags=re.MULTILINE)
+        path.write_text(shown.replace('url = "rediss', '# url = "rediss'))
+    main = load(tmp_path / "config" / "gateway.toml").settings().accounts["main"]
+    assert (main.harvest.watch, main.decision.timing, main.execution.schedule.slices) == (True, True, 10)

@@ -267,6 +267,10 @@ COMMON_KEYS = (
 )
 
 
+FILL_EXEC_TYPES = Key("fill_exec_types", "F12", "ExecType(150) values that are executions", is_open=True)
+"""Of every venue whose own words on it could not be read."""
+
+
 def keys_with(*own: Key) -> tuple[Key, ...]:
     """Return the common keys, each replaced by the dialect's own of that name, and the rest of its own."""
     names = {key.name for key in own}

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from adapters.fix.dialects import market_data
 from adapters.fix.dialects.base import (
+    FILL_EXEC_TYPES,
     Dialect,
     Field,
     Fields,
@@ -120,7 +121,7 @@ DIALECT = Dialect(
             is_open=True,
             choices=("pending_new", "calculated"),
         ),
-        Key("fill_exec_types", "F12", "ExecType(150) values that are executions", is_open=True),
+        FILL_EXEC_TYPES,
         Key(
             "fills_by",
             "either",

@@ -11,6 +11,7 @@ from decimal import Decimal
 from adapters.fix.dialects import market_data
 from adapters.fix.dialects.base import (
     CASH_ORDER_QTY,
+    FILL_EXEC_TYPES,
     Dialect,
     Entries,
     Field,
@@ -227,7 +228,7 @@ DIALECT = Dialect(
             is_open=True,
             choices=("add", "ignore"),
         ),
-        Key("fill_exec_types", "F12", "ExecType(150) values that are executions", is_open=True),
+        FILL_EXEC_TYPES,
         Key(
             "order_status",
             "none",

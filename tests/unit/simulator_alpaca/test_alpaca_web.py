@@ -164,6 +164,8 @@ def test_options_that_cannot_be_are_one_sentence(tmp_path: Path, capsys: pytest.
     ):
         assert main(["alpaca", *files, *more]) == 2
         assert words in capsys.readouterr().err
+    assert main(["alpaca", "--prices", "nowhere.csv", *files[2:]]) == 2
+    assert "nowhere.csv: No such file or directory" in capsys.readouterr().err
 
 
 def test_the_command_serves_until_it_is_told_to_end_and_comes_back(tmp_path: Path) -> None:

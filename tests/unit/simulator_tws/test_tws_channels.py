@@ -48,6 +48,18 @@ def test_without_the_fix_half_there_is_a_sentence(
     assert "--comp-id" in capsys.readouterr().err
 
 
+def test_help_says_where_the_options_of_both_halves_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ibkr", "--help"]) == 0
+    assert "python -m simulator fix --profile venue --help" in capsys.readouterr().out
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out.startswith("usage: python -m simulator {fix,alpaca,tws,ibkr}")
+
+
+def test_a_file_that_is_not_there_is_named(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert channels.main([*files, "--contracts", "nowhere.json", "--", *FIX]) == 2
+    assert "simulator ibkr: nowhere.json cannot be used" in capsys.readouterr().err
+
+
 def test_a_port_in_use_is_one_sentence(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
