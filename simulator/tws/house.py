@@ -34,6 +34,7 @@ from simulator.tws.books import Books
 from simulator.tws.contracts import Catalogue, Contract
 from simulator.tws.entry import Refusal
 from simulator.tws.families import Families
+from simulator.tws.fields import INT_MAX
 from simulator.tws.happenings import Failed, Happening
 from simulator.tws.placing import Placed
 from simulator.tws.tickets import (
@@ -182,7 +183,7 @@ class House:
         ticket.client_id, ticket.order_id = client, order_id
         if order_id:
             self._by_id[client, order_id] = ticket
-            self.next_ids[client] = max(self.next_id(client), order_id + 1)
+            self.next_ids[client] = min(max(self.next_id(client), order_id + 1), INT_MAX)
 
     def send(self, ticket: Ticket, now: datetime, refusal: Refusal | None = None) -> None:
         """Bring an order to the core, or find that it must wait for the market."""
@@ -206,7 +207,7 @@ class House:
         order = ticket.order
         if ticket.held:
             order.order_qty, order.price = placed.qty, placed.lmt_price if order.price is not None else None
-            ticket.placed = placed
+            ticket.placed, order.time_in_force = placed, entry.TIMES[placed.tif]
             if ticket.held == NOT_SENT and placed.transmit:
                 self._families.transmit(ticket, now)
             else:
@@ -217,7 +218,7 @@ class House:
         asked = ReplaceOrder(name, order.cl_ord_id, placed.qty, placed.lmt_price, owner=OWNER)
         said = self.venue.replace(asked, now)
         if not any(isinstance(one, CancelReject) and one.cl_ord_id == name for one in said):
-            ticket.placed = placed
+            ticket.placed, order.time_in_force = placed, entry.TIMES[placed.tif]
         self.told(said, now)
 
     def hold(self, ticket: Ticket, why: str) -> None:

@@ -359,6 +359,36 @@ async def test_a_client_that_keeps_speaking_too_fast_gets_100_and_is_hung_up_on(
     await raw.close()
 
 
+async def test_a_client_that_asks_to_be_paced_is_not_scolded(tws: TwsProcess) -> None:
+    raw = await RawClient.connect(tws.port)
+    raw.greet("v157..178 +PACEAPI")
+    raw.send(71, 2, 1, "")
+    for _ in range(200):
+        raw.send(49, 1)
+    heard = [said for _ in range(206) if (said := await raw.read()) is not None]
+    assert sum(one[0] == "49" for one in heard) == 200
+    assert [one for one in heard if one[0] == "4" and one[3] == "100"] == []
+    await raw.close()
+
+
+async def test_what_was_said_before_a_broken_frame_is_still_answered_and_nobody_else_notices(
+    tws: TwsProcess,
+) -> None:
+    async with connected(tws) as ib:
+        raw = await RawClient.connect(tws.port)
+        raw.greet()
+        raw.send(71, 2, 9, "")
+        raw.send(49, 1)
+        raw.send_raw(b"\xff\xff\xff\xff rubbish")
+        assert await raw.read_until("49")
+        while await raw.read() is not None:
+            pass
+        await raw.close()
+        assert await ib.reqCurrentTimeAsync()
+    async with connected(tws, 9) as again:
+        assert again.isConnected()
+
+
 async def _speak(raw: RawClient) -> None:
     while True:
         for _ in range(70):

@@ -199,3 +199,47 @@ def test_what_one_client_writes_as_a_flag_cannot_spoil_what_another_reads() -> N
     fields[34] = "true"
     client.ask(*fields)
     assert client.errors == [(1, 320)]
+
+
+@pytest.mark.parametrize(("was", "now", "alive"), [("DAY", "GTC", True), ("GTC", "DAY", False)])
+@pytest.mark.parametrize("kind", ["LMT", "STP"])
+def test_a_day_order_made_to_last_lasts_and_the_other_way_round(
+    was: str, now: str, kind: str, *, alive: bool
+) -> None:
+    tws = Tws()
+    client = tws.client()
+    for tif in (was, now):
+        fields = order(1, price="90", kind=kind, tif=tif)
+        fields[20] = "150"
+        client.ask(*fields)
+    assert client.of(5)[-1][18] == now
+    tws.do("close")
+    assert bool(tws.door.live()) is alive
+
+
+@pytest.mark.parametrize("tif", ["IOC", "FOK", "OPG", "whenever"])
+def test_no_change_makes_a_resting_order_one_that_does_not_rest(tif: str) -> None:
+    client = Tws().client()
+    client.place(1, "BUY", "10", "90")
+    client.place(1, "BUY", "10", "90", tif=tif)
+    assert client.errors == [(1, 105)]
+
+
+def test_a_change_the_account_cannot_carry_is_201_and_the_order_lives_on_as_it_was() -> None:
+    tws = Tws()
+    client = tws.client()
+    client.place(1, "BUY", "10", "90")
+    client.place(2, "SELL", "10", "300", symbol="MSFT")
+    tws.do("fill", cl_ord_id="1:1", qty="4")
+    client.place(1, "BUY", "100000", "90")
+    client.place(2, "SELL", "11", "300", symbol="MSFT")
+    assert client.errors == [(1, 201), (2, 201)]
+    assert [(one.order.order_qty, one.status) for one in tws.door.live()] == [(10, "Submitted")] * 2
+    client.place(1, "BUY", "5", "91", about=contract("AAPL", currency="", exchange=""))
+    assert tws.door.live()[0].order.order_qty == 5
+
+
+def test_the_next_order_id_fits_into_what_clients_read() -> None:
+    client = Tws().client()
+    client.place(2**31 - 1, "BUY", "1", "90")
+    assert client.ask(8, 1, 1) == [["9", "1", str(2**31 - 1)]]
