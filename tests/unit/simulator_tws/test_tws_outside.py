@@ -8,6 +8,7 @@ import pytest
 from tws_desk import Client, Tws, contract, order
 
 from simulator.tws.contracts import con_id_of
+from simulator.tws.feeds import Supply
 
 AAPL = con_id_of("AAPL")
 SUMMARY = (
@@ -24,6 +25,11 @@ def test_what_is_found_has_a_description_from_176_on_only(version: int, each: in
     (said,) = Tws().client(1, version).ask(81, 7, "A")
     assert said[:3] == ["79", "7", "1"]
     assert len(said) == 3 + each
+
+
+@pytest.mark.parametrize(("pattern", "found"), [("brk b i", "1"), ("AAPL INC", "1"), ("INC", "0"), ("", "0")])
+def test_what_is_sought_is_the_beginning_of_a_symbol_or_a_name(pattern: str, found: str) -> None:
+    assert Tws().client().ask(81, 7, pattern)[0][2] == found
 
 
 def test_a_quantity_with_a_point_comes_back_as_the_whole_number_it_is() -> None:
@@ -109,6 +115,22 @@ def test_a_ledger_is_of_the_currency_asked_for(tags: str, currencies: set[str]) 
 
 def _quotes(client: Client, req_id: int, generic: str, snapshot: int, regulatory: int) -> list[list[str]]:
     return client.ask(1, 11, req_id, *contract(), 0, generic, snapshot, regulatory, "")
+
+
+@pytest.mark.parametrize(
+    ("supply", "asked", "said", "at_night"),
+    [(Supply.LIVE, 1, "1", "1"), (Supply.LIVE, 2, "1", "2"), (Supply.LIVE, 3, "1", "1"),
+     (Supply.LIVE, 4, "1", "2"), (Supply.DELAYED, 3, "3", "3"), (Supply.DELAYED, 4, "3", "4")],
+)  # fmt: skip
+def test_quotes_say_what_they_are_not_what_was_asked_for(
+    supply: Supply, asked: int, said: str, at_night: str
+) -> None:
+    tws = Tws(supply=supply)
+    client = tws.client()
+    client.ask(59, 1, asked)
+    assert [one[3] for one in _quotes(client, 7, "", 1, 0) if one[0] == "58"] == [said]
+    tws.do("close")
+    assert [one[3] for one in _quotes(client, 8, "", 1, 0) if one[0] == "58"] == [at_night]
 
 
 def test_a_regulatory_snapshot_ends_and_one_with_generic_ticks_is_refused() -> None:
