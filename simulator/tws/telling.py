@@ -13,9 +13,12 @@ from simulator.orders import ExecType, Report
 from simulator.tws.happenings import Commissioned, Executed, Failed, Happening, Moved, OpenOrder, Status
 from simulator.tws.tickets import (
     CHILD,
+    CLOSED,
     FILLED,
     INACTIVE,
     LOCATE,
+    NOT_SENT,
+    OUTAGE,
     PRE_SUBMITTED,
     TRIGGER,
     Execution,
@@ -24,7 +27,7 @@ from simulator.tws.tickets import (
     word,
 )
 
-REJECTED, CANCELED, OTHER_WARNING = 201, 202, 399
+REJECTED, CANCELED, OTHER_WARNING, LOCATING = 201, 202, 399, 404
 _SILENT = frozenset({ExecType.PENDING_REPLACE, ExecType.STOPPED, ExecType.ORDER_STATUS})
 _OVER = frozenset({ExecType.CANCELED, ExecType.EXPIRED})
 _ONLY_STATUS = frozenset({ExecType.PENDING_CANCEL, ExecType.SUSPENDED})
@@ -61,6 +64,17 @@ def held(ticket: Ticket) -> list[Happening]:
     """Word an order that waits."""
     shown = ticket.shown()
     return [OpenOrder(ticket, shown), Status(ticket, shown, why_held(ticket))]
+
+
+def waiting(ticket: Ticket) -> list[Happening]:
+    """Word what TWS says of an order it has not sent on: nothing of one that is not to be sent, or cannot."""
+    if ticket.held in (NOT_SENT, OUTAGE):
+        return []
+    if ticket.held == CLOSED:
+        return [*held(ticket), after_hours(ticket)]
+    if ticket.held == LOCATE:
+        return [failed(ticket, LOCATING, "Order held while securities are located."), *held(ticket)]
+    return held(ticket)
 
 
 def why_held(ticket: Ticket) -> str:

@@ -390,6 +390,23 @@ def test_a_family_whose_parent_fills_at_once_works_from_its_first_word() -> None
     assert [one[10] for one in client.of(3) if one[1] == "3"] == ["trigger"]
 
 
+def test_a_family_sent_in_an_outage_is_a_family_after_it() -> None:
+    tws = Tws(hard_to_borrow=["MSFT"], may_short=True)
+    client = tws.client()
+    tws.desk.lose()
+    client.place(1, "BUY", "10", "90", transmit=False)
+    client.place(2, "SELL", "10", "110", parent=1, transmit=False)
+    client.place(3, "SELL", "10", "120", parent=1)
+    client.place(4, "BUY", "10", "90", transmit=False)
+    client.place(5, "SELL", "100", symbol="MSFT")
+    assert client.states == []
+    tws.desk.restore(1102)
+    assert [(one[1], one[2], one[10]) for one in client.of(3)] == [
+        ("1", "Submitted", ""), ("2", "PreSubmitted", "child"), ("3", "PreSubmitted", "child"),
+        ("5", "PreSubmitted", "locate"),
+    ]  # fmt: skip
+
+
 def test_a_family_whose_parent_ends_without_a_fill_ends_with_it() -> None:
     client = Tws().client()
     client.place(1, "BUY", "10", "90", tif="IOC", transmit=False)
