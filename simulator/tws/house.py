@@ -48,7 +48,6 @@ from simulator.tws.tickets import (
     Execution,
     Ticket,
     waiting,
-    word,
 )
 from simulator.tws.triggers import AUCTIONS, is_reached, waits_for
 from simulator.venue import Venue, VenueError
@@ -318,7 +317,7 @@ class House:
 
     def _report(self, report: Report, ticket: Ticket, now: datetime) -> None:
         execution = self._execution(report, ticket, now)
-        is_over = word(ticket.order, report.ord_status) in ENDED
+        is_over = telling.as_of(report, ticket).status in ENDED
         if is_over and ticket.ended is None:
             ticket.ended, ticket.why = now, _why(report)
         elif ticket.is_live:

@@ -38,7 +38,7 @@ def tell(report: Report, ticket: Ticket, execution: Execution | None) -> list[Ha
     kind = report.exec_type
     if kind in _SILENT:
         return []
-    shown = _shown(report, ticket)
+    shown = as_of(report, ticket)
     if execution is not None:
         return _executed(ticket, shown, execution)
     if kind in _OVER or (kind is ExecType.DONE_FOR_DAY and not ticket.is_live):
@@ -115,8 +115,9 @@ def _executed(ticket: Ticket, shown: Shown, execution: Execution) -> list[Happen
     return told
 
 
-def _shown(report: Report, ticket: Ticket) -> Shown:
-    status = word(ticket.order, report.ord_status)
+def as_of(report: Report, ticket: Ticket) -> Shown:
+    """Return the order as it was when a report was made."""
+    status = word(ticket.order, report.ord_status, report.cum_qty, report.order_qty)
     if report.exec_type is ExecType.DONE_FOR_DAY and ticket.is_live:
         status = PRE_SUBMITTED
     return Shown(status, report.cum_qty, report.order_qty - report.cum_qty, report.avg_px, ticket.last_px)

@@ -390,6 +390,34 @@ def test_a_family_whose_parent_fills_at_once_works_from_its_first_word() -> None
     assert [one[10] for one in client.of(3) if one[1] == "3"] == ["trigger"]
 
 
+@pytest.mark.parametrize("pending", ["cancel", "change"])
+def test_what_fills_whole_while_a_cancel_or_a_change_is_pending_is_filled_and_said_to_be(
+    pending: str,
+) -> None:
+    tws = Tws(pending_ms=1000)
+    client = tws.client()
+    client.place(1, "BUY", "10", "90", ref="r")
+    client.place(2, "BUY", "10", "90", oca="g")
+    client.place(3, "BUY", "10", "80", oca="g")
+    for order_id in (1, 2):
+        if pending == "cancel":
+            client.cancel(order_id)
+        else:
+            client.place(order_id, "BUY", "10", "89", ref="r")
+    for name in ("1:1", "1:2"):
+        tws.do("fill", cl_ord_id=name, qty="4")
+        tws.do("fill", cl_ord_id=name, qty="6")
+    last = {one[0]: one[1:] for one in client.states}
+    assert (last["1"], last["2"]) == (("Filled", "10", "0"), ("Filled", "10", "0"))
+    client.ask(99, 0)
+    assert len(client.of(101)) == 2
+    tws.wait(2)
+    assert {one[0]: one[1] for one in client.states} == {"1": "Filled", "2": "Filled", "3": "Cancelled"}
+    late = [(1, 10148), (2, 10148)] if pending == "cancel" else []
+    assert [one for one in client.errors if one[0] != 3] == late
+    assert {one.status for one in tws.door.house.tickets} == {"Filled", "Cancelled"}
+
+
 def test_a_family_sent_in_an_outage_is_a_family_after_it() -> None:
     tws = Tws(hard_to_borrow=["MSFT"], may_short=True)
     client = tws.client()
