@@ -9,7 +9,7 @@ Rules of this room:
 
 from __future__ import annotations
 
-from simulator.orders import ExecType, Report
+from simulator.orders import ExecType, OrdStatus, Report
 from simulator.tws.happenings import Commissioned, Executed, Failed, Happening, Moved, OpenOrder, Status
 from simulator.tws.tickets import (
     CHILD,
@@ -117,7 +117,8 @@ def _executed(ticket: Ticket, shown: Shown, execution: Execution) -> list[Happen
 
 def as_of(report: Report, ticket: Ticket) -> Shown:
     """Return the order as it was when a report was made."""
-    status = word(ticket.order, report.ord_status, report.cum_qty, report.order_qty)
+    said = OrdStatus.CANCELED if report.exec_type in _OVER else report.ord_status  # whatever is pending
+    status = word(ticket.order, said, report.cum_qty, report.order_qty)
     if report.exec_type is ExecType.DONE_FOR_DAY and ticket.is_live:
         status = PRE_SUBMITTED
     return Shown(status, report.cum_qty, report.order_qty - report.cum_qty, report.avg_px, ticket.last_px)

@@ -68,7 +68,8 @@ class Ticket:
         """Word its state now."""
         if self.held and self.order.ended is None:
             return PENDING_SUBMIT if self.held in (NOT_SENT, OUTAGE) else PRE_SUBMITTED
-        return word(self.order, self.order.ord_status, self.order.cum_qty, self.order.order_qty)
+        status = self.order.ended or self.order.ord_status
+        return word(self.order, status, self.order.cum_qty, self.order.order_qty)
 
     @property
     def is_live(self) -> bool:

@@ -396,14 +396,13 @@ def test_what_fills_whole_while_a_cancel_or_a_change_is_pending_is_filled_and_sa
 ) -> None:
     tws = Tws(pending_ms=1000)
     client = tws.client()
-    client.place(1, "BUY", "10", "90", ref="r")
-    client.place(2, "BUY", "10", "90", oca="g")
-    client.place(3, "BUY", "10", "80", oca="g")
-    for order_id in (1, 2):
+    for order_id, group in ((1, ""), (2, "g"), (3, "g")):
+        client.place(order_id, "BUY", "10", "90", oca=group)
+    for order_id, group in ((1, ""), (2, "g")):
         if pending == "cancel":
             client.cancel(order_id)
         else:
-            client.place(order_id, "BUY", "10", "89", ref="r")
+            client.place(order_id, "BUY", "10", "89", oca=group)
     for name in ("1:1", "1:2"):
         tws.do("fill", cl_ord_id=name, qty="4")
         tws.do("fill", cl_ord_id=name, qty="6")
@@ -413,9 +412,21 @@ def test_what_fills_whole_while_a_cancel_or_a_change_is_pending_is_filled_and_sa
     assert len(client.of(101)) == 2
     tws.wait(2)
     assert {one[0]: one[1] for one in client.states} == {"1": "Filled", "2": "Filled", "3": "Cancelled"}
-    late = [(1, 10148), (2, 10148)] if pending == "cancel" else []
-    assert [one for one in client.errors if one[0] != 3] == late
+    late = 10148 if pending == "cancel" else 104
+    assert [one for one in client.errors if one[0] != 3] == [(1, late), (2, late)]
     assert {one.status for one in tws.door.house.tickets} == {"Filled", "Cancelled"}
+
+
+def test_what_ends_while_a_cancel_is_pending_has_ended() -> None:
+    tws = Tws(pending_ms=5000, ack_delay_ms=500)
+    client = tws.client()
+    client.place(1, "BUY", "10", "90", tif="IOC")
+    client.cancel(1)
+    tws.wait(1)
+    assert [one[1] for one in client.states][-2:] == ["PendingCancel", "Cancelled"]
+    assert tws.door.live() == []
+    client.cancel(1)
+    assert client.errors == [(1, 202), (1, 10148)]
 
 
 def test_a_family_sent_in_an_outage_is_a_family_after_it() -> None:
