@@ -2,6 +2,8 @@
 
 Rules of this room:
 1. No sent message is kept and no schedule is given: both are ours (see child.py and standing.py).
+2. The numbers go on, whatever the day. quickfix holds the day its store was made against the clock before it
+   has read NonStopSession, and begins at 1 on any later UTC day; a store that does not say its day is of now.
 """
 
 from __future__ import annotations
@@ -57,6 +59,8 @@ def initiator(config: FixSession, session: fix.Application) -> tuple[Any, ...]:
             begin_string=config.begin_string, sender=config.sender_comp_id, target=config.target_comp_id,
         )
     )  # fmt: skip
+    for made_on in (config.store_folder / "quickfix").glob("*.session"):
+        made_on.unlink()
     settings = fix.SessionSettings(str(path))
     store = fix.FileStoreFactory(settings)
     return fix.SocketInitiator(session, store, settings), store, settings
