@@ -123,7 +123,7 @@ def test_nothing_names_a_machine_or_a_home() -> None:
     files += [
         path
         for path in ROOT.iterdir()
-        if path.suffix in (".md", ".toml", "") and not path.name.startswith(".coverage")
+        if path.suffix in (".md", ".toml", "") and not path.name.startswith((".coverage", ".git"))
     ]
     pattern = re.compile(r"/(?:home|root|Users|work)/[a-z]")
     texts = {
