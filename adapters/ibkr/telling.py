@@ -102,6 +102,7 @@ def _execution(found: Known, deal: Deal, exec_id: str, replaces: str) -> Outcome
     status = OrdStatus.FILLED if is_whole else OrdStatus.PARTIALLY_FILLED
     if found.life is Life.OVER and not is_whole:
         status = found.reported()
+    found.told = (status, found.told_qty)  # an execution says how its order stands, too
     return Told(
         _report(
             found, exec_type, status, exec_id=exec_id, exec_ref_id=replaces, last_qty=deal.qty or None,
@@ -123,7 +124,7 @@ def tell_status(found: Known) -> list[Outcome]:
     cum_qty = max(found.told_qty, found.filled) if missing > ZERO else found.told_qty
     if status is OrdStatus.PENDING_NEW and not found.is_asked_for and not found.perm_id:
         return []
-    if found.told == (status, cum_qty):
+    if found.told == (status, cum_qty) and not found.is_asked_for:
         return []
     found.told, found.is_asked_for = (status, cum_qty), False
     exec_type = ExecType.REJECTED if status is OrdStatus.REJECTED else ExecType.ORDER_STATUS
