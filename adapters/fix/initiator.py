@@ -2,11 +2,16 @@
 
 Rules of this room:
 1. No sent message is kept and no schedule is given: both are ours (see child.py and standing.py).
+2. Numbers live on over any number of days, over a restart, too: see `keep_numbers`.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import math
+import time
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import quickfix as fix
@@ -15,6 +20,8 @@ from adapters.fix.dialects.sessions import pause_between_connects_s
 from adapters.fix.groups import permissive
 from adapters.fix.settings import FixSession
 
+NEARLY_MIDNIGHT = dt.time(23, 59, 58)
+PAUSE_S = 0.1
 CONFIG = """[DEFAULT]
 ConnectionType=initiator
 NonStopSession=Y
@@ -41,6 +48,20 @@ BeginString={begin_string}
 SenderCompID={sender}
 TargetCompID={target}
 """
+
+
+def keep_numbers(config: FixSession, now: Callable[[], datetime]) -> None:
+    """Date the store of a session today; to be called right before `initiator`.
+
+    quickfix's Session throws away the numbers of a store that was begun on another UTC day as it is made:
+    it is told of NonStopSession only after that. The next logon would be refused, MsgSeqNum(34) too low.
+    """
+    while (at := now()).time() >= NEARLY_MIDNIGHT:
+        time.sleep(PAUSE_S)
+    for path in (config.store_folder / "quickfix").glob("*.session"):
+        new = path.with_suffix(".new")
+        new.write_text(f"{at:%Y%m%d-%H:%M:%S}", encoding="ascii")
+        new.replace(path)
 
 
 def initiator(config: FixSession, session: fix.Application) -> tuple[Any, ...]:
