@@ -16,7 +16,7 @@ help:
 	@echo "make faults      every fault that broke an IBKR adapter, each in a basket of 100 orders (VENUE=ibkr)"
 	@echo "make scenarios   the order-state matrices of FIX, played against the simulator and the order manager"
 	@echo "make lives       ten thousand random lives of an order, told by the simulator and followed by the gateway"
-	@echo "make ib-clients  the simulated TWS, traded with ib_async, ib_insync and IBKR's old ibapi"
+	@echo "make ib-clients  the simulated TWS, traded with ib_async, ib_insync and IBKR's own client, old and current"
 	@echo "make benchmarks  every speed figure of the README"
 	@echo "make report      every figure on deciding, backtesting and learning, from data to page (build/report; PPO=1: that learner, too)"
 

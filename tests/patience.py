@@ -46,6 +46,12 @@ def wait_until(is_so: Callable[[], T], said: Callable[[], object] = _nothing, ev
     return found
 
 
+async def turns(count: int = 10) -> None:
+    """Let what the loop has begun go on: closing a transport, say, takes it a few turns."""
+    for _ in range(count):
+        await asyncio.sleep(0.001)
+
+
 async def at_rest(value: Callable[[], T]) -> T:
     """Wait until something that this process moves by itself moves no more; return it."""
     last, seen = value(), 0

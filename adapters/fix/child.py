@@ -39,7 +39,7 @@ import quickfix as fix
 from adapters.fix.dialects.sessions import pause_before_connect_s
 from adapters.fix.gate import Gate
 from adapters.fix.groups import build
-from adapters.fix.initiator import initiator, keep_numbers
+from adapters.fix.initiator import initiator
 from adapters.fix.line import Line
 from adapters.fix.sent import SentLog
 from adapters.fix.settings import FixSession, Moment
@@ -339,7 +339,6 @@ def main(fd: int) -> NoReturn:
     _lock(config.store_folder)
     spool = SpoolWriter(config.store_folder / "spool", start["after_seq"])
     session = Session(config, spool, Line(link).tell, _now)
-    keep_numbers(config, _now)
     parts = initiator(config, session)
     _wait_before_connect(config)
     session.keep_terms()

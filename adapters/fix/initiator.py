@@ -2,16 +2,13 @@
 
 Rules of this room:
 1. No sent message is kept and no schedule is given: both are ours (see child.py and standing.py).
-2. Numbers live on over any number of days, over a restart, too: see `keep_numbers`.
+2. The numbers go on, whatever the day. quickfix holds the day its store was made against the clock before it
+   has read NonStopSession, and begins at 1 on any later UTC day; a store that does not say its day is of now.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import math
-import time
-from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 import quickfix as fix
@@ -20,8 +17,6 @@ from adapters.fix.dialects.sessions import pause_between_connects_s
 from adapters.fix.groups import permissive
 from adapters.fix.settings import FixSession
 
-NEARLY_MIDNIGHT = dt.time(23, 59, 58)
-PAUSE_S = 0.1
 CONFIG = """[DEFAULT]
 ConnectionType=initiator
 NonStopSession=Y
@@ -50,20 +45,6 @@ TargetCompID={target}
 """
 
 
-def keep_numbers(config: FixSession, now: Callable[[], datetime]) -> None:
-    """Date the store of a session today; to be called right before `initiator`.
-
-    quickfix's Session throws away the numbers of a store that was begun on another UTC day as it is made:
-    it is told of NonStopSession only after that. The next logon would be refused, MsgSeqNum(34) too low.
-    """
-    while (at := now()).time() >= NEARLY_MIDNIGHT:
-        time.sleep(PAUSE_S)
-    for path in (config.store_folder / "quickfix").glob("*.session"):
-        new = path.with_suffix(".new")
-        new.write_text(f"{at:%Y%m%d-%H:%M:%S}", encoding="ascii")
-        new.replace(path)
-
-
 def initiator(config: FixSession, session: fix.Application) -> tuple[Any, ...]:
     """Build quickfix's parts; all of them must stay referenced while it runs."""
     path, dictionary = config.store_folder / "session.cfg", config.store_folder / "groups.xml"
@@ -78,6 +59,8 @@ def initiator(config: FixSession, session: fix.Application) -> tuple[Any, ...]:
             begin_string=config.begin_string, sender=config.sender_comp_id, target=config.target_comp_id,
         )
     )  # fmt: skip
+    for made_on in (config.store_folder / "quickfix").glob("*.session"):
+        made_on.unlink()
     settings = fix.SessionSettings(str(path))
     store = fix.FileStoreFactory(settings)
     return fix.SocketInitiator(session, store, settings), store, settings

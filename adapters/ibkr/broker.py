@@ -56,7 +56,8 @@ LOOK_AGAIN_S = 30.0
 """So often everybody's orders are asked for while others' leave no room for ours."""
 NOTED = 5_000
 FARMS = ("2103:", "2105:", "2157:")
-"""What is worth telling again once it was well in between."""
+"""What is worth telling again once it was well in between, but not each time: at night they come and go."""
+FARM_AGAIN_S = 3_600.0
 
 
 class IbkrBroker:
@@ -84,7 +85,7 @@ class IbkrBroker:
         self._writes: set[asyncio.Task[None]] = set()
         self._asked: set[str] = set()
         self._questions: dict[tuple[str, About], float] = {}
-        self._noted: set[str] = set()
+        self._noted: dict[str, float] = {}
         self._session: Session | None = None
         self._line_named: Line | None = None
         self._look_again_s = 0.0
@@ -194,8 +195,7 @@ class IbkrBroker:
 
     def _changed(self, reason: str) -> None:
         """Tell that the link went up or (with a reason) down."""
-        session = self._session
-        if session is None:
+        if (session := self._session) is None:
             return
         self._sender.line = session.line if session.is_up else None
         self._sender.client_id = session.client_id
@@ -274,7 +274,7 @@ class IbkrBroker:
                 return
             await self._pace.turn(Urgency.CANCEL)
             if session.line is not line or not self._is_up:
-                return  # it is asked for again once the link is up
+                return  # the engine asks again once the link is up
             known.cancel_id, known.was_cancelled = wish.cancel_id, True
             self._sender.expected[ref] = asyncio.get_running_loop().time() + self._settings.mute_after_s
             line.tws.cancel(known.order_id)
@@ -319,7 +319,9 @@ class IbkrBroker:
     def _log(self, message: said.ErrorSaid) -> None:
         row = row_of(message.code)
         if row.action is Action.FARM_OK:
-            self._noted = {text for text in self._noted if not text.startswith(FARMS)}
+            again = asyncio.get_running_loop().time() - FARM_AGAIN_S
+            old = [text for text, at in self._noted.items() if at <= again and text.startswith(FARMS)]
+            self._noted = {text: at for text, at in self._noted.items() if text not in old}
         if row.action in ALERTED or (row is UNKNOWN and message.req_id < 0):
             self._notice(Notice("warning", words(message.code, message.text)))
         log.info("%s: TWS says %d (%s) on %d: %s", self.name, message.code, row.action.name, message.req_id,
@@ -358,7 +360,7 @@ class IbkrBroker:
             return
         if len(self._noted) > NOTED:
             self._noted.clear()
-        self._noted.add(notice.text)
+        self._noted[notice.text] = asyncio.get_running_loop().time()
         self._outbox.notice(notice.severity, notice.text, notice.account, halts=notice.halts)
 
     async def _send_again(self, used: IdUsed) -> None:

@@ -1,4 +1,4 @@
-"""What a person changed in TWS: another quantity or limit than we sent, and what follows. Pure.
+"""What a person must hear of an order: what somebody changed in TWS, and what TWS says against itself. Pure.
 
 Rules of this room:
 1. The gateway never changes an order. What openOrder shows otherwise than it was sent, somebody else did: the

@@ -71,6 +71,10 @@ A = Action
 _PRECAUTION = "tick 'Bypass Order Precautions for API Orders' in TWS, or lower max_order_notional"
 _GOES_ON = "sending goes on by itself; if it lasts, look at the network and the login of TWS"
 _FARM = "orders go on, prices or contracts may be missing; if it lasts, restart TWS"
+_IN_USE = (
+    "end the other program, or write another client_id; under the spare one, orders of before can be "
+    "cancelled in TWS only"
+)
 _INVALID = {
     106: "the order cannot be transmitted", 107: "the order is incomplete", 109: "the price is out of range",
     111: "time in force and order type do not go together",
@@ -108,9 +112,9 @@ _ROWS = (
     Row(202, A.CANCELLED, "the order was cancelled"),
     Row(203, A.BARRED, "the security is not available to this account", "see the account's permissions"),
     Row(320, A.QUESTION, "TWS could not read the message"),
-    Row(321, A.REFUSED, "TWS found the message invalid"),
+    Row(321, A.REFUSED, "TWS found the message invalid", "if it says Read-Only, untick Read-Only API in TWS"),
     Row(322, A.QUESTION, "TWS could not carry the message out, or has too many of its kind"),
-    Row(326, A.ID_IN_USE, "the client id is in use", "end the other program, or write another client_id"),
+    Row(326, A.ID_IN_USE, "the client id is in use", _IN_USE),
     Row(329, A.NOT_CHANGED, "the change was refused; the original order lives"),
     Row(354, A.PRICES, "no market data subscription", "subscribe, or allow delayed = true"),
     Row(382, A.ASK, "the size is above a precaution of TWS", _PRECAUTION),

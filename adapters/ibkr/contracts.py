@@ -23,6 +23,8 @@ from adapters.ibkr.wire import Unsendable
 
 KEPT_S = 86_400.0
 BARRED_S = 3_600.0
+AGAIN_S = 60.0
+"""A contract whose market rule was not answered is asked about again so soon."""
 TOGETHER = 16
 """So many symbols are asked about at once ahead of any order."""
 
@@ -136,12 +138,16 @@ class Contracts:
 
     async def _keep(self, symbol: str, terms: Terms, found: said.ContractSaid, line: Line) -> Listed:
         steps: Steps = ((Decimal(0), found.min_tick),) if found.min_tick else ()
+        kept_s = KEPT_S
         if (rule := found.rule_ids.get(terms.exchange)) is not None:
-            steps = await self._rule(rule, line) or steps
+            if ruled := await self._rule(rule, line):
+                steps = ruled
+            else:  # the least tick of any price may be none at this one
+                kept_s = AGAIN_S
         named = replace(
             terms, con_id=found.con_id, primary_exchange=found.primary_exchange or terms.primary_exchange
         )
-        until = asyncio.get_running_loop().time() + KEPT_S
+        until = asyncio.get_running_loop().time() + kept_s
         listed = self._listed[symbol] = Listed(named, steps, until)
         self._by_id[found.con_id] = symbol
         self._barred.pop(symbol, None)

@@ -143,6 +143,13 @@ class Known:
         has_a_name = bool(self.order_id or self.perm_id or self.deals)
         return has_a_name and self.life is not Life.GONE and not was_refused
 
+    def second(self, perm_id: int, order_id: int, client_id: int) -> Known:
+        """Return the other order under its reference, as a stranger's."""
+        return Known(
+            f"perm:{perm_id}", self.account, self.symbol, self.side, order_id=order_id, client_id=client_id,
+            perm_id=perm_id, is_stranger=True, life=Life.LIVE,
+        )  # fmt: skip
+
     def correct(self, before: Decimal, now: Decimal) -> None:
         """Take into TWS's count that an execution of `before` is one of `now`, if it has not said so yet."""
         if now < before:

@@ -26,7 +26,7 @@ from adapters.ibkr.others import Others
 from adapters.ibkr.outcomes import About, Ask, Bar, IdUsed, Notice, Outcome, SendWhole
 from adapters.ibkr.said import COMPLETED_END, EXECUTIONS_END, OPEN_END
 from adapters.ibkr.settings import IbkrSettings
-from adapters.ibkr.telling import is_answered, tell_deals, tell_status
+from adapters.ibkr.telling import costs, is_answered, tell_deals, tell_status
 from adapters.ibkr.wire import execution_names
 from gateway.domain.order import OrderSpec
 
@@ -45,7 +45,7 @@ class Ledger:
         self._by_perm: dict[int, Known] = {}
         self._by_id: dict[int, Known] = {}
         self._deals: dict[str, Known] = {}
-        self._commissions: dict[str, Decimal] = {}
+        self._commissions: dict[str, said.CommissionSaid] = {}
         self.others = Others()
         self.clock = 0
         self.since = EVER
@@ -59,6 +59,8 @@ class Ledger:
     ) -> None:
         """Note an order in the same step in which it leaves."""
         one = self.order(spec)
+        self.clock += 1
+        one.heard_at = self.clock  # an answer begun before it left proves nothing about it
         if one.perm_id:
             one.dead_perms.add(one.perm_id)
             self._by_perm.pop(one.perm_id, None)
@@ -163,7 +165,7 @@ class Ledger:
         if message.status in ENDED:  # it does not say how much had filled: orderStatus does
             found.life = Life.LIVE if found.life in (Life.SENT, Life.GONE) else found.life
             return [*outcomes, Ask(found.ref, f"openOrder says {message.status}", About.END)]
-        if found.is_cancelled and message.status in WORKING:
+        if found.is_cancelled and message.status in WORKING and message.status != "PendingCancel":
             is_first, found.shown_again_at = not found.shown_again_at, self.clock
             return [*outcomes, *([Ask(found.ref, "cancelled, and shown as working")] if is_first else [])]
         outcomes += self._take_status(found, message.status)
@@ -206,7 +208,8 @@ class Ledger:
             )  # fmt: skip
             found.correct(standing.qty, message.qty)
         deal.is_owed = message.exec_id in self.owed
-        deal.commission = self._commissions.pop(message.exec_id, None)
+        if (cost := self._commissions.pop(message.exec_id, None)) is not None:
+            outcomes += costs(found, deal, cost, self._settings.terms)
         found.deals[base] = deal
         self._deals[message.exec_id] = found
         found.heard_at = self.clock
@@ -214,15 +217,17 @@ class Ledger:
 
     def _commission(self, message: said.CommissionSaid, now_s: float) -> list[Outcome]:
         found = self._deals.get(message.exec_id)
+        if message.commission is None:
+            return []
         if found is None:
-            self._commissions[message.exec_id] = message.commission
+            self._commissions[message.exec_id] = message
             if len(self._commissions) > REMEMBERED:
                 del self._commissions[next(iter(self._commissions))]
             return []
         deal = found.deals[execution_names(message.exec_id)[0]]
-        if deal.exec_id == message.exec_id:
-            deal.commission = message.commission
-        return self._told(found, now_s)
+        is_its = deal.exec_id == message.exec_id
+        outcomes = costs(found, deal, message, self._settings.terms) if is_its else []
+        return outcomes + self._told(found, now_s)
 
     def _error(self, message: said.ErrorSaid, now_s: float) -> list[Outcome]:  # noqa: PLR0911 - one case a line
         found = self._by_id.get(message.req_id) if message.req_id >= 0 else None
@@ -342,12 +347,7 @@ class Ledger:
         self, first: Known, perm_id: int, order_id: int, client_id: int
     ) -> tuple[Known | None, list[Outcome]]:
         """Take that one reference stands for two orders at the broker: stop, and tell."""
-        other = self._remember(
-            Known(
-                f"perm:{perm_id}", first.account, first.symbol, first.side, order_id=order_id,
-                client_id=client_id, perm_id=perm_id, is_stranger=True, life=Life.LIVE,
-            )
-        )  # fmt: skip
+        other = self._remember(first.second(perm_id, order_id, client_id))
         self._by_perm[perm_id] = other
         return other, [doubled(first, perm_id)]
 

@@ -185,9 +185,12 @@ class Tws:
             self._gone.set_result(None)
 
     def _refuse(self, message: said.ErrorSaid) -> None:
-        """Keep the first thing TWS says while it lets nobody in; that its farms work is no reason."""
-        if message.req_id == -1 and row_of(message.code).action not in (Action.NOTE, Action.FARM_OK):
-            self._refusal = self._refusal or f"{message.code}: {message.text}"
+        """Keep why TWS lets nobody in: our id is in use, or else the first thing it complains of."""
+        action = row_of(message.code).action
+        if message.req_id != -1 or action in (Action.NOTE, Action.FARM_OK):
+            return
+        if not self._refusal or action is Action.ID_IN_USE:
+            self._refusal = f"{message.code}: {message.text}"
 
     def _reading(self, read: Callable[[list[str]], said.Said]) -> Callable[[list[str]], None]:
         """Read a message from its raw fields, and hand it over as garbled when that fails."""
@@ -357,7 +360,7 @@ def _read_execution(fields: list[str]) -> said.Said:
 
 def _read_commission(fields: list[str]) -> said.Said:
     _, _, exec_id, commission, currency, *_ = fields
-    return said.CommissionSaid(exec_id, wire.decimal_in(commission, "commission"), currency)
+    return said.CommissionSaid(exec_id, wire.optional(commission, "commission"), currency)
 
 
 def _read_position(fields: list[str]) -> said.Said:

@@ -2,7 +2,7 @@
 
 Rules of this room:
 1. A price is the middle of bid and ask of one snapshot, true as of its answer; with one side missing, or
-   crossed, there is none.
+   crossed, there is none. What TWS shows while it has lost IBKR is what it remembers: no price.
 2. Delayed prices are taken only when that is configured, and are then dated as late as they are.
 3. It speaks over a client id of its own and never sends an order. It shares the pace of its TWS: last of all.
 """
@@ -133,6 +133,9 @@ class IbkrQuotes:
             if text not in self._told:
                 self._told.add(text)
                 log.warning("%s: %s", self.name, text)
+        elif isinstance(message, said.ErrorSaid) and row_of(message.code).action is Action.TOO_FAST:
+            self._pace.slow_down()
+            log.warning("%s: %s", self.name, words(message.code, message.text))
 
     async def _ask_all(self, line: Line) -> dict[str, Decimal]:
         """Ask for every symbol's snapshot, some at once; raises `NoAnswer` when the line is gone."""
@@ -145,10 +148,12 @@ class IbkrQuotes:
                 if price is not None:
                     found[symbol] = price
 
+        outages = line.outages
         await asyncio.gather(*(one(symbol) for symbol in self._symbols))
         if line.lost:
             raise NoAnswer(line.lost)
-        return found
+        is_old = line.is_cut_off or outages != line.outages
+        return {} if is_old else found
 
     async def _ask(self, symbol: str, line: Line) -> Decimal | None:
         """Return the middle of one snapshot, None where there is none."""

@@ -86,10 +86,13 @@ class ExecutionSaid:
 
 @dataclass(frozen=True, slots=True)
 class CommissionSaid:
-    """commissionReport: what one execution cost; it may come before the execution, or much later."""
+    """commissionReport: what one execution cost; it may come before the execution, or much later.
+
+    Without a number TWS does not know it yet.
+    """
 
     exec_id: str
-    commission: Decimal
+    commission: Decimal | None
     currency: str = ""
 
 

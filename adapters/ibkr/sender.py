@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 TOGETHER = 50
 """So many orders are prepared and remembered at once: one write to disk for all of them."""
 SENT_REMEMBERED = 10_000
+PAUSE_S = 0.2
+"""How often a planned restart is looked at by orders that wait for its end, or to be given back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Sender:
         self._sent: OrderedDict[str, SendOrder] = OrderedDict()
         self._some = asyncio.Event()
         self._told_crowded: OrderedDict[str, None] = OrderedDict()
-        self.is_crowded_out = False
+        self._is_crowded = False
         self.line: Line | None = None
         self.client_id = 0
         self.expected: dict[str, float] = {}
@@ -80,6 +82,11 @@ class Sender:
         """Look again at what waits."""
         if self._waiting:
             self._some.set()
+
+    @property
+    def is_crowded_out(self) -> bool:
+        """Say whether others' orders leave no room for one that waits."""
+        return self._is_crowded and bool(self._waiting)
 
     def holds(self, ref: str) -> bool:
         """Say whether an order has not left yet."""
@@ -111,8 +118,11 @@ class Sender:
         while True:
             await self._some.wait()
             line = self.line
-            if line is None or line.lost or planned(self._settings.restarts, self._now()):
+            if line is None or line.lost:
                 self._some.clear()
+                continue
+            if planned(self._settings.restarts, self._now()):  # the session may be too busy to have seen it
+                await asyncio.sleep(PAUSE_S)
                 continue
             batch = self._next_batch()
             if not batch:
@@ -134,7 +144,7 @@ class Sender:
         theirs = Counter(self._ledger.others.working())
         working.update(theirs)
         chosen = []
-        self.is_crowded_out = False
+        self._is_crowded = False
         for wish in self._waiting.values():
             key = (codes[wish.order.account], wish.order.symbol, wish.order.side)
             if working[key] < self._settings.working_orders:
@@ -148,7 +158,7 @@ class Sender:
 
     def _tell_crowded(self, spec: OrderSpec, count: int) -> None:
         """Tell a person, once each, that others' orders leave no room for one of ours."""
-        self.is_crowded_out = True
+        self._is_crowded = True
         text = (
             f"{spec.symbol} {spec.cl_ord_id}: waits, for others work {count} orders on its side in this "
             f"account, and IBKR takes {self._settings.working_orders}; cancel some of them in TWS"

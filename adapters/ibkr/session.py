@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 
 from adapters.ibkr import said
@@ -31,6 +31,14 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.1
 BACKOFF_S = (0.2, 15.0)
+LATE = timedelta(seconds=30)
+"""A planned restart may take so much longer than written before somebody is told."""
+ASKED_ANEW_S = 300.0
+"""TWS may never say that it has IBKR again; but whoever connects is told when it has not."""
+STEADY_S = 10.0
+"""A connection that did not even last so long is no reason to hurry to the next one."""
+DOUBLED = 20
+"""A pause is doubled so often at most: after some hours of tries the number would be none any more."""
 ID_PAUSE_S = 5.0
 ID_TRIES = 3
 ID_IN_USE = 326
@@ -62,17 +70,21 @@ class Session:
         self.line: Line | None = None
         self.is_up = False
         self._has_told = self._is_planned = False
+        self._planned_at = now()
+        self._cut_off_at = 0.0
         self._reason = self._outage = ""
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
-        tries = 0
+        tries, loop = 0, asyncio.get_running_loop()
         while True:
+            began = loop.time()
             was_up, reason = await self._once()
             self._go_down(reason)
-            tries = 0 if was_up else tries + 1
+            is_steady = was_up and loop.time() - began >= STEADY_S
+            tries = 0 if is_steady else tries + 1
             first, most = BACKOFF_S
-            pause_s = ID_PAUSE_S if self._id_tries else min(first * 2**tries, most)
+            pause_s = ID_PAUSE_S if self._id_tries else min(first * 2 ** min(tries, DOUBLED), most)
             await asyncio.sleep(pause_s * self._jitter.uniform(0.5, 1.0))
 
     def take(self, message: said.Said) -> None:
@@ -81,6 +93,8 @@ class Session:
             return
         match row_of(message.code).action:
             case Action.CUT_OFF:
+                if not self._is_cut_off:
+                    self._cut_off_at = asyncio.get_running_loop().time()
                 self._is_cut_off, self._outage = True, words(message.code, message.text)
                 self._go_down(self._outage)
             case Action.RESTORED:
@@ -147,6 +161,8 @@ class Session:
                 self._go_down(pause, is_planned=True)
             elif self._is_cut_off:
                 self._go_down(self._outage)
+                if asyncio.get_running_loop().time() - self._cut_off_at > ASKED_ANEW_S:
+                    line.close("TWS has not said for long that it has IBKR again: it is asked anew")
             else:
                 if self._must_reconcile:
                     self._must_reconcile = False
@@ -182,7 +198,10 @@ class Session:
 
     def _go_down(self, reason: str, *, is_planned: bool = False) -> None:
         """Tell once that the link is down, and once more when a planned restart has not ended in time."""
-        is_late = self._is_planned and not planned(self._settings.restarts, self._now())
+        now = self._now()
+        if is_planned or planned(self._settings.restarts, now):
+            self._planned_at = now
+        is_late = self._is_planned and now - self._planned_at > LATE
         if self.is_up or not self._has_told or is_late:
             self.is_up, self._has_told, self._is_planned = False, True, is_planned
             self._changed(reason)

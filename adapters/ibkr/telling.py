@@ -10,10 +10,13 @@ Rules of this room:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from adapters.ibkr.known import Deal, Known, Life
-from adapters.ibkr.outcomes import About, Ask, Outcome, Owed, Told
+from adapters.ibkr.outcomes import About, Ask, Notice, Outcome, Owed, Told
+from adapters.ibkr.said import CommissionSaid
+from adapters.ibkr.settings import Terms
 from adapters.ibkr.wire import execution_names
 from gateway.domain.order import ZERO, ExecType, OrdStatus, Report
 
@@ -31,6 +34,16 @@ def is_answered(found: Known, about: About) -> bool:
             return found.life is Life.OVER
         case About.COUNT:
             return found.filled <= found.dealt
+
+
+def costs(found: Known, deal: Deal, message: CommissionSaid, terms: Mapping[str, Terms]) -> list[Outcome]:
+    """Take what an execution cost; say where that is not in the currency it is booked in."""
+    deal.commission = message.commission
+    booked = terms[found.symbol].currency if found.symbol in terms else ""
+    if not message.commission or not booked or message.currency in ("", booked):
+        return []
+    text = f"{found.symbol}: commissions come in {message.currency} and are booked as {booked}"
+    return [Notice("warning", f"{text}: correct the cash")]
 
 
 def tell_deals(found: Known, now_s: float, wait_s: float) -> list[Outcome]:

@@ -38,8 +38,8 @@ TICK_S = 0.005
 MAX_SECONDS = 3600
 STOP_S = 0.2
 """How long a stop waits for requests that are being served."""
-SETTLE_S = 0.02
-"""How long a stop waits for connections to begin or to end."""
+SETTLE_S, TURNS = 0.02, 10
+"""How long, and how many turns of the loop at least, a stop waits for connections to begin or to end."""
 BOUND = (
     "seed",
     "fill_delay_ms",
@@ -154,10 +154,10 @@ class World:
         self.ticking.cancel()
         for site in list(self._runner.sites):
             await site.stop()
-        await asyncio.sleep(SETTLE_S)  # a connection accepted just now is known behind it, and can be closed
+        await _settle()  # a connection accepted just now is known behind it, and can be closed
         await self.streams.close()
         await self._runner.cleanup()
-        await asyncio.sleep(SETTLE_S)
+        await _settle()
         self.journal.close()
         with contextlib.suppress(asyncio.CancelledError):
             await self.ticking
@@ -228,6 +228,12 @@ class World:
     def _struck(self, arguments: Answer) -> Answer:
         del arguments
         return {"struck": {str(kind): count for kind, count in self.mishaps.struck.items() if count}}
+
+
+async def _settle() -> None:
+    """Let what the loop has begun come to its end: that takes turns, however long a turn lasts."""
+    for _ in range(TURNS):
+        await asyncio.sleep(SETTLE_S / TURNS)
 
 
 def _venue(options: argparse.Namespace, prefix: str) -> Venue:

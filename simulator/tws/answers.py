@@ -114,7 +114,7 @@ def contract_details(version: int, req_id: int, contract: Contract, hours: str) 
     if version < WITHOUT_VERSION_FIELD:
         said.append(100)
     said += [
-        "", ORDER_TYPES, exchanges, 1, 0, contract.long_name or f"{contract.symbol} INC",
+        "", ORDER_TYPES, exchanges, 1, 0, contract.name,
         contract.primary_exchange, "", "", "", "", "US/Eastern", hours, hours, "", 0, 0, 1, "", "", rules, "",
         contract.stock_type,
     ]  # fmt: skip
@@ -131,7 +131,7 @@ def symbol_samples(version: int, req_id: int, found: Sequence[Contract]) -> Said
     for one in found:
         said += [one.con_id, one.symbol, one.sec_type, one.primary_exchange, one.currency, 0]
         if version >= WITH_ISSUER:
-            said += [one.long_name, ""]
+            said += [one.name, ""]
     return said
 
 

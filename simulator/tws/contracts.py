@@ -62,6 +62,11 @@ class Contract:
         return min(step for _, step in self.steps)
 
     @property
+    def name(self) -> str:
+        """What its company is called."""
+        return self.long_name or f"{self.symbol} INC"
+
+    @property
     def trading_class(self) -> str:
         """How the exchange groups it."""
         return "NMS" if self.primary_exchange == "NASDAQ" else self.symbol.replace(" ", "")

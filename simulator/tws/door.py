@@ -10,7 +10,7 @@ Rules of this room:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,7 +23,7 @@ from simulator.tws.entry import Refusal
 from simulator.tws.happenings import Failed, Happening
 from simulator.tws.house import OWNER, House, Say, Whim, cannot_cancel
 from simulator.tws.journal import Journal
-from simulator.tws.placing import Placed, read_placed
+from simulator.tws.placing import Asked, Placed, read_placed
 from simulator.tws.shown import Margin
 from simulator.tws.telling import REJECTED
 from simulator.tws.tickets import CLOSED, FILLED, NOT_SENT, OUTAGE, TRIGGER, Execution, Ticket, waiting
@@ -133,7 +133,7 @@ class Door:
         self.advance(now)
         known = self.house.find(client, placed.order_id)
         is_change = known is not None and known.is_live
-        refusal = self._fault(client, placed, known)
+        refusal = self._fault(client, placed, known, now)
         if refusal is None and whim.refusal is not None and (is_change or whim.refusal.code != REJECTED):
             refusal = whim.refusal
         if refusal is not None:
@@ -239,9 +239,9 @@ class Door:
 
     # The inside.
 
-    def _fault(self, client: int, placed: Placed, known: Ticket | None) -> Refusal | None:
+    def _fault(self, client: int, placed: Placed, known: Ticket | None, now: datetime) -> Refusal | None:
         if known is not None and known.is_live:
-            return entry.change_fault(known, placed)
+            return entry.change_fault(known, placed) or self._too_large(known, placed, now)
         if placed.order_id < self.house.next_id(client):
             return entry.ALREADY_FILLED if known is not None and known.status == FILLED else entry.DUPLICATE
         refusal, _ = entry.fault(placed, self.catalogue, self.books.names())
@@ -257,6 +257,13 @@ class Door:
             return None
         new = entry.order_of(self.house.with_account(placed), contract, 0, OWNER)
         return self.books.fault(new, self._worst_price(placed, contract, now), now)
+
+    def _too_large(self, ticket: Ticket, placed: Placed, now: datetime) -> Refusal | None:
+        """Say why the account cannot carry what a change adds to an order."""
+        if placed.qty <= ticket.order.order_qty:
+            return None
+        about = Asked(con_id=ticket.contract.con_id)
+        return self._rejection(replace(placed, contract=about, qty=placed.qty - ticket.order.cum_qty), now)
 
     def _worst_price(self, placed: Placed, contract: Contract, now: datetime) -> Decimal:
         """Return what an order is valued at: its limit, or the other side's price."""

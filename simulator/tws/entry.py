@@ -30,6 +30,7 @@ TIMES = {
     "IOC": TimeInForce.IMMEDIATE_OR_CANCEL, "FOK": TimeInForce.FILL_OR_KILL,
     "OPG": TimeInForce.IMMEDIATE_OR_CANCEL,
 }  # fmt: skip
+LASTING = frozenset({"", "DAY", "GTC"})
 NEVER_WAIT, GOES_ON = frozenset({"IOC", "FOK"}), frozenset({"GTC", "OPG"})
 LOT = Decimal("1E-4")
 NOT_SERVED = 10268
@@ -132,11 +133,13 @@ def _price_fault(placed: Placed, contract: Contract) -> Refusal | None:
 
 
 def change_fault(ticket: Ticket, placed: Placed) -> Refusal | None:
-    """Judge a change: only quantity and price may differ, and they must be possible."""
+    """Judge a change: quantity and price may differ, DAY become GTC and back; it must be possible."""
     was = ticket.placed
     if placed.action != was.action or not ticket.contract.fits(placed.contract):
         return MISMATCH
     if placed.account and placed.account != was.account:
+        return MISMATCH
+    if placed.tif != was.tif and not {placed.tif, was.tif} <= LASTING:
         return MISMATCH
     if placed.order_type != was.order_type:
         return OTHER_TYPE

@@ -150,8 +150,9 @@ class Extras:
         """reqMatchingSymbols(81): by the beginning of symbol or name."""
         req_id, pattern = reader.integer(), reader.text().upper()
         found = [
-            one for one in self._door.catalogue.every() if pattern and one.symbol.upper().startswith(pattern)
-        ]
+            one for one in self._door.catalogue.every()
+            if pattern and any(said.upper().startswith(pattern) for said in (one.symbol, one.name))
+        ]  # fmt: skip
         self._send(answers.symbol_samples(self._version, req_id, found[:MOST_FOUND]))
 
     def _families(self, _reader: Reader, _now: datetime) -> None:

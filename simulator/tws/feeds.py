@@ -216,7 +216,8 @@ class Feeds:
         if is_delayed and not may_delay:
             return [NOT_SUBSCRIBED]
         ticker = _Ticker(contract, is_delayed, MARK_PRICE in generic.split(",") and not is_delayed)
-        kind = self.data_type if is_delayed else min(self.data_type, FROZEN)
+        is_frozen = self.data_type in (FROZEN, LATE_FROZEN) and not self._door.house.is_open
+        kind = (LATE_FROZEN if is_frozen else LATE) if is_delayed else (FROZEN if is_frozen else LIVE)
         self._send(answers.tick_params(req_id, contract))
         self._send(answers.data_type(req_id, kind))
         self._say_quote(req_id, ticker, now)

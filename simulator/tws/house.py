@@ -34,6 +34,7 @@ from simulator.tws.books import Books
 from simulator.tws.contracts import Catalogue, Contract
 from simulator.tws.entry import Refusal
 from simulator.tws.families import Families
+from simulator.tws.fields import INT_MAX
 from simulator.tws.happenings import Failed, Happening
 from simulator.tws.placing import Placed
 from simulator.tws.tickets import (
@@ -47,14 +48,13 @@ from simulator.tws.tickets import (
     Execution,
     Ticket,
     waiting,
-    word,
 )
 from simulator.tws.triggers import AUCTIONS, is_reached, waits_for
 from simulator.venue import Venue, VenueError
 
 Say = Callable[[Sequence[Happening]], None]
 OWNER = "TWS"
-CANNOT_CANCEL, NOT_CANCELLABLE, LOCATING = 10148, 161, 404
+CANNOT_CANCEL, NOT_CANCELLABLE = 10148, 161
 FIRST_PERM, PERM_SPAN = 100_000_000, 1 << 30
 
 
@@ -149,9 +149,10 @@ class House:
         if known is not None and known.is_live and not whim.is_doubled:
             self.change(known, self.with_account(placed), now)
             return
-        (contract,) = self.catalogue.find(placed.contract)
         if known is not None and known.is_live:
-            known.is_stray = True
+            known.is_stray, contract = True, known.contract
+        else:
+            (contract,) = self.catalogue.find(placed.contract)
         self.enter(client, self.with_account(placed), contract, whim, now)
 
     def enter(self, client: int, placed: Placed, contract: Contract, whim: Whim, now: datetime) -> Ticket:
@@ -163,26 +164,30 @@ class House:
         self.name(ticket, client, placed.order_id)
         ticket.parent = self.find(client, placed.parent_id) if placed.parent_id else None
         self._families.join(ticket)
+        self._start(ticket, whim, now)
+        return ticket
+
+    def _start(self, ticket: Ticket, whim: Whim, now: datetime) -> None:
+        """Send a new order, or hold it; and send the family that waited for it."""
         ticket.held = "" if whim.refusal is not None else self._reason_to_hold(ticket, whim)
-        is_child, sends_family = ticket.held == CHILD, placed.transmit and not whim.is_held
+        is_child, sends_family = ticket.held == CHILD, ticket.placed.transmit and not whim.is_held
         if is_child and sends_family:
             self._families.transmit(ticket, now)
         if is_child and not (ticket.held == CHILD and ticket.is_live):
-            return ticket  # its parent has filled or ended meanwhile
+            return  # its parent has filled or ended meanwhile
         if ticket.held:
             self.hold(ticket, ticket.held)
         else:
             self.send(ticket, now, whim.refusal)
         if sends_family and not is_child:
             self._families.transmit(ticket, now)
-        return ticket
 
     def name(self, ticket: Ticket, client: int, order_id: int) -> None:
         """Give an order an orderId of a client; 0 is none."""
         ticket.client_id, ticket.order_id = client, order_id
         if order_id:
             self._by_id[client, order_id] = ticket
-            self.next_ids[client] = max(self.next_id(client), order_id + 1)
+            self.next_ids[client] = min(max(self.next_id(client), order_id + 1), INT_MAX)
 
     def send(self, ticket: Ticket, now: datetime, refusal: Refusal | None = None) -> None:
         """Bring an order to the core, or find that it must wait for the market."""
@@ -206,18 +211,18 @@ class House:
         order = ticket.order
         if ticket.held:
             order.order_qty, order.price = placed.qty, placed.lmt_price if order.price is not None else None
-            ticket.placed = placed
+            ticket.placed, order.time_in_force = placed, entry.TIMES[placed.tif]
             if ticket.held == NOT_SENT and placed.transmit:
                 self._families.transmit(ticket, now)
             else:
-                self._say(_held(ticket))
+                self._say(telling.waiting(ticket))
             return
         ticket.changes += 1
         name = f"{ticket.perm_id}/{ticket.changes}"
         asked = ReplaceOrder(name, order.cl_ord_id, placed.qty, placed.lmt_price, owner=OWNER)
         said = self.venue.replace(asked, now)
         if not any(isinstance(one, CancelReject) and one.cl_ord_id == name for one in said):
-            ticket.placed = placed
+            ticket.placed, order.time_in_force = placed, entry.TIMES[placed.tif]
         self.told(said, now)
 
     def hold(self, ticket: Ticket, why: str) -> None:
@@ -225,7 +230,7 @@ class House:
         ticket.held = why
         if why == TRIGGER and ticket not in self.stops:
             self.stops.append(ticket)
-        self._say(_held(ticket))
+        self._say(telling.waiting(ticket))
 
     def trigger(self, ticket: Ticket, now: datetime) -> None:
         """Let an order work: what it waited for has come."""
@@ -267,7 +272,10 @@ class House:
             if one.held == held and one.is_live and symbol in (None, one.contract.listed)
         ]  # fmt: skip
         for ticket in waiting_now:
-            self.send(ticket, now)
+            if held == OUTAGE:
+                self._start(ticket, Whim(), now)
+            else:
+                self.send(ticket, now)
         return len(waiting_now)
 
     def told(self, said: Sequence[Answer], now: datetime) -> None:
@@ -301,7 +309,7 @@ class House:
         """Leave less of a living order to fill."""
         if ticket.held:
             ticket.order.order_qty -= qty
-            self._say(_held(ticket))
+            self._say(telling.waiting(ticket))
         else:
             self.told(
                 self.venue.restate(str(ticket.perm_id), ticket.order.order_qty - qty, now, owner=OWNER), now
@@ -309,7 +317,7 @@ class House:
 
     def _report(self, report: Report, ticket: Ticket, now: datetime) -> None:
         execution = self._execution(report, ticket, now)
-        is_over = word(ticket.order, report.ord_status) in ENDED
+        is_over = telling.as_of(report, ticket).status in ENDED
         if is_over and ticket.ended is None:
             ticket.ended, ticket.why = now, _why(report)
         elif ticket.is_live:
@@ -385,14 +393,3 @@ def _why(report: Report) -> str:
     if report.exec_type is ExecType.CANCELED and report.orig_cl_ord_id is not None:
         return "Cancelled by Trader"
     return f"Cancelled: {report.text or ''}"
-
-
-def _held(ticket: Ticket) -> list[Happening]:
-    if ticket.held in (NOT_SENT, OUTAGE):
-        return []
-    if ticket.held == CLOSED:
-        return [*telling.held(ticket), telling.after_hours(ticket)]
-    if ticket.held == LOCATE:
-        text = "Order held while securities are located."
-        return [telling.failed(ticket, LOCATING, text), *telling.held(ticket)]
-    return telling.held(ticket)

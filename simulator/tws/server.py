@@ -107,7 +107,7 @@ class Peer(asyncio.Protocol):
                 elif self._session is not None:
                     self._serve(self._session, message)
         except FrameError:
-            self.cut()
+            self.close()
 
     # Out.
 

@@ -9,13 +9,16 @@ Rules of this room:
 
 from __future__ import annotations
 
-from simulator.orders import ExecType, Report
+from simulator.orders import ExecType, OrdStatus, Report
 from simulator.tws.happenings import Commissioned, Executed, Failed, Happening, Moved, OpenOrder, Status
 from simulator.tws.tickets import (
     CHILD,
+    CLOSED,
     FILLED,
     INACTIVE,
     LOCATE,
+    NOT_SENT,
+    OUTAGE,
     PRE_SUBMITTED,
     TRIGGER,
     Execution,
@@ -24,7 +27,7 @@ from simulator.tws.tickets import (
     word,
 )
 
-REJECTED, CANCELED, OTHER_WARNING = 201, 202, 399
+REJECTED, CANCELED, OTHER_WARNING, LOCATING = 201, 202, 399, 404
 _SILENT = frozenset({ExecType.PENDING_REPLACE, ExecType.STOPPED, ExecType.ORDER_STATUS})
 _OVER = frozenset({ExecType.CANCELED, ExecType.EXPIRED})
 _ONLY_STATUS = frozenset({ExecType.PENDING_CANCEL, ExecType.SUSPENDED})
@@ -35,7 +38,7 @@ def tell(report: Report, ticket: Ticket, execution: Execution | None) -> list[Ha
     kind = report.exec_type
     if kind in _SILENT:
         return []
-    shown = _shown(report, ticket)
+    shown = as_of(report, ticket)
     if execution is not None:
         return _executed(ticket, shown, execution)
     if kind in _OVER or (kind is ExecType.DONE_FOR_DAY and not ticket.is_live):
@@ -61,6 +64,17 @@ def held(ticket: Ticket) -> list[Happening]:
     """Word an order that waits."""
     shown = ticket.shown()
     return [OpenOrder(ticket, shown), Status(ticket, shown, why_held(ticket))]
+
+
+def waiting(ticket: Ticket) -> list[Happening]:
+    """Word what TWS says of an order it has not sent on: nothing of one that is not to be sent, or cannot."""
+    if ticket.held in (NOT_SENT, OUTAGE):
+        return []
+    if ticket.held == CLOSED:
+        return [*held(ticket), after_hours(ticket)]
+    if ticket.held == LOCATE:
+        return [failed(ticket, LOCATING, "Order held while securities are located."), *held(ticket)]
+    return held(ticket)
 
 
 def why_held(ticket: Ticket) -> str:
@@ -101,8 +115,10 @@ def _executed(ticket: Ticket, shown: Shown, execution: Execution) -> list[Happen
     return told
 
 
-def _shown(report: Report, ticket: Ticket) -> Shown:
-    status = word(ticket.order, report.ord_status)
+def as_of(report: Report, ticket: Ticket) -> Shown:
+    """Return the order as it was when a report was made."""
+    said = OrdStatus.CANCELED if report.exec_type in _OVER else report.ord_status  # whatever is pending
+    status = word(ticket.order, said, report.cum_qty, report.order_qty)
     if report.exec_type is ExecType.DONE_FOR_DAY and ticket.is_live:
         status = PRE_SUBMITTED
     return Shown(status, report.cum_qty, report.order_qty - report.cum_qty, report.avg_px, ticket.last_px)

@@ -68,7 +68,8 @@ class Ticket:
         """Word its state now."""
         if self.held and self.order.ended is None:
             return PENDING_SUBMIT if self.held in (NOT_SENT, OUTAGE) else PRE_SUBMITTED
-        return word(self.order, self.order.ord_status)
+        status = self.order.ended or self.order.ord_status
+        return word(self.order, status, self.order.cum_qty, self.order.order_qty)
 
     @property
     def is_live(self) -> bool:
@@ -116,11 +117,11 @@ def waiting(new: NewOrder) -> Order:
     )  # fmt: skip
 
 
-def word(order: Order, status: OrdStatus) -> str:
-    """Word a status of the core as TWS does."""
+def word(order: Order, status: OrdStatus, filled: Decimal, wanted: Decimal) -> str:
+    """Word a status of the core as TWS does: what has filled whole is Filled, whatever is pending."""
     if status is OrdStatus.DONE_FOR_DAY:
         return CANCELLED if order.ended is not None else PRE_SUBMITTED
-    if status is OrdStatus.CANCELED and order.cum_qty >= order.order_qty:
+    if ZERO < wanted <= filled and status not in (OrdStatus.REJECTED, OrdStatus.EXPIRED):
         return FILLED
     if status in _ENDS:
         return _ENDS[status]

@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 from typing import Self
 
+import psutil
 from patience import wait_until
 
 from gateway.runtime.embedded import EmbeddedServer
@@ -68,6 +69,18 @@ def server_pid(server: EmbeddedServer) -> int:
 
 
 def kill(server: EmbeddedServer) -> None:
-    """End a server as a power cut of its process would, and wait until it is gone."""
-    os.kill(server_pid(server), signal.SIGKILL)
-    wait_until(lambda: not server._is_held(), every_s=0.005)
+    """End a server as a power cut of its process would, and wait until it is gone.
+
+    Somebody who keeps it alive may have started another by then.
+    """
+    pid = server_pid(server)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: is_gone(pid), every_s=0.005)
+
+
+def is_gone(pid: int) -> bool:
+    """Say whether a process has let go of everything; nobody may have asked for its exit code yet."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -243,6 +243,29 @@ async def test_a_venue_that_missed_messages_does_not_keep_the_session_down(tmp_p
         assert venue.orders == {"A": 1}
 
 
+async def test_numbers_go_on_in_a_process_of_a_later_day(tmp_path: Path) -> None:
+    """Whether the session began yesterday, or the day before, or at no time anybody knows."""
+    async with open_venue() as venue, Tap(venue) as tap:
+        for number, began in enumerate((None, "20240506-23:59:59", "20240507-10:00:00", "")):
+            made_on = tmp_path / "quickfix" / "FIX.4.4-GATEWAY-SIM.session"
+            if began is not None:
+                assert made_on.exists()
+                made_on.write_text(began)
+            engine = ChildEngine(session_to(venue, tmp_path, **tap.address))
+            engine.start(number)
+            listener = Listener(engine)
+            await listener.wait_for(Up)
+            assert engine.send("order", f"N{number}", order(f"N{number}"))
+            engine.flush()
+            await listener.wait_for(Spooled)
+            await engine.stop()
+            await listener.task
+        sent = [int(text.split("|34=")[1].split("|")[0]) for at in range(4) for text in tap.messages("A", at)]
+        assert len(tap.said) == len(sent) == 4, "each was logged on at once"
+        assert sent == sorted(set(sent))
+        assert venue.orders == {f"N{number}": 1 for number in range(4)}
+
+
 async def test_repeating_groups_reach_the_wire_whole_and_in_their_order(tmp_path: Path) -> None:
     parties = "453=3|448=C1|447=D|452=3|448=A1|447=D|452=38|448=T1|447=D|452=11|"
     raw = order("A").replace("\x0155=", "\x01" + parties.replace("|", "\x01") + "55=")

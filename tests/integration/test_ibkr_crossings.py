@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
@@ -17,11 +18,12 @@ from ibkr_ground import OURS, PRICES, Ground, grounds, naive_order, naive_reader
 
 from adapters.base import InThisProcess
 from adapters.ibkr import said
-from adapters.ibkr.pace import Urgency
+from adapters.ibkr.pace import Pace, Urgency
 from adapters.ibkr.pauses import Restart
 from adapters.ibkr.quotes import IbkrQuotes
+from adapters.ibkr.wire import Ticket
 from gateway.domain.order import OrdStatus
-from gateway.events import LinkDown, LinkNoticed, MessageRefused, SendInDoubt, SendWithheld
+from gateway.events import LinkDown, LinkNoticed, MessageRefused, PricesUpdated, SendInDoubt, SendWithheld
 from gateway.runtime.clock import SystemClock
 
 BY_HAND = "--fills-by-hand"
@@ -37,6 +39,7 @@ async def by_hand(tmp_path: Path) -> AsyncIterator[Ground]:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.ibkr.session.BACKOFF_S", (0.1, 0.3))
+    monkeypatch.setattr("adapters.ibkr.session.LATE", timedelta(0))
 
 
 def notices(ground: Ground) -> list[str]:
@@ -64,6 +67,22 @@ async def test_what_tws_shows_while_it_has_lost_ibkr_proves_nothing(by_hand: Gro
     assert by_hand.downs() == 1
     by_hand.look_up(never)
     await by_hand.until(lambda: by_hand.unknown(never))
+
+
+async def test_a_tws_that_never_says_it_has_ibkr_again_is_asked_anew(
+    by_hand: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.ibkr.session.ASKED_ANEW_S", 0.5)
+    await by_hand.start()
+    by_hand.tell("warn", code=2110, text="Connectivity between TWS and server is broken")
+    await by_hand.until(by_hand.downs)
+    await by_hand.until(lambda: by_hand.ups() == 2)
+    by_hand.tell("lost")
+    await by_hand.until(lambda: by_hand.downs() == 2)
+    await asyncio.sleep(2)  # it is asked anew, and says that it has not
+    assert (by_hand.ups(), by_hand.downs()) == (2, 2)
+    by_hand.tell("restored", code=1102)
+    await by_hand.until(lambda: by_hand.ups() == 3)
 
 
 async def test_a_cancel_does_not_leave_over_a_line_that_was_cut_off_meanwhile(by_hand: Ground) -> None:
@@ -140,6 +159,21 @@ async def test_an_order_that_has_filled_does_not_leave_again_under_its_name(tmp_
         await ground.until(lambda: len(ground.reports(spec)) > told)
         assert ground.statuses(spec)[-1] is OrdStatus.FILLED
         assert len(ground.at_venue(spec.cl_ord_id)) == 1
+
+
+async def test_an_answer_begun_before_an_order_left_does_not_call_it_absent(by_hand: Ground) -> None:
+    await by_hand.start(mute_after_s=30)
+    spec = by_hand.order()
+    by_hand.tell("fault", kind="slow_end", seconds=1.0, message=102)
+    by_hand.look_up(spec)
+    await asyncio.sleep(0.4)  # its open orders and executions are answered
+    by_hand.tell("fault", kind="status_lost", count=2)
+    by_hand.submit(spec)
+    await until_so(lambda: bool(by_hand.at_venue(spec.cl_ord_id)))
+    await asyncio.sleep(1.2)
+    assert not by_hand.unknown(spec)
+    by_hand.look_up(spec)
+    await by_hand.until_status(spec, OrdStatus.NEW)
 
 
 async def test_an_order_nobody_could_ask_about_is_told_in_doubt(by_hand: Ground) -> None:
@@ -281,7 +315,10 @@ async def test_the_new_port_is_the_one_the_text_calls_so(by_hand: Ground) -> Non
 
 async def test_a_new_port_where_nobody_listens_leads_back_to_the_old_one(by_hand: Ground) -> None:
     await by_hand.start()
-    text = "TWS socket port has been reset. Please reconnect on the new port - 1"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = free.getsockname()[1]
+    text = f"TWS socket port has been reset. Please reconnect on the new port - {nobody}"
     by_hand.tell("warn", code=1300, text=text)
     await by_hand.until(lambda: by_hand.ups() == 2)
 
@@ -293,13 +330,17 @@ async def test_nobody_there_is_told_with_what_to_do(by_hand: Ground) -> None:
     assert "enable socket clients" in by_hand.heard(LinkDown)[0].reason
 
 
-async def test_a_farm_that_breaks_again_is_told_again_and_a_code_nobody_knows_at_all(by_hand: Ground) -> None:
+@pytest.mark.parametrize(("again_s", "times"), [(0.0, 2), (3600.0, 1)])
+async def test_a_farm_that_breaks_again_is_told_again_after_a_while_and_a_code_nobody_knows(
+    by_hand: Ground, monkeypatch: pytest.MonkeyPatch, again_s: float, times: int
+) -> None:
+    monkeypatch.setattr("adapters.ibkr.broker.FARM_AGAIN_S", again_s)
     await by_hand.start()
     broken = "Market data farm connection is broken:usfarm"
     for code, text in ((2103, broken), (2103, broken), (2104, "OK:usfarm"), (2103, broken), (9999, "Hm")):
         by_hand.tell("warn", code=code, text=text)
     await by_hand.until(lambda: any("9999: Hm" in text for text in notices(by_hand)))
-    assert sum(text.startswith("2103") for text in notices(by_hand)) == 2
+    assert sum(text.startswith("2103") for text in notices(by_hand)) == times
 
 
 # Margins and fractions.
@@ -336,6 +377,29 @@ async def test_a_margin_nobody_tells_holds_an_order_no_longer_than_is_written(tm
         await asyncio.gather(chattering, return_exceptions=True)
 
 
+async def test_a_remark_on_a_what_if_is_no_refusal_and_a_refusal_is(tmp_path: Path) -> None:
+    async with grounds(tmp_path, what_if=True) as ground:
+        await ground.start()
+        assert ground.broker is not None
+        line = ground.broker._session.line  # type: ignore[union-attr]
+        assert line is not None
+        place, codes = line.tws.place, [9999, 201]
+
+        def spoken(number: int, ticket: Ticket) -> None:
+            if ticket.is_what_if and codes:
+                line._put(said.ErrorSaid(number, codes.pop(0), "said of a what-if"))
+            else:
+                place(number, ticket)
+
+        line.tws.place = spoken  # type: ignore[method-assign]
+        spec, refused = ground.marketable(), ground.marketable()
+        ground.submit(spec)
+        await ground.until_status(spec, OrdStatus.FILLED)
+        ground.submit(refused)
+        await ground.until(lambda: ground.heard(MessageRefused))
+        assert "what-if: 201" in ground.heard(MessageRefused)[0].text
+
+
 # What is left behind.
 
 
@@ -366,6 +430,43 @@ async def test_a_stop_amid_a_handshake_ends_though_tws_has_said_something(by_han
         await asyncio.sleep(0.2)
         async with asyncio.timeout(3):
             await by_hand.stop()
+        assert left_over() == set()
+
+
+async def test_an_id_in_use_is_known_as_such_whatever_else_is_said(by_hand: Ground) -> None:
+    in_use = ["4", "2", "-1", "326", "Unable to connect as the client id is already in use.", ""]
+    farm = ["4", "2", "-1", "2104", "Market data farm connection is OK:usfarm", ""]
+    server, _ = await serve([["4", "2", "-1", "2110", "Connectivity is broken", ""], in_use, farm])
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        await by_hand.start(wait=False, port=port, connect_timeout_s=1)
+        await by_hand.until(by_hand.downs)
+        assert by_hand.broker is not None
+        assert by_hand.broker._session is not None
+        await by_hand.until(lambda: by_hand.broker._session._id_tries > 0)  # type: ignore[union-attr]
+        await by_hand.stop()
+
+
+async def test_a_connection_that_never_lasts_is_made_less_and_less_often(
+    by_hand: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.ibkr.session.BACKOFF_S", (0.1, 10.0))
+    await by_hand.start()
+    loop, ups = asyncio.get_running_loop(), 1
+    began = loop.time()
+    while loop.time() - began < 4:
+        if by_hand.ups() == ups:
+            by_hand.tell("drop")
+            ups += 1
+        await asyncio.sleep(0.02)
+    assert ups <= 7
+
+
+async def test_a_stop_leaves_no_question_behind_that_waited_for_its_turn(tmp_path: Path) -> None:
+    async with grounds(tmp_path, BY_HAND, messages_per_s=4) as ground:
+        await ground.start()  # its contracts are asked about now, one after another
+        await ground.stop()
+        await asyncio.sleep(0)
         assert left_over() == set()
 
 
@@ -420,6 +521,35 @@ async def test_prices_that_were_stopped_while_they_connected_hang_up(by_hand: Gr
         await reading
     await until_so(lambda: by_hand.tell("status")["clients"] == [])
     assert left_over() == set()
+
+
+async def test_what_tws_remembers_while_it_has_lost_ibkr_is_no_price(
+    by_hand: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.ibkr.quotes.RESTATED_EVERY", timedelta(0))
+    pace = Pace(50)
+    settings = replace(by_hand.settings, client_id=30)
+    source = IbkrQuotes(settings, ("AAA",), SystemClock().now, interval_s=0.1, pace=pace)
+    await source.start(0)
+    heard: list[PricesUpdated] = []
+
+    async def read() -> None:
+        async for batch in source.events():
+            heard.extend(batch)
+
+    reading = asyncio.create_task(read())
+    await until_so(lambda: len(heard) > 2)
+    by_hand.tell("lost")
+    await asyncio.sleep(0.3)
+    known = len(heard)
+    await asyncio.sleep(0.5)
+    assert len(heard) == known
+    by_hand.tell("restored", code=1102)
+    await until_so(lambda: len(heard) > known)
+    by_hand.tell("warn", code=100, text="Max rate of messages per second has been exceeded")
+    await until_so(lambda: pace._bucket.rate(asyncio.get_running_loop().time()) == 20)
+    await source.stop()
+    await reading
 
 
 async def until_so(is_so: Callable[[], bool], patience_s: float = 5.0) -> None:

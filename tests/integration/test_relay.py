@@ -35,7 +35,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 from fix_desk_venue import Listener, Venue, open_venue, order, session_to
-from patience import PATIENCE_S, at_rest, until
+from patience import PATIENCE_S, at_rest, turns, until
 
 from adapters.fix import relay as relay_module
 from adapters.fix.engine import ChildEngine, Down, Up
@@ -133,7 +133,7 @@ async def venue(context: ssl.SSLContext | None, handler: Handler = echo) -> Asyn
             task.cancel()
             writer.transport.abort()
         await asyncio.gather(*served, return_exceptions=True)
-        await asyncio.sleep(0.01)  # the transports close
+        await turns()  # the transports close
 
 
 @asynccontextmanager

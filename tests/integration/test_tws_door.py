@@ -23,6 +23,7 @@ INTERPRETERS = {
     "ib_async": (sys.executable, "play_ib.py", 178),
     "ib_insync": (os.environ.get("GATEWAY_IB_INSYNC_PYTHON"), "play_ib.py", 176),
     "ibapi": (os.environ.get("GATEWAY_IBAPI_PYTHON"), "play_ibapi.py", 157),
+    "ibapi_current": (os.environ.get("GATEWAY_IBAPI_CURRENT_PYTHON"), "play_ibapi.py", 178),
 }
 AROUND_IB = dict.fromkeys(
     ("history", "head", "chains", "components", "depth exchanges", "providers", "histogram", "ticks", "user"),
@@ -60,7 +61,7 @@ def send(ib: IB, ref: str, qty: float = 10, price: float | None = None, action: 
     return ib.placeOrder(Stock("AAPL", "SMART", "USD"), order)
 
 
-# Three clients that share no code.
+# Clients that share no code with this house.
 
 
 @pytest.mark.parametrize("name", INTERPRETERS)
@@ -73,7 +74,7 @@ def test_real_clients_connect_trade_and_reconcile(name: str, tws: TwsProcess) ->
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
-    assert (found["library"], found["version"]) == (name, version)
+    assert (found["library"], found["version"]) == (name.removesuffix("_current"), version)
     assert found["accounts"] == ["DU1"]
     assert (found["min_tick"], found["rule"]) == (0.01, [[0.0, 0.01]])
     assert found["what_if"] == ["500.00", 1.0]
@@ -84,9 +85,10 @@ def test_real_clients_connect_trade_and_reconcile(name: str, tws: TwsProcess) ->
     assert found["cash"] == "98637.90"
     assert {"ref-market", "ref-limit"} <= set(found["completed"])
     assert [row["status"] for row in record["orders"]][:2] == ["filled", "canceled"]
-    if name == "ibapi":
+    if script == "play_ibapi.py":
         assert found["around"] == AROUND_IBAPI
-        assert record["accounts"]["DU1"]["cash"] == found["cash"]
+        assert found["bracket"] == ["Filled", "Submitted", "PreSubmitted"]
+        assert found["record_cash"] == found["cash"]
     else:
         assert found["stop"] == ["trigger", 4.0]
         assert found["around"].pop("time")
@@ -366,6 +368,36 @@ async def test_a_client_that_keeps_speaking_too_fast_gets_100_and_is_hung_up_on(
     assert [one[-3:] for one in notes] == ["(1)", "(2)", "(3)"]
     assert sum(one[0] == "49" for one in heard) > 70
     await raw.close()
+
+
+async def test_a_client_that_asks_to_be_paced_is_not_scolded(tws: TwsProcess) -> None:
+    raw = await RawClient.connect(tws.port)
+    raw.greet("v157..178 +PACEAPI")
+    raw.send(71, 2, 1, "")
+    for _ in range(200):
+        raw.send(49, 1)
+    heard = [said for _ in range(206) if (said := await raw.read()) is not None]
+    assert sum(one[0] == "49" for one in heard) == 200
+    assert [one for one in heard if one[0] == "4" and one[3] == "100"] == []
+    await raw.close()
+
+
+async def test_what_was_said_before_a_broken_frame_is_still_answered_and_nobody_else_notices(
+    tws: TwsProcess,
+) -> None:
+    async with connected(tws) as ib:
+        raw = await RawClient.connect(tws.port)
+        raw.greet()
+        raw.send(71, 2, 9, "")
+        raw.send(49, 1)
+        raw.send_raw(b"\xff\xff\xff\xff rubbish")
+        assert await raw.read_until("49")
+        while await raw.read() is not None:
+            pass
+        await raw.close()
+        assert await ib.reqCurrentTimeAsync()
+    async with connected(tws, 9) as again:
+        assert again.isConnected()
 
 
 async def _speak(raw: RawClient) -> None:

@@ -26,6 +26,7 @@ from simulator.venue import Venue
 
 SOH = "\x01"
 SYMBOL, ACCOUNT, COUNTERPARTY = "IBM", "main", "other"
+PATIENCE_S = 50.0
 NEVER_MS = 3_600_000
 BOUND = (17, 19, 37)
 """Tags whose capital letters stand for what the venue gives: ExecID, ExecRefID, OrderID."""
@@ -179,7 +180,7 @@ class Peer:
 
     async def _hear(self) -> dict[int, str]:
         while (stop := self._rest.find(b"\x0110=")) < 0 or len(self._rest) < stop + 8:
-            data = await asyncio.wait_for(self._reader.read(65536), 5)
+            data = await asyncio.wait_for(self._reader.read(65536), PATIENCE_S)
             if not data:
                 raise Mismatch("the venue hung up")
             self._rest += data

@@ -20,7 +20,7 @@ import fix_on_venue
 from fix_script import Script, every_script
 
 BEGIN_STRINGS = ("FIX.4.4", "FIX.4.2")
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 
 
 def main() -> int:

@@ -96,11 +96,22 @@ def commission(report: Any) -> float:
     return found
 
 
-def play(port: int, control: int) -> dict[str, Any]:
-    app = Client()
+def code_of(args: tuple[Any, ...]) -> int:
+    """The latest clients put a time between the id and the code of an error."""
+    return next(one for one in args[2:0:-1] if isinstance(one, int))
+
+
+def begin(app: Client, port: int) -> int:
+    """Connect; return the first order id."""
     app.connect("127.0.0.1", port, 9)
     threading.Thread(target=app.run, daemon=True).start()
-    (next_id,) = app.wait("nextValidId")
+    next_id: int = app.wait("nextValidId")[0]
+    return next_id
+
+
+def play(port: int, control: int) -> dict[str, Any]:
+    app = Client()
+    next_id = begin(app, port)
     found: dict[str, Any] = {"library": "ibapi", "version": app.serverVersion()}
     found["accounts"] = app.wait("managedAccounts")[0].split(",")
     app.reqContractDetails(1, stock("AAPL"))
@@ -141,17 +152,35 @@ def play(port: int, control: int) -> dict[str, Any]:
     found["completed"] = sorted(args[1].orderRef for args in app.of("completedOrder"))
     app.reqAccountUpdates(True, "DU1")
     app.wait("accountDownloadEnd")
+    found["record_cash"] = ask(control, "record")["accounts"]["DU1"]["cash"]
     found["cash"] = next(args[1] for args in app.of("updateAccountValue") if args[0] == "TotalCashValue")
     app.reqAccountSummary(4, "All", "NetLiquidation,TotalCashValue")
     app.wait("accountSummaryEnd")
     found["summary"] = len(app.of("accountSummary"))
     app.reqOpenOrders()
     app.wait("openOrderEnd")
-    found["codes"] = sorted({args[1] for args in app.of("error") if 0 < args[1] < 2000})
+    found["codes"] = sorted({code for code in map(code_of, app.of("error")) if 0 < code < 2000})
     found["around"] = ask_around(app, details.contract.conId)
-    app.reqGlobalCancel()
+    found["bracket"] = bracket(app, control, next_id + 10)
     app.disconnect()
     return found
+
+
+def bracket(app: Client, control: int, first: int) -> list[str]:
+    """Send a parent and two children as one, and fill the parent; return what became of each."""
+    family = [order("BUY", 5, 90, "ref-parent"), order("SELL", 5, 110), order("SELL", 5, None)]
+    family[2].orderType, family[2].auxPrice = "STP", 80
+    for at, one in enumerate(family):
+        one.parentId, one.transmit = first if at else 0, at == len(family) - 1
+        app.placeOrder(first + at, stock("AAPL"), one)
+    for at, status in enumerate(("Submitted", "PreSubmitted", "PreSubmitted")):
+        app.wait(
+            "orderStatus", lambda oid, said, *_, at=at, status=status: (oid, said) == (first + at, status)
+        )
+    ask(control, "fill", cl_ord_id="ref-parent", qty="5")
+    app.wait("orderStatus", lambda oid, said, *_: (oid, said) == (first + 1, "Submitted"))
+    last = {args[0]: args[1] for args in app.of("orderStatus")}
+    return [last[first + at] for at in range(len(family))]
 
 
 def ask_around(app: Client, con_id: int) -> list[str]:
@@ -163,7 +192,7 @@ def ask_around(app: Client, con_id: int) -> list[str]:
         asked.append((name, ""))
 
     def refused(req_id: int) -> None:
-        code = app.wait("error", lambda one, *_: one == req_id)[1]
+        code = code_of(app.wait("error", lambda one, *_: one == req_id))
         asked.append((str(req_id), code))
 
     questions: list[tuple[str, Any]] = [

@@ -24,16 +24,18 @@ from ibkr_words import (
     execution,
     open_order,
     order,
+    settings,
     status,
 )
 
 from adapters.base import InThisProcess
 from adapters.ibkr import said
+from adapters.ibkr.broker import IbkrBroker
 from adapters.ibkr.changes import came_back
 from adapters.ibkr.contracts import Contracts
 from adapters.ibkr.ids import FEW, Ids
 from adapters.ibkr.known import Life
-from adapters.ibkr.library import Tws, _Listener
+from adapters.ibkr.library import ConnectFailed, Tws, _Listener
 from adapters.ibkr.line import Line, NoAnswer, Refused
 from adapters.ibkr.others import Others
 from adapters.ibkr.outcomes import About, Ask, Told
@@ -43,6 +45,7 @@ from adapters.ibkr.settings import Terms
 from adapters.ibkr.wire import MAX_ID, Unsendable
 from gateway.domain.life import step
 from gateway.domain.order import ExecType, Order, OrdStatus, Side
+from gateway.events import LinkDown
 
 
 def known(story: Story) -> Any:
@@ -206,6 +209,27 @@ def test_a_new_process_that_only_sees_a_bust_undoes_what_is_known_and_nothing_el
     assert second.reports[0].exec_type is ExecType.TRADE_CANCEL
 
 
+def test_a_commission_tws_does_not_know_yet_is_waited_for() -> None:
+    story = Story().live().hears(execution(), said.CommissionSaid("0001.aa.01", None), status("Filled", 100))
+    assert all(not one.exec_type.is_trade for one in story.reports)
+    assert story.hears(commission()).reports[-1].ord_status is OrdStatus.FILLED
+    heard: list[said.Said] = []
+    tws = Tws(heard.append)
+    tws._client.decoder.serverVersion = 178
+    tws._client.decoder.interpret(["59", "1", "0001.aa.01", "1.7976931348623157E308", "USD", "", "", ""])
+    assert heard == [said.CommissionSaid("0001.aa.01", None, "USD")]
+
+
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_a_commission_in_another_currency_is_told(comes_first: bool) -> None:
+    cost = said.CommissionSaid("0001.aa.01", Decimal(1), "EUR")
+    story = Story().live().hears(*((cost, execution()) if comes_first else (execution(), cost)))
+    assert [one.text for one in story.notices] == [
+        "AAPL: commissions come in EUR and are booked as USD: correct the cash"
+    ]
+    assert any(one.exec_type is ExecType.TRADE for one in story.reports)
+
+
 # What was cancelled, and is not.
 
 
@@ -326,6 +350,27 @@ async def test_two_symbols_of_one_market_rule_ask_for_it_once() -> None:
     assert line.rules == 1
 
 
+class Ruleless(Answering):
+    """A line over which no market rule is answered, at first."""
+
+    async def ask_rule(self, rule_id: int, timeout_s: float) -> list[said.Said]:
+        if self.rules:
+            return await super().ask_rule(rule_id, timeout_s)
+        self.rules += 1
+        raise NoAnswer("no end of the rule")
+
+
+async def test_a_market_rule_nobody_answered_is_asked_for_again_and_not_missed_for_a_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("adapters.ibkr.contracts.AGAIN_S", 0.0)
+    contracts, line = Contracts({"AAPL": Terms("AAPL")}, 1.0), Ruleless()
+    listed = [await contracts.of("AAPL", cast("Line", line)) for _ in range(3)]
+    assert line.rules == 2
+    assert listed[1].steps == ((Decimal(0), Decimal("0.01")),)
+    assert listed[1] is listed[2]
+
+
 class Refusing:
     """A line over which TWS refuses every question about a contract."""
 
@@ -372,6 +417,32 @@ async def test_a_question_without_a_number_left_says_what_to_do() -> None:
     line = Line(Pace(50), ids)
     with pytest.raises(NoAnswer, match="reset its API order id sequence"):
         await line.ask(said.EXECUTIONS_END, Urgency.QUESTION, line.tws.ask_executions, 1.0)
+
+
+# A TWS that is away for long.
+
+
+async def test_a_weekend_without_tws_does_not_end_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three hours of tries doubled the pause to a number no float holds, and the gateway ended."""
+    monkeypatch.setattr("adapters.ibkr.session.BACKOFF_S", (1e-9, 1e-6))
+    tries, enough = 0, asyncio.Event()
+
+    async def nobody(*_words: Any) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1_200:
+            enough.set()
+        await asyncio.sleep(0)
+        raise ConnectFailed("nobody is there")
+
+    monkeypatch.setattr(Line, "connect", nobody)
+    broker = IbkrBroker(settings(), lambda: NOW, InThisProcess())
+    await broker.start(0)
+    async with asyncio.timeout(20):
+        await enough.wait()
+    await broker.stop()
+    told = [event async for batch in broker.events() for event in batch]
+    assert [one.reason for one in told if isinstance(one, LinkDown)] == ["nobody is there"]
 
 
 # Restarts on the days the clocks change.

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from patience import PATIENCE_S
+from patience import PATIENCE_S, turns
 from tws_desk import Tws, contract
 
 from simulator.tws import server
@@ -19,7 +19,7 @@ async def here(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[server.Server]:
     await made.start(0)
     yield made
     await made.stop()
-    await asyncio.sleep(0.01)
+    await turns()
 
 
 async def test_a_client_that_does_not_read_is_cut_in_the_end(here: server.Server) -> None:

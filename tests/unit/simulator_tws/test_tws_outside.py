@@ -8,6 +8,7 @@ import pytest
 from tws_desk import Client, Tws, contract, order
 
 from simulator.tws.contracts import con_id_of
+from simulator.tws.feeds import Supply
 
 AAPL = con_id_of("AAPL")
 SUMMARY = (
@@ -24,6 +25,11 @@ def test_what_is_found_has_a_description_from_176_on_only(version: int, each: in
     (said,) = Tws().client(1, version).ask(81, 7, "A")
     assert said[:3] == ["79", "7", "1"]
     assert len(said) == 3 + each
+
+
+@pytest.mark.parametrize(("pattern", "found"), [("brk b i", "1"), ("AAPL INC", "1"), ("INC", "0"), ("", "0")])
+def test_what_is_sought_is_the_beginning_of_a_symbol_or_a_name(pattern: str, found: str) -> None:
+    assert Tws().client().ask(81, 7, pattern)[0][2] == found
 
 
 def test_a_quantity_with_a_point_comes_back_as_the_whole_number_it_is() -> None:
@@ -109,6 +115,22 @@ def test_a_ledger_is_of_the_currency_asked_for(tags: str, currencies: set[str]) 
 
 def _quotes(client: Client, req_id: int, generic: str, snapshot: int, regulatory: int) -> list[list[str]]:
     return client.ask(1, 11, req_id, *contract(), 0, generic, snapshot, regulatory, "")
+
+
+@pytest.mark.parametrize(
+    ("supply", "asked", "said", "at_night"),
+    [(Supply.LIVE, 1, "1", "1"), (Supply.LIVE, 2, "1", "2"), (Supply.LIVE, 3, "1", "1"),
+     (Supply.LIVE, 4, "1", "2"), (Supply.DELAYED, 3, "3", "3"), (Supply.DELAYED, 4, "3", "4")],
+)  # fmt: skip
+def test_quotes_say_what_they_are_not_what_was_asked_for(
+    supply: Supply, asked: int, said: str, at_night: str
+) -> None:
+    tws = Tws(supply=supply)
+    client = tws.client()
+    client.ask(59, 1, asked)
+    assert [one[3] for one in _quotes(client, 7, "", 1, 0) if one[0] == "58"] == [said]
+    tws.do("close")
+    assert [one[3] for one in _quotes(client, 8, "", 1, 0) if one[0] == "58"] == [at_night]
 
 
 def test_a_regulatory_snapshot_ends_and_one_with_generic_ticks_is_refused() -> None:
@@ -199,3 +221,47 @@ def test_what_one_client_writes_as_a_flag_cannot_spoil_what_another_reads() -> N
     fields[34] = "true"
     client.ask(*fields)
     assert client.errors == [(1, 320)]
+
+
+@pytest.mark.parametrize(("was", "now", "alive"), [("DAY", "GTC", True), ("GTC", "DAY", False)])
+@pytest.mark.parametrize("kind", ["LMT", "STP"])
+def test_a_day_order_made_to_last_lasts_and_the_other_way_round(
+    was: str, now: str, kind: str, *, alive: bool
+) -> None:
+    tws = Tws()
+    client = tws.client()
+    for tif in (was, now):
+        fields = order(1, price="90", kind=kind, tif=tif)
+        fields[20] = "150"
+        client.ask(*fields)
+    assert client.of(5)[-1][18] == now
+    tws.do("close")
+    assert bool(tws.door.live()) is alive
+
+
+@pytest.mark.parametrize("tif", ["IOC", "FOK", "OPG", "whenever"])
+def test_no_change_makes_a_resting_order_one_that_does_not_rest(tif: str) -> None:
+    client = Tws().client()
+    client.place(1, "BUY", "10", "90")
+    client.place(1, "BUY", "10", "90", tif=tif)
+    assert client.errors == [(1, 105)]
+
+
+def test_a_change_the_account_cannot_carry_is_201_and_the_order_lives_on_as_it_was() -> None:
+    tws = Tws()
+    client = tws.client()
+    client.place(1, "BUY", "10", "90")
+    client.place(2, "SELL", "10", "300", symbol="MSFT")
+    tws.do("fill", cl_ord_id="1:1", qty="4")
+    client.place(1, "BUY", "100000", "90")
+    client.place(2, "SELL", "11", "300", symbol="MSFT")
+    assert client.errors == [(1, 201), (2, 201)]
+    assert [(one.order.order_qty, one.status) for one in tws.door.live()] == [(10, "Submitted")] * 2
+    client.place(1, "BUY", "5", "91", about=contract("AAPL", currency="", exchange=""))
+    assert tws.door.live()[0].order.order_qty == 5
+
+
+def test_the_next_order_id_fits_into_what_clients_read() -> None:
+    client = Tws().client()
+    client.place(2**31 - 1, "BUY", "1", "90")
+    assert client.ask(8, 1, 1) == [["9", "1", str(2**31 - 1)]]

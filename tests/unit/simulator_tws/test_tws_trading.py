@@ -390,6 +390,62 @@ def test_a_family_whose_parent_fills_at_once_works_from_its_first_word() -> None
     assert [one[10] for one in client.of(3) if one[1] == "3"] == ["trigger"]
 
 
+@pytest.mark.parametrize("pending", ["cancel", "change"])
+def test_what_fills_whole_while_a_cancel_or_a_change_is_pending_is_filled_and_said_to_be(
+    pending: str,
+) -> None:
+    tws = Tws(pending_ms=1000)
+    client = tws.client()
+    for order_id, group in ((1, ""), (2, "g"), (3, "g")):
+        client.place(order_id, "BUY", "10", "90", oca=group)
+    for order_id, group in ((1, ""), (2, "g")):
+        if pending == "cancel":
+            client.cancel(order_id)
+        else:
+            client.place(order_id, "BUY", "10", "89", oca=group)
+    for name in ("1:1", "1:2"):
+        tws.do("fill", cl_ord_id=name, qty="4")
+        tws.do("fill", cl_ord_id=name, qty="6")
+    last = {one[0]: one[1:] for one in client.states}
+    assert (last["1"], last["2"]) == (("Filled", "10", "0"), ("Filled", "10", "0"))
+    client.ask(99, 0)
+    assert len(client.of(101)) == 2
+    tws.wait(2)
+    assert {one[0]: one[1] for one in client.states} == {"1": "Filled", "2": "Filled", "3": "Cancelled"}
+    late = 10148 if pending == "cancel" else 104
+    assert [one for one in client.errors if one[0] != 3] == [(1, late), (2, late)]
+    assert {one.status for one in tws.door.house.tickets} == {"Filled", "Cancelled"}
+
+
+def test_what_ends_while_a_cancel_is_pending_has_ended() -> None:
+    tws = Tws(pending_ms=5000, ack_delay_ms=500)
+    client = tws.client()
+    client.place(1, "BUY", "10", "90", tif="IOC")
+    client.cancel(1)
+    tws.wait(1)
+    assert [one[1] for one in client.states][-2:] == ["PendingCancel", "Cancelled"]
+    assert tws.door.live() == []
+    client.cancel(1)
+    assert client.errors == [(1, 202), (1, 10148)]
+
+
+def test_a_family_sent_in_an_outage_is_a_family_after_it() -> None:
+    tws = Tws(hard_to_borrow=["MSFT"], may_short=True)
+    client = tws.client()
+    tws.desk.lose()
+    client.place(1, "BUY", "10", "90", transmit=False)
+    client.place(2, "SELL", "10", "110", parent=1, transmit=False)
+    client.place(3, "SELL", "10", "120", parent=1)
+    client.place(4, "BUY", "10", "90", transmit=False)
+    client.place(5, "SELL", "100", symbol="MSFT")
+    assert client.states == []
+    tws.desk.restore(1102)
+    assert [(one[1], one[2], one[10]) for one in client.of(3)] == [
+        ("1", "Submitted", ""), ("2", "PreSubmitted", "child"), ("3", "PreSubmitted", "child"),
+        ("5", "PreSubmitted", "locate"),
+    ]  # fmt: skip
+
+
 def test_a_family_whose_parent_ends_without_a_fill_ends_with_it() -> None:
     client = Tws().client()
     client.place(1, "BUY", "10", "90", tif="IOC", transmit=False)

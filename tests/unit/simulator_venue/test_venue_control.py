@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from patience import turns
 from venue_hand import CASH, T0, a_venue, at, buy, change, sell, told
 
 from simulator import control as control_module
@@ -111,7 +112,7 @@ async def control() -> AsyncIterator[Control]:
     await one.start(0)
     yield one
     await one.stop()
-    await asyncio.sleep(0.01)
+    await turns()
     assert one.port is None
 
 
