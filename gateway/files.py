@@ -38,8 +38,8 @@ def first_mistake(problem: ValidationError) -> str:
     """Name the key and what is wrong, without showing any input."""
     errors = problem.errors(include_input=False, include_url=False)
     parts = [str(part) for part in errors[0]["loc"]]
-    if parts[:1] in (["links"], ["quotes"]) and parts[2:3] in (["fix"], ["alpaca"], ["ibkr"]):
-        del parts[2]  # the kind of section is no key of the file
+    if parts[:1] in (["links"], ["quotes"]):
+        del parts[2:3]  # the kind of the section, which pydantic names, is no key of the file
     key = ".".join(parts) or "(whole file)"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{key}: {_words(errors[0])}{more}"
