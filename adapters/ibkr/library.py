@@ -100,11 +100,6 @@ class Tws:
         self._client.disconnect()
 
     @property
-    def is_ready(self) -> bool:
-        """Say whether the handshake is done and the socket stands."""
-        return bool(self._client.isReady())
-
-    @property
     def accounts(self) -> list[str]:
         """Return the account codes TWS manages."""
         return list(self._client.getAccounts())

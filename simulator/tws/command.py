@@ -143,9 +143,12 @@ def main(arguments: Sequence[str]) -> int:
     except (SettingError, VenueError) as error:
         sys.stderr.write(f"simulator tws: {error}\n")
         return 2
-    except (OSError, OverflowError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        sys.stderr.write(f"simulator tws: --port {port}: {why}; choose another, or 0\n")
+    except OSError as error:
+        what, remedy = (error.filename, " file or folder") if error.filename else (f"--port {port}", ", or 0")
+        sys.stderr.write(f"simulator tws: {what}: {error.strerror}; choose another{remedy}\n")
+        return 2
+    except OverflowError as error:
+        sys.stderr.write(f"simulator tws: --port {port}: {error}; choose another, or 0\n")
         return 2
     return 0
 

@@ -12,7 +12,6 @@ NAMED_OTHERWISE = {
     "gateway/cli": "as their commands",
     "adapters/fix/dialects": "as their venues",
     "simulator/fix/dialects": "as their venues",
-    "simulator/tws/mishaps.py": "as the faults of the control port",
 }
 READMES = sorted(
     path
