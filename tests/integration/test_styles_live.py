@@ -84,7 +84,8 @@ class Desk:
         orders = self.say("orders", "--request", name)
         for symbol, wanted in request["wanted"].items():
             mine = [one for one in orders if one["symbol"] == symbol]
-            assert sum(Decimal(one["cum_qty"]) for one in mine) == Decimal(wanted), (symbol, mine)
+            told = f"{symbol}: {mine}\n{request}\n{self.stage.log('gateway')[-4000:]}"
+            assert sum(Decimal(one["cum_qty"]) for one in mine) == Decimal(wanted), told
         return len(orders) - len(request["wanted"])
 
     def agrees(self) -> None:
