@@ -25,7 +25,7 @@ STYLES: dict[str, list[str]] = {
     "vwap": ["--duration", "3.6", "--volume-curve", "3,1,2"],
     "chase": ["--chase-interval", "0.3", "--chase-steps", "3", "--chase-end", "market"],
 }
-"""A slice's orders live as long as a step of its schedule; what has not filled by then is cancelled, rightly."""
+"""A slice's orders live as long as a step of its schedule; what has not filled by then is cancelled."""
 
 
 class Desk:
