@@ -21,10 +21,11 @@ from tests.torture import KITS, PASSWORD, Kit
 
 NAMES = 6
 STYLES: dict[str, list[str]] = {
-    "twap": ["--duration", "1.5", "--slices", "3"],
-    "vwap": ["--duration", "1.2", "--volume-curve", "3,1,2"],
+    "twap": ["--duration", "3.6", "--slices", "3"],
+    "vwap": ["--duration", "3.6", "--volume-curve", "3,1,2"],
     "chase": ["--chase-interval", "0.3", "--chase-steps", "3", "--chase-end", "market"],
 }
+"""A slice's orders live as long as a step of its schedule; what has not filled by then is cancelled."""
 
 
 class Desk:
@@ -84,7 +85,8 @@ class Desk:
         orders = self.say("orders", "--request", name)
         for symbol, wanted in request["wanted"].items():
             mine = [one for one in orders if one["symbol"] == symbol]
-            assert sum(Decimal(one["cum_qty"]) for one in mine) == Decimal(wanted), (symbol, mine)
+            told = f"{symbol}: {mine}\n{request}\n{self.stage.log('gateway')[-4000:]}"
+            assert sum(Decimal(one["cum_qty"]) for one in mine) == Decimal(wanted), told
         return len(orders) - len(request["wanted"])
 
     def agrees(self) -> None:
