@@ -17,6 +17,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -235,7 +236,8 @@ class Faults(Torture):
             if len(found) >= least:
                 return found
             await asyncio.sleep(0.1)
-        raise TimeoutError(f"{least} orders never rested")
+        seen = Counter(one["status"] for one in self.stage.record()["orders"])
+        raise TimeoutError(f"{least} orders never rested; the venue has {dict(seen)}")
 
     async def _all_rest(self) -> None:
         """Wait until the whole wave rests: its number has not changed for half a second."""

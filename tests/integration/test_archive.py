@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from patience import PATIENCE_S, at_rest, until
 from redis.asyncio import Redis
 
 from gateway import app
@@ -185,7 +186,7 @@ async def test_only_the_leases_holder_lets_entries_leave(
 async def test_without_an_archive_nothing_leaves(redis_client: Redis, keys: Keys) -> None:
     plain = Journal(redis_client, keys, 1, "me")
     assert await plain.archive_old(keep=1) == 0
-    assert await asyncio.wait_for(everything(plain), 5) == numbered(1, 100)
+    assert await asyncio.wait_for(everything(plain), PATIENCE_S) == numbered(1, 100)
 
 
 async def test_a_running_gateway_archives_by_itself_and_tells_a_full_disk_once(
@@ -199,15 +200,13 @@ async def test_a_running_gateway_archives_by_itself_and_tells_a_full_disk_once(
         presenter=SimpleNamespace(alert=told.append),
     )  # fmt: skip
     archiving = asyncio.create_task(app._archiving(running))
-    await asyncio.sleep(0.3)
+    await until(lambda: told)
+    await asyncio.sleep(0.1)
     assert [one.code for one in told] == ["NotArchived"]
     folder.unlink()
-    for _ in range(500):
-        if await first_in_redis(redis_client, keys) == 71:
-            break
-        await asyncio.sleep(0.01)
+    while await first_in_redis(redis_client, keys) != 71:  # the test's own time-out bounds it
+        await at_rest(lambda: len(told))
     archiving.cancel()
-    assert await first_in_redis(redis_client, keys) == 71
     assert len(told) == 1
 
 

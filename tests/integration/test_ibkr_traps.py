@@ -498,11 +498,12 @@ async def test_an_order_lost_on_the_way_and_an_answer_lost_are_told_apart(by_han
 
 async def test_one_pace_for_all_and_cancels_first(tmp_path: Path) -> None:
     async with grounds(
-        tmp_path, BY_HAND, "--max-rate", "50", working_orders=1000, messages_per_s=25
+        tmp_path, BY_HAND, "--max-rate", "30", working_orders=1000, messages_per_s=15
     ) as ground:
         async with naive_reader(ground) as one, naive_reader(ground, NAIVE + 1) as other:
             codes = list[int]()
-            for reader in (one, other):  # naive: each keeps to its library's own pace, and TWS adds them up
+            for reader in (one, other):  # naive: each keeps to the limit by itself, and TWS adds them up
+                reader.client.MaxRequests = 25
                 reader.errorEvent += lambda _req_id, code, *_: codes.append(code)
                 for _ in range(60):
                     reader.placeOrder(stock(), naive_order(80, qty=1, orderRef="NAIVE"))

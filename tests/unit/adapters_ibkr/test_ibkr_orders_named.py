@@ -1,4 +1,4 @@
-"""What a hostile reader found in the pure parts of the adapter: each of these failed once."""
+"""Names of orders, contracts and executions that were once mistaken for others, in the pure parts."""
 
 from __future__ import annotations
 
