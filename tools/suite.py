@@ -20,8 +20,8 @@ WORDS = {
 }
 """Words in the names of integration tests, by the part they belong to."""
 
-ELSEWHERE = {"brokers": ["tests/contract"]}
-"""Folders beside `PROCESSES` that a part has, too."""
+CONTRACT = "tests/contract"
+"""A folder beside `PROCESSES` that goes with what is left of it: the broker contract, over every venue."""
 
 
 def parts() -> dict[str, list[str]]:
@@ -31,9 +31,9 @@ def parts() -> dict[str, list[str]]:
     for part, words in WORDS.items():
         own = [path for path in rest if any(word in Path(path).name for word in words)]
         rest = [path for path in rest if path not in own]
-        found[part] = own + ELSEWHERE.get(part, [])
-    besides = [f"--ignore={one}" for folders in ELSEWHERE.values() for one in folders]
-    return {"processes": rest, **found, "computing": ["tests", f"--ignore={PROCESSES}", *besides]}
+        found[part] = own
+    computing = ["tests", f"--ignore={PROCESSES}", f"--ignore={CONTRACT}"]
+    return {"processes": [*rest, CONTRACT], **found, "computing": computing}
 
 
 def main() -> int:
