@@ -16,6 +16,7 @@ PURE = (
     "gateway/reported.py",
     "gateway/effects.py",
     "gateway/desk.py",
+    "gateway/monitor.py",
     "gateway/outlook.py",
     "gateway/engine.py",
 )

@@ -27,7 +27,7 @@ class Market:
 
     risk: RiskModel | None = None
     signals: Signals | None = None
-    words: str = "no price history: names are taken as uncorrelated"
+    words: str = "no price history: how names move together is assumed"
     learned: Mapping[str, LearnedRule] = field(default_factory=dict)
 
     def risk_on(self, today: date, settings: Settings) -> RiskModel | None:
@@ -61,7 +61,7 @@ def look(history: History, today: date, settings: Settings) -> Market:
         min_observations=wanted.min_observations, factors=wanted.factors,
     )  # fmt: skip
     if isinstance(found, Refusal):
-        return Market(words=f"no risk model: {found.text}; names are taken as uncorrelated")
+        return Market(words=f"no risk model: {found.text}; how names move together is assumed")
     told = (
         f"risk of {len(found.symbols)} names to {found.as_of}, {found.observations} daily returns, "
         f"correlations shrunk by {found.shrinkage:.1%}"

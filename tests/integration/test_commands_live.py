@@ -101,7 +101,7 @@ def test_a_preview_says_everything_and_sends_nothing(say: Say) -> None:
     assert found["decision"]["policy"] == "triggers"
     other = told(say, "preview", str(EXAMPLE / "targets.csv"), "--policy", "smart")
     assert other["decision"]["policy"] == "smart"
-    assert told(say, "status")["risk"] == "no price history: names are taken as uncorrelated"
+    assert told(say, "status")["risk"] == "no price history: how names move together is assumed"
     assert told(say, "orders") == []
 
 

@@ -95,7 +95,9 @@ def market_of(folder: Path, monkeypatch: pytest.MonkeyPatch, history: str, **wor
     return make_market(config, make_clock(config))
 
 
-def test_without_a_history_names_are_uncorrelated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_history_nothing_is_known_of_the_market(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert market_of(tmp_path, monkeypatch, "") == UNKNOWN
 
 

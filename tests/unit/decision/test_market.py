@@ -63,7 +63,7 @@ def test_a_refusal_is_said_and_leaves_no_model() -> None:
     found = look(HISTORY, DAY + timedelta(days=30), settings())
     assert (found.risk, found.signals) == (None, None)
     assert found.words.startswith("no risk model: the price history ends on 2022-12-28")
-    assert found.words.endswith("; names are taken as uncorrelated")
+    assert found.words.endswith("; how names move together is assumed")
 
 
 def test_a_model_is_out_of_use_when_it_has_grown_old() -> None:
