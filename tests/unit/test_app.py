@@ -95,9 +95,7 @@ def market_of(folder: Path, monkeypatch: pytest.MonkeyPatch, history: str, **wor
     return make_market(config, make_clock(config))
 
 
-def test_without_a_history_nothing_is_known(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_history_nothing_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert market_of(tmp_path, monkeypatch, "") == UNKNOWN
 
 
