@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[1]
 DECISION = "tests/unit/decision/test_decision_"
 WASH_SALES = ("wash_sale", "wash_choice", "wash_numbers", "basket")
 MODULES = {
-    "wash_sale": ("gateway/decision/wash_sale.py", (*WASH_SALES, "partial_fills")),
-    "window": ("gateway/decision/window.py", (*WASH_SALES, "partial_fills")),
+    "wash_sale": ("gateway/decision/wash_sale.py", (*WASH_SALES, "partial_fills", "window")),
+    "window": ("gateway/decision/window.py", (*WASH_SALES, "partial_fills", "window")),
     "tax_record": ("gateway/decision/tax_record.py", WASH_SALES),
     "costs": ("gateway/decision/costs.py", ("costs", "tariffs", "basket", "policy")),
     "triggers": ("gateway/decision/triggers.py", ("triggers", "policy", "policies")),
