@@ -9,7 +9,7 @@ import pytest
 from decision_world import account, days, dec, household, lot
 
 from gateway.decision.view import View
-from gateway.decision.window import Trade, closing, sold_short, will_close
+from gateway.decision.window import Trade, closing, may_close, sold_short, will_close
 from gateway.domain.instrument import Instrument
 from gateway.domain.lots import Lot, LotMethod, TaxRates
 from gateway.domain.order import Side
@@ -58,3 +58,16 @@ def _trade(**changes: Any) -> Trade:
 def test_a_fraction_held_is_no_short_sale() -> None:
     view = world({"IVV": 90}, lot("IVV", "0.5", 90), lot("GLD", "-0.5", 90, name="short"))
     assert [(one.lot_id, one.qty) for one in sold_short(view)] == [("short", dec("0.5"))]
+
+
+@pytest.mark.parametrize(("method", "replaces"), [(LotMethod.LIFO, False), (LotMethod.MIN_TAX, True)])
+def test_a_purchase_that_goes_first_replaces_nothing_where_the_order_is_sure(
+    method: LotMethod, replaces: bool
+) -> None:
+    view = world({"IVV": 90}, OLD, YOUNG, rates=TaxRates())
+    held = view.book.accounts["main"]
+    held.lot_method = method
+    lots = may_close(held, "IVV", dec(20), Side.SELL)
+    young_first = sorted(lots, key=lambda one: one.lot_id != "young")
+    sale = closing(held, "IVV", young_first, lambda one: one.lot_id == "old")
+    assert sale.against([_trade()]) == ([_trade()] if replaces else [])
